@@ -1,0 +1,134 @@
+//! The established fact: who called, by which credential, and what hangs on it.
+
+use crate::{
+    check::limit::{PlanName, RateLimit},
+    clock::Timestamp,
+    identifiers::{CredentialId, PrincipalId},
+    scope::ScopeSet,
+};
+use ipnet::IpNet;
+use std::{fmt, sync::Arc};
+
+/// What a credential can descend from (RULES 2.5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum NodeKind {
+    Principal,
+    Password,
+    Client,
+    Session,
+    ApiKey,
+    Consent,
+    Certificate,
+}
+
+impl NodeKind {
+    pub const ALL: [NodeKind; 7] = [
+        NodeKind::Principal,
+        NodeKind::Password,
+        NodeKind::Client,
+        NodeKind::Session,
+        NodeKind::ApiKey,
+        NodeKind::Consent,
+        NodeKind::Certificate,
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            NodeKind::Principal => "principal",
+            NodeKind::Password => "password",
+            NodeKind::Client => "client",
+            NodeKind::Session => "session",
+            NodeKind::ApiKey => "api_key",
+            NodeKind::Consent => "consent",
+            NodeKind::Certificate => "certificate",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|k| k.as_str() == text)
+    }
+}
+
+/// One thing whose change or revocation reaches everything that descends from it.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Node {
+    pub kind: NodeKind,
+    pub id: Arc<str>,
+}
+
+impl Node {
+    pub fn new(kind: NodeKind, id: &str) -> Self {
+        Self { kind, id: id.into() }
+    }
+
+    pub fn principal(id: &PrincipalId) -> Self {
+        Self::new(NodeKind::Principal, id.as_str())
+    }
+}
+
+impl fmt::Display for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.kind.as_str(), self.id)
+    }
+}
+
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Everything a credential descends from: a set; what is derived carries the nodes of all its parents.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Lineage(Arc<[Node]>);
+
+impl Lineage {
+    pub fn new(nodes: impl IntoIterator<Item = Node>) -> Self {
+        let mut nodes: Vec<Node> = nodes.into_iter().collect();
+        nodes.sort();
+        nodes.dedup();
+        Self(nodes.into())
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Node> {
+        self.0.iter()
+    }
+}
+
+/// Where in the request a credential stood. Part of the cache key: what one route reads, another may not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Place {
+    Authorization,
+    /// A header of its own.
+    Header,
+    /// The query string: only where the route allows it, redacted everywhere.
+    Query,
+    Cookie,
+    /// The TLS handshake.
+    Handshake,
+}
+
+/// What credential and record establish, and nothing of this request, this route or the present state: those are
+/// judged after it, on every request (RULES 1.1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Authentication {
+    pub principal: PrincipalId,
+    pub method: crate::MethodName,
+    pub credential: CredentialId,
+    pub lineage: Lineage,
+    /// The issuer or trust anchor that vouched for it; `None`: our own store.
+    pub issuer: Option<Arc<str>>,
+    /// The audiences it is good for; `None`: it names none and is good wherever its method is accepted.
+    pub audiences: Option<Arc<[Arc<str>]>>,
+    /// What the record carries. What counts is its intersection with the principal's present scopes.
+    pub scopes: ScopeSet,
+    pub authenticated_at: Timestamp,
+    /// Where it may be used from; empty: anywhere.
+    pub networks: Arc<[IpNet]>,
+    pub place: Place,
+    pub not_before: Option<Timestamp>,
+    pub expires_at: Option<Timestamp>,
+    /// A limit of the credential's own, beside those of route and principal.
+    pub limit: Option<RateLimit>,
+    pub plan: Option<PlanName>,
+}

@@ -1,0 +1,159 @@
+//! What the judgement leaves behind. A [`Permit`] cannot be built outside this folder, and the forwarder takes
+//! nothing else.
+
+use super::{
+    limit::RateLimit,
+    route::{Cors, Route},
+};
+use crate::{authentication::Authentication, challenge::Challenge, directory::Standing};
+use http::{Method, uri::PathAndQuery};
+use std::{sync::Arc, time::Duration};
+
+#[derive(Debug)]
+pub enum Decision {
+    Allow(Permit),
+    Deny(Denial),
+}
+
+/// A good credential as this request may use it: what it established, and its owner as of now.
+#[derive(Debug, Clone)]
+pub struct Known {
+    pub authentication: Arc<Authentication>,
+    pub standing: Arc<Standing>,
+    /// The credential's scopes cut to the principal's present ones (RULES 1.1).
+    pub scopes: crate::ScopeSet,
+}
+
+/// The state of the tightest limit that was charged, for the `RateLimit` fields.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LimitState {
+    pub limit: RateLimit,
+    pub remaining: u32,
+    pub reset_after: Duration,
+}
+
+/// Proof that every step of the check was taken. It holds method, authority and canonical target; the request line
+/// that goes upstream is written from it (RULES 2.3).
+#[derive(Debug)]
+pub struct Permit {
+    pub(super) route: Arc<Route>,
+    /// Those of the first satisfied alternative; the subject first, then the actors (RULES 2.1). Empty: public route.
+    pub(super) known: Vec<Known>,
+    pub(super) method: Method,
+    /// Canonical: lower case, no trailing dot, no userinfo, no default port.
+    pub(super) authority: Box<str>,
+    /// Canonical, and without a credential in the query.
+    pub(super) target: PathAndQuery,
+    pub(super) limit: Option<LimitState>,
+}
+
+impl Permit {
+    pub fn route(&self) -> &Arc<Route> {
+        &self.route
+    }
+
+    /// `None` on a public route.
+    pub fn subject(&self) -> Option<&Known> {
+        self.known.first()
+    }
+
+    pub fn actors(&self) -> &[Known] {
+        self.known.get(1..).unwrap_or_default()
+    }
+
+    pub fn method(&self) -> &Method {
+        &self.method
+    }
+
+    pub fn authority(&self) -> &str {
+        &self.authority
+    }
+
+    pub fn target(&self) -> &PathAndQuery {
+        &self.target
+    }
+
+    pub fn limit(&self) -> Option<&LimitState> {
+        self.limit.as_ref()
+    }
+}
+
+/// Why not. One status and one default code each; the code may be narrower.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum DenialKind {
+    /// 400: the request breaks a grammar.
+    Malformed,
+    /// 401: no credential, or a bad one.
+    Unauthenticated,
+    /// 503: a store did not answer, the feed is blind, a plan is unknown.
+    Unavailable,
+    /// 403: authenticated and not allowed, or not here.
+    Forbidden,
+    /// 404
+    NoRoute,
+    /// 405
+    MethodNotAllowed,
+    /// 421
+    Misdirected,
+    /// 429
+    TooMany,
+}
+
+impl DenialKind {
+    pub fn status(self) -> http::StatusCode {
+        match self {
+            DenialKind::Malformed => http::StatusCode::BAD_REQUEST,
+            DenialKind::Unauthenticated => http::StatusCode::UNAUTHORIZED,
+            DenialKind::Unavailable => http::StatusCode::SERVICE_UNAVAILABLE,
+            DenialKind::Forbidden => http::StatusCode::FORBIDDEN,
+            DenialKind::NoRoute => http::StatusCode::NOT_FOUND,
+            DenialKind::MethodNotAllowed => http::StatusCode::METHOD_NOT_ALLOWED,
+            DenialKind::Misdirected => http::StatusCode::MISDIRECTED_REQUEST,
+            DenialKind::TooMany => http::StatusCode::TOO_MANY_REQUESTS,
+        }
+    }
+}
+
+/// For the caller: `kind`, `code`, `challenges`, `retry_after`, `allow`. For the operator, by request id: `reason`
+/// and `known`.
+#[derive(Debug)]
+pub struct Denial {
+    pub kind: DenialKind,
+    /// RFC 9457 extension member `code`: `credential_missing`, `scope_missing`, ...
+    pub code: &'static str,
+    /// The true reason, never sent.
+    pub reason: &'static str,
+    /// One `WWW-Authenticate` line each, strongest first; filled where the status is 401.
+    pub challenges: Arc<[Challenge]>,
+    /// RFC 6750 3.1: on 403 `scope_missing` the scopes that the nearest alternative needs.
+    pub needs: Option<crate::ScopeSet>,
+    pub retry_after: Option<Duration>,
+    pub limit: Option<LimitState>,
+    /// 405: what the pattern takes.
+    pub allow: Vec<Method>,
+    /// `None`: no route was found.
+    pub route: Option<Arc<Route>>,
+    /// Whom we knew when we refused, if anybody.
+    pub known: Vec<Known>,
+}
+
+impl Denial {
+    pub fn new(kind: DenialKind, code: &'static str, reason: &'static str) -> Self {
+        Self {
+            kind,
+            code,
+            reason,
+            challenges: Arc::new([]),
+            needs: None,
+            retry_after: None,
+            limit: None,
+            allow: Vec::new(),
+            route: None,
+            known: Vec::new(),
+        }
+    }
+
+    pub fn cors(&self) -> Option<&Cors> {
+        self.route.as_ref()?.cors.as_ref()
+    }
+}

@@ -1,0 +1,56 @@
+//! The facts of one request, borrowed. A door (reverse proxy, forward-auth, tower layer) fills it in.
+
+use http::{HeaderName, Method, uri::PathAndQuery};
+use std::{fmt, net::IpAddr};
+
+/// A field that must stand once, or not at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum One<'r> {
+    Absent,
+    Single(&'r [u8]),
+    /// More than one field line.
+    Doubled,
+}
+
+/// Headers as the judgement reads them: from an `http::HeaderMap`, from Envoy's map, or from a parse buffer.
+pub trait HeaderView: fmt::Debug + Sync {
+    fn one(&self, name: &HeaderName) -> One<'_>;
+}
+
+impl HeaderView for http::HeaderMap {
+    fn one(&self, name: &HeaderName) -> One<'_> {
+        let mut values = self.get_all(name).iter();
+        match (values.next(), values.next()) {
+            (None, _) => One::Absent,
+            (Some(value), None) => One::Single(value.as_bytes()),
+            (Some(_), Some(_)) => One::Doubled,
+        }
+    }
+}
+
+/// How the request reached us, which decides whether a credential in it may be looked at (RULES 1.7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    Tls,
+    /// Plain, but it never left this machine; or a trusted peer says it came in by TLS.
+    PlainTrusted,
+    Plain,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peer {
+    /// Of the caller, mapped addresses unmapped; behind a trusted peer the one it names.
+    pub address: IpAddr,
+    pub transport: Transport,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct CheckRequest<'r> {
+    pub method: &'r Method,
+    /// As received: the one Host field or `:authority`. Made canonical by the check.
+    pub authority: &'r str,
+    /// As received, in origin-form. Made canonical by the check.
+    pub target: &'r PathAndQuery,
+    pub headers: &'r dyn HeaderView,
+    pub peer: Peer,
+}

@@ -1,0 +1,66 @@
+//! Names of things. Random where we make them, never used twice.
+
+use std::{fmt, sync::Arc};
+
+/// `usr_` or `svc_` and 20 base62 characters (RULES 1.8: random, typed, never used twice).
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PrincipalId(Arc<str>);
+
+impl PrincipalId {
+    pub const BODY: usize = 20;
+
+    /// `None` unless it is one of our typed prefixes and 20 base62 characters.
+    pub fn parse(text: &str) -> Option<Self> {
+        let body = text.strip_prefix("usr_").or_else(|| text.strip_prefix("svc_"))?;
+        (body.len() == Self::BODY && body.bytes().all(|b| b.is_ascii_alphanumeric()))
+            .then(|| Self(text.into()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The public name of one credential within its method: for an API key the 12 characters of its id.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CredentialId(Arc<str>);
+
+impl CredentialId {
+    pub fn new(text: &str) -> Self {
+        Self(text.into())
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+macro_rules! text_id { ($($name:ident),*) => { $(
+    impl fmt::Display for $name {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(&self.0)
+        }
+    }
+    impl fmt::Debug for $name {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(&self.0)
+        }
+    }
+)* } }
+text_id!(PrincipalId, CredentialId);
+
+/// 128 random bits of ours, 32 hex digits in text (RULES 3.8).
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RequestId(pub [u8; 16]);
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|b| write!(f, "{b:02x}"))
+    }
+}
+
+impl fmt::Debug for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

@@ -1,0 +1,4 @@
+pub mod config;
+pub mod issue;
+pub mod record;
+pub mod store;

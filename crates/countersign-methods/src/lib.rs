@@ -1,0 +1,6 @@
+//! The rooms: one folder a method, each with the same files, and the halls between them. Does no I/O: the world is
+//! reached through the ports in `store.rs` of each folder. Next in the walk: the adapters in `countersign-store`.
+
+pub mod api_key;
+pub mod principal;
+pub mod revocation;
