@@ -2,5 +2,8 @@
 //! reached through the ports in `store.rs` of each folder. Next in the walk: the adapters in `countersign-store`.
 
 pub mod api_key;
+pub mod operator;
 pub mod principal;
+pub mod registry;
 pub mod revocation;
+

@@ -1,13 +1,32 @@
 //! The life of a key, over ports: create, rotate, revoke. The secret leaves exactly once.
 
-use super::record::{ApiKeyRecord, KeyId, RevocationReason};
-use crate::principal::caller::Caller;
+use super::{
+    KIND,
+    config::ApiKeyConfig,
+    credential::KeyFormats,
+    record::{ApiKeyRecord, KeyDigest, KeyId, KeyState, RevocationReason},
+    store::{ApiKeyStore, Revoked, Rotation},
+    verify::{Failure, Judged, possession},
+};
+use crate::principal::{caller::Caller, store::PrincipalStore};
 use countersign_core::{
-    PrincipalId, ScopeSet, StoreError, Timestamp,
+    Node, PrincipalId, RequestId, ScopeSet, StoreError, Timestamp,
+    audit::{Actor, AuditEvent},
     check::limit::{PlanName, RateLimit},
+    principal::Principal,
+};
+use countersign_crypto::{
+    Entropy, SecretString,
+    token::{
+        digest::{Peppers, TokenParts},
+        format::WordError,
+    },
 };
 use ipnet::IpNet;
-use std::{fmt, time::Duration};
+use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
+
+/// Two new keys never share an id in practice; a generator that repeats itself must not be asked for ever.
+const ATTEMPTS: usize = 3;
 
 /// When a new key ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -34,12 +53,12 @@ pub struct NewKey {
 /// A record and the one chance to read its secret. Debug shows no secret.
 pub struct Issued {
     pub record: ApiKeyRecord,
-    pub(super) secret: String,
+    secret: SecretString,
 }
 
 impl Issued {
     /// The whole key, `cs_live_...`.
-    pub fn reveal(self) -> (ApiKeyRecord, String) {
+    pub fn reveal(self) -> (ApiKeyRecord, SecretString) {
         (self.record, self.secret)
     }
 }
@@ -95,49 +114,295 @@ pub enum Ended {
 
 /// Issues and ends keys.
 #[derive(Debug)]
-pub struct ApiKeyIssuer {}
+pub struct ApiKeyIssuer {
+    store: Arc<dyn ApiKeyStore>,
+    principals: Arc<dyn PrincipalStore>,
+    peppers: Arc<Peppers>,
+    config: ApiKeyConfig,
+    formats: KeyFormats,
+    plans: Arc<[PlanName]>,
+    entropy: Arc<dyn Entropy>,
+}
 
 impl ApiKeyIssuer {
-    pub async fn create(
-        &self,
-        _new: NewKey,
-        _caller: &Caller,
-        _now: Timestamp,
-    ) -> Result<Issued, IssueError> {
-        unimplemented!()
+    pub fn new(
+        store: Arc<dyn ApiKeyStore>,
+        principals: Arc<dyn PrincipalStore>,
+        peppers: Arc<Peppers>,
+        config: ApiKeyConfig,
+        plans: Arc<[PlanName]>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, WordError> {
+        let formats = KeyFormats::new(&config)?;
+        Ok(Self { store, principals, peppers, config, formats, plans, entropy })
     }
 
-    /// The successor keeps owner, scopes, plan, limits and networks; the predecessor stays good for `grace`.
+    pub async fn create(&self, new: NewKey, caller: &Caller, now: Timestamp) -> Result<Issued, IssueError> {
+        if let Some(beyond) = caller.beyond(&new.scopes) {
+            return Err(IssueError::ScopesBeyondCaller(beyond));
+        }
+        if new.plan.as_ref().is_some_and(|plan| !self.plans.contains(plan)) {
+            return Err(IssueError::PlanUnknown);
+        }
+        let expires_at = self.end_of(new.lifetime, caller, now)?;
+        let owner = self.owner(&new.owner).await?;
+        if let Some(beyond) = beyond(&new.scopes, &owner.scopes) {
+            return Err(IssueError::ScopesBeyondOwner(beyond));
+        }
+        let draft = Draft {
+            owner: new.owner,
+            label: new.label,
+            scopes: new.scopes,
+            networks: new.networks,
+            limit: new.limit,
+            plan: new.plan,
+            parents: caller.parents().to_vec(),
+            expires_at,
+        };
+        for _ in 0..ATTEMPTS {
+            let issued = self.mint(&draft, now)?;
+            let record = &issued.record;
+            let event = caller.event(now, "api_key.create", record.id.as_str(), described(record));
+            match self.store.create(record.clone(), event).await {
+                Ok(()) => return Ok(issued),
+                Err(StoreError::Conflict("key_exists")) => {}
+                Err(StoreError::Conflict("owner_unknown")) => return Err(IssueError::OwnerUnknown),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(StoreError::Unavailable("every new key id was taken".into()).into())
+    }
+
+    /// The successor keeps owner, scopes, plan, limits and networks; the predecessor stays good for `grace`. Who rotates
+    /// gets a secret, so the bounds are those of creating.
     pub async fn rotate(
         &self,
-        _id: &KeyId,
-        _grace: Duration,
-        _lifetime: Lifetime,
-        _caller: &Caller,
-        _now: Timestamp,
+        id: &KeyId,
+        grace: Duration,
+        lifetime: Lifetime,
+        caller: &Caller,
+        now: Timestamp,
     ) -> Result<Issued, IssueError> {
-        unimplemented!()
+        let predecessor = self.store.find(id).await?.ok_or(IssueError::KeyUnknown)?;
+        if let Some(beyond) = caller.beyond(&predecessor.scopes) {
+            return Err(IssueError::ScopesBeyondCaller(beyond));
+        }
+        if grace > self.config.max_lifetime {
+            return Err(IssueError::LifetimeTooLong(self.config.max_lifetime));
+        }
+        let expires_at = self.end_of(lifetime, caller, now)?;
+        self.owner(&predecessor.owner).await?;
+        let draft = Draft {
+            owner: predecessor.owner.clone(),
+            label: predecessor.label.clone(),
+            scopes: predecessor.scopes.clone(),
+            networks: predecessor.networks.clone(),
+            limit: predecessor.limit,
+            plan: predecessor.plan.clone(),
+            // What the predecessor descended from, its successor does too.
+            parents: union(&predecessor.parents, caller.parents()),
+            expires_at,
+        };
+        let issued = self.mint(&draft, now)?;
+        let version = predecessor.version;
+        let rotated = predecessor
+            .rotated(now, grace, issued.record.id)
+            .map_err(|standing| IssueError::KeyNotActive(standing.as_str()))?;
+        let ends = rotated.expires_at.unwrap_or(now);
+        let mut detail = described(&issued.record);
+        detail.insert(0, ("successor", issued.record.id.to_string()));
+        detail.push(("predecessor_expires_at", seconds(Some(ends))));
+        let event = caller.event(now, "api_key.rotate", id.as_str(), detail);
+        let rotation = Rotation {
+            predecessor: *id,
+            version,
+            at: now,
+            predecessor_expires_at: ends,
+            successor: issued.record.clone(),
+        };
+        match self.store.rotate(rotation, event).await {
+            Ok(()) => Ok(issued),
+            Err(StoreError::Conflict("owner_unknown")) => Err(IssueError::OwnerUnknown),
+            Err(StoreError::Conflict(_)) => Err(IssueError::KeyChanged),
+            Err(error) => Err(error.into()),
+        }
     }
 
+    /// Of anybody's key by whoever may ask: taking away is bounded by nothing but the right to ask.
     pub async fn revoke(
         &self,
-        _id: &KeyId,
-        _reason: RevocationReason,
-        _caller: &Caller,
-        _now: Timestamp,
+        id: &KeyId,
+        reason: RevocationReason,
+        caller: &Caller,
+        now: Timestamp,
     ) -> Result<Ended, IssueError> {
-        unimplemented!()
+        let detail = vec![("reason", reason.as_str().to_string())];
+        let event = caller.event(now, "api_key.revoke", id.as_str(), detail);
+        match self.store.revoke(id, now, reason, event).await? {
+            Revoked::Now => Ok(Ended::Now),
+            Revoked::Already => Ok(Ended::Already),
+            Revoked::Unknown => Err(IssueError::KeyUnknown),
+        }
     }
 
-    /// `POST /revoke`: whoever holds a key can kill it by showing it (RULES 5.7). Its secret is verified first.
-    /// `Ok(None)`: nothing that we could end.
+    /// `POST /revoke`: whoever holds a key can kill it by showing it (RULES 5.7). Its secret is verified first, or a
+    /// public id with rubbish behind it would end a stranger's key (RULES 1.7). Expired and rotated keys end too: their
+    /// descendants may not have. `Ok(None)`: nothing that we could end.
     pub async fn revoke_presented(
         &self,
-        _key: &[u8],
-        _source: Option<std::net::IpAddr>,
-        _request: Option<countersign_core::RequestId>,
-        _now: Timestamp,
+        key: &[u8],
+        source: Option<IpAddr>,
+        request: Option<RequestId>,
+        now: Timestamp,
     ) -> Result<Option<KeyId>, StoreError> {
-        unimplemented!()
+        let Ok(token) = self.formats.parse(key) else { return Ok(None) };
+        let Some(id) = KeyId::parse(token.id()) else { return Ok(None) };
+        let record = self.store.find(&id).await?;
+        match possession(&token, record.as_ref(), self.judged(now)) {
+            Ok(_) => {}
+            Err(Failure::PepperMissing) => {
+                return Err(StoreError::Unavailable(format!("the pepper of key {id} is not configured")));
+            }
+            Err(_) => return Ok(None),
+        }
+        let reason = RevocationReason::Holder;
+        let event = AuditEvent {
+            at: now,
+            actor: Actor::Holder,
+            action: "api_key.revoke",
+            subject: id.to_string(),
+            source,
+            request,
+            detail: vec![("reason", reason.as_str().to_string())],
+        };
+        let revoked = self.store.revoke(&id, now, reason, event).await?;
+        Ok((revoked == Revoked::Now).then_some(id))
     }
+
+    /// Whose key was shown, and is it good? For `POST /admin/v1/api-keys/verify`. `Err(None)`: not the shape of a key.
+    pub async fn verify_presented(
+        &self,
+        key: &[u8],
+        now: Timestamp,
+    ) -> Result<Result<ApiKeyRecord, Option<Failure>>, StoreError> {
+        let Ok(token) = self.formats.parse(key) else { return Ok(Err(None)) };
+        let Some(id) = KeyId::parse(token.id()) else { return Ok(Err(None)) };
+        let record = self.store.find(&id).await?;
+        let place = countersign_core::Place::Header;
+        match super::verify::verify(&token, place, record.as_ref(), self.judged(now)) {
+            Ok(_) => Ok(record.ok_or(Some(Failure::Unknown))),
+            Err(failure) => Ok(Err(Some(failure))),
+        }
+    }
+
+    fn judged(&self, now: Timestamp) -> Judged<'_> {
+        Judged { peppers: &self.peppers, config: &self.config, prefix: self.formats.ours().name(), now }
+    }
+
+    async fn owner(&self, id: &PrincipalId) -> Result<Principal, IssueError> {
+        let owner = self.principals.find(id).await?.ok_or(IssueError::OwnerUnknown)?;
+        if !owner.enabled {
+            return Err(IssueError::OwnerDisabled);
+        }
+        Ok(owner)
+    }
+
+    /// `None`: never. A lifetime that nobody asked for is cut to the caller's own end; one that was asked for is refused
+    /// where it goes beyond it (RULES 2.6).
+    fn end_of(
+        &self,
+        lifetime: Lifetime,
+        caller: &Caller,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, IssueError> {
+        let longest = self.config.max_lifetime;
+        let end = match lifetime {
+            Lifetime::Default => {
+                let end = now + self.config.default_lifetime.min(longest);
+                let end = caller.ends_at().map_or(end, |bound| end.min(bound));
+                return if end <= now { Err(IssueError::LifetimeOver) } else { Ok(Some(end)) };
+            }
+            Lifetime::Never if !self.config.allow_never => return Err(IssueError::NeverNotAllowed),
+            Lifetime::Never => None,
+            Lifetime::For(duration) if duration > longest => {
+                return Err(IssueError::LifetimeTooLong(longest));
+            }
+            Lifetime::For(duration) => Some(now + duration),
+            Lifetime::Until(end) if end.since(now) > longest => {
+                return Err(IssueError::LifetimeTooLong(longest));
+            }
+            Lifetime::Until(end) => Some(end),
+        };
+        if end.is_some_and(|end| end <= now) {
+            return Err(IssueError::LifetimeOver);
+        }
+        match caller.ends_at() {
+            Some(bound) if end.is_none_or(|end| end > bound) => Err(IssueError::OutlivesCaller(bound)),
+            _ => Ok(end),
+        }
+    }
+
+    fn mint(&self, draft: &Draft, now: Timestamp) -> Result<Issued, StoreError> {
+        let broken = || StoreError::Unavailable("a new key breaks its own format".into());
+        let made = self.formats.ours().generate(&*self.entropy);
+        let token = self.formats.parse(made.token.expose().as_bytes()).map_err(|_| broken())?;
+        let prefix = self.formats.ours().name();
+        let parts = TokenParts { kind: KIND, prefix, id: token.id(), secret: token.secret() };
+        let digest = KeyDigest { pepper: self.peppers.current(), hash: self.peppers.digest(&parts) };
+        let record = ApiKeyRecord {
+            id: KeyId::parse(token.id()).ok_or_else(broken)?,
+            environment: self.config.environment,
+            prefix: prefix.to_string(),
+            owner: draft.owner.clone(),
+            label: draft.label.clone(),
+            digest,
+            scopes: draft.scopes.clone(),
+            networks: draft.networks.clone(),
+            limit: draft.limit,
+            plan: draft.plan.clone(),
+            parents: draft.parents.clone(),
+            created_at: now,
+            expires_at: draft.expires_at,
+            last_used_at: None,
+            state: KeyState::Active,
+            version: 1,
+        };
+        Ok(Issued { record, secret: made.token })
+    }
+}
+
+/// A key before it has an id and a secret.
+struct Draft {
+    owner: PrincipalId,
+    label: String,
+    scopes: ScopeSet,
+    networks: Vec<IpNet>,
+    limit: Option<RateLimit>,
+    plan: Option<PlanName>,
+    parents: Vec<Node>,
+    expires_at: Option<Timestamp>,
+}
+
+fn beyond(asked: &ScopeSet, had: &ScopeSet) -> Option<ScopeSet> {
+    let beyond = ScopeSet::new(asked.iter().filter(|s| !had.contains(s)).cloned());
+    (!beyond.is_empty()).then_some(beyond)
+}
+
+fn union(one: &[Node], other: &[Node]) -> Vec<Node> {
+    let mut nodes: Vec<Node> = one.iter().chain(other).cloned().collect();
+    nodes.sort();
+    nodes.dedup();
+    nodes
+}
+
+fn described(record: &ApiKeyRecord) -> Vec<(&'static str, String)> {
+    vec![
+        ("owner", record.owner.to_string()),
+        ("scopes", record.scopes.to_string()),
+        ("expires_at", seconds(record.expires_at)),
+    ]
+}
+
+fn seconds(at: Option<Timestamp>) -> String {
+    at.map_or_else(|| "never".into(), |at| at.as_seconds().to_string())
 }

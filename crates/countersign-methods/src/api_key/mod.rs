@@ -1,4 +1,26 @@
+//! The room of API keys (no RFC; PRODUCT, API key format; RULES 2.6, 4.3, 5.7). It owns what a key looks like in a
+//! request ([`credential`]), what is kept of it ([`record`]), how the two are held against each other ([`verify`]), its
+//! use ([`authenticator`]) and its life ([`issue`]). It does not know principals beyond their id, nor whether one is
+//! active or a node revoked: the judgement asks that on every request. Next in the walk: `countersign-store`, which
+//! implements [`store`].
+//!
+//! ```text
+//! create ──> Active ──rotate──> Rotated ──grace ends──> expired
+//!              │ └──expires_at──────────────────────────> expired
+//!              └──────revoke───────┴──────────────────────> Revoked   (for ever; also from expired)
+//! the secret leaves at create and at rotate, once; what stays is a keyed hash
+//! scopes count only as far as the owner has them, at every use
+//! ```
+
+pub mod authenticator;
 pub mod config;
+pub mod credential;
 pub mod issue;
 pub mod record;
 pub mod store;
+pub mod uses;
+pub mod verify;
+
+
+/// What a digest of this room is made for (RULES 4.3).
+const KIND: &str = "api_key";

@@ -5,7 +5,7 @@ use countersign_core::{
     check::limit::{PlanName, RateLimit},
 };
 use ipnet::IpNet;
-use std::fmt;
+use std::{fmt, time::Duration};
 
 /// One environment per gateway; the other's keys are refused (RULES 4.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -96,6 +96,51 @@ pub enum KeyState {
     },
 }
 
+impl KeyState {
+    /// Only an active key has a successor, and only one.
+    pub fn rotated(self, at: Timestamp, successor: KeyId) -> Result<Self, KeyStanding> {
+        match self {
+            KeyState::Active => Ok(KeyState::Rotated { at, successor }),
+            KeyState::Rotated { .. } => Err(KeyStanding::Rotated),
+            KeyState::Revoked { .. } => Err(KeyStanding::Revoked),
+        }
+    }
+
+    /// From anywhere, once: the first reason stays.
+    pub fn revoked(self, at: Timestamp, reason: RevocationReason) -> Result<Self, KeyStanding> {
+        match self {
+            KeyState::Active | KeyState::Rotated { .. } => Ok(KeyState::Revoked { at, reason }),
+            KeyState::Revoked { .. } => Err(KeyStanding::Revoked),
+        }
+    }
+}
+
+/// What a key is at a given time: its state, with the clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum KeyStanding {
+    Active,
+    /// Replaced, and still good.
+    Rotated,
+    /// Its time is over, replaced or not.
+    Expired,
+    Revoked,
+}
+
+impl KeyStanding {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            KeyStanding::Active => "active",
+            KeyStanding::Rotated => "rotated",
+            KeyStanding::Expired => "expired",
+            KeyStanding::Revoked => "revoked",
+        }
+    }
+
+    pub fn is_usable(self) -> bool {
+        matches!(self, KeyStanding::Active | KeyStanding::Rotated)
+    }
+}
+
 /// Why a key was revoked; shown to operators.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RevocationReason {
@@ -148,4 +193,35 @@ pub struct ApiKeyRecord {
     pub last_used_at: Option<Timestamp>,
     pub state: KeyState,
     pub version: i64,
+}
+
+impl ApiKeyRecord {
+    pub fn standing(&self, now: Timestamp) -> KeyStanding {
+        match self.state {
+            KeyState::Revoked { .. } => KeyStanding::Revoked,
+            // At `expires_at` it is over, as with `exp` (RFC 7519 4.1.4).
+            _ if self.expires_at.is_some_and(|end| end <= now) => KeyStanding::Expired,
+            KeyState::Rotated { .. } => KeyStanding::Rotated,
+            KeyState::Active => KeyStanding::Active,
+        }
+    }
+
+    /// The predecessor of `successor`: good until the grace ends, and never longer than it would have been.
+    pub fn rotated(mut self, at: Timestamp, grace: Duration, successor: KeyId) -> Result<Self, KeyStanding> {
+        let standing = self.standing(at);
+        if standing != KeyStanding::Active {
+            return Err(standing);
+        }
+        self.state = self.state.rotated(at, successor)?;
+        let grace_ends = at + grace;
+        self.expires_at = Some(self.expires_at.map_or(grace_ends, |end| end.min(grace_ends)));
+        self.version += 1;
+        Ok(self)
+    }
+
+    pub fn revoked(mut self, at: Timestamp, reason: RevocationReason) -> Result<Self, KeyStanding> {
+        self.state = self.state.revoked(at, reason)?;
+        self.version += 1;
+        Ok(self)
+    }
 }

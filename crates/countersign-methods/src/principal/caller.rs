@@ -1,6 +1,11 @@
 //! Who asks for something to be issued or ended, and how much of that word may be passed on (RULES 2.6).
 
-use countersign_core::{Node, RequestId, Scope, ScopeSet, Timestamp, audit::Actor, check::decision::Permit};
+use crate::operator;
+use countersign_core::{
+    Node, RequestId, ScopeSet, Timestamp,
+    audit::{Actor, AuditEvent},
+    check::decision::Permit,
+};
 use std::net::IpAddr;
 
 #[derive(Debug, Clone)]
@@ -12,7 +17,9 @@ pub struct Caller {
     pub bound: Option<Bound>,
 }
 
-/// Nothing issued exceeds the credential that asked, unless it holds `countersign:grant`.
+/// Nothing issued exceeds the credential that asked (scopes, expiry, lineage), unless it holds `countersign:grant`.
+/// Operators' scopes are passed on only by who has them, grant or not: otherwise whoever may grant could grant itself
+/// everything (RULES 1.8).
 #[derive(Debug, Clone)]
 pub struct Bound {
     pub scopes: ScopeSet,
@@ -30,7 +37,6 @@ impl Caller {
     pub fn from_permit(permit: &Permit, source: IpAddr, request: RequestId) -> Option<Self> {
         let known = permit.subject()?;
         let authentication = &known.authentication;
-        let grant = Scope::parse("countersign:grant")?;
         Some(Self {
             actor: Actor::Principal {
                 id: authentication.principal.clone(),
@@ -42,8 +48,44 @@ impl Caller {
                 scopes: known.scopes.clone(),
                 expires_at: authentication.expires_at,
                 lineage: authentication.lineage.iter().cloned().collect(),
-                may_grant: known.scopes.contains(&grant),
+                may_grant: known.scopes.iter().any(|s| s.as_str() == operator::GRANT),
             }),
         })
+    }
+}
+
+impl Caller {
+    /// What of `scopes` this caller may not pass on; `None`: it may pass on all of them.
+    pub fn beyond(&self, scopes: &ScopeSet) -> Option<ScopeSet> {
+        let bound = self.bound.as_ref()?;
+        let beyond = ScopeSet::new(scopes.iter().filter(|s| !bound.may_pass_on(s)).cloned());
+        (!beyond.is_empty()).then_some(beyond)
+    }
+
+    /// When whatever this caller issues must end; `None`: nothing bounds it.
+    pub fn ends_at(&self) -> Option<Timestamp> {
+        self.bound.as_ref().filter(|b| !b.may_grant)?.expires_at
+    }
+
+    /// What must die with the caller's credential is derived from it.
+    pub fn parents(&self) -> &[Node] {
+        self.bound.as_ref().filter(|b| !b.may_grant).map_or(&[], |b| &b.lineage)
+    }
+
+    pub(crate) fn event(
+        &self,
+        at: Timestamp,
+        action: &'static str,
+        subject: &str,
+        detail: Vec<(&'static str, String)>,
+    ) -> AuditEvent {
+        let (actor, subject) = (self.actor.clone(), subject.to_string());
+        AuditEvent { at, actor, action, subject, source: self.source, request: self.request, detail }
+    }
+}
+
+impl Bound {
+    fn may_pass_on(&self, scope: &countersign_core::Scope) -> bool {
+        self.scopes.contains(scope) || (self.may_grant && !scope.is_operators())
     }
 }

@@ -1,0 +1,74 @@
+//! The keyed hash under which the verified-credential cache knows a credential (RULES 1.1). The key is random per
+//! process and never leaves it, so that nothing written down can be matched against a credential.
+
+use crate::{entropy::Entropy, hash::Sha256};
+use aws_lc_rs::digest::{SHA256, digest};
+use std::fmt;
+use zeroize::Zeroize;
+
+/// Longer input goes piece by piece.
+const ON_STACK: usize = 256;
+
+pub struct FingerprintKey([u8; 32]);
+
+impl FingerprintKey {
+    pub fn new(entropy: &dyn Entropy) -> Self {
+        let mut key = [0u8; 32];
+        entropy.fill(&mut key);
+        Self(key)
+    }
+
+    /// SHA-256 over the key and the parts, each behind its length. A secret prefix suffices here: no fingerprint is
+    /// ever shown, and the lengths stop an extension from being another list of parts.
+    pub fn of(&self, parts: &[&[u8]]) -> [u8; 32] {
+        let mut buffer = [0u8; ON_STACK];
+        let hash = match self.gather(parts, &mut buffer) {
+            // One call instead of two per part: a third of the time at the size of a key.
+            Some(whole) => {
+                let mut out = [0u8; 32];
+                out.copy_from_slice(digest(&SHA256, whole).as_ref());
+                out
+            }
+            None => self.piecewise(parts),
+        };
+        buffer.zeroize();
+        hash
+    }
+
+    fn gather<'b>(&self, parts: &[&[u8]], buffer: &'b mut [u8; ON_STACK]) -> Option<&'b [u8]> {
+        let mut at = 0;
+        let mut put = |bytes: &[u8]| -> Option<()> {
+            let end = at + bytes.len();
+            buffer.get_mut(at..end)?.copy_from_slice(bytes);
+            at = end;
+            Some(())
+        };
+        put(&self.0)?;
+        for part in parts {
+            put(&(part.len() as u64).to_be_bytes())?;
+            put(part)?;
+        }
+        buffer.get(..at)
+    }
+
+    pub(crate) fn piecewise(&self, parts: &[&[u8]]) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        hash.update(&self.0);
+        for part in parts {
+            hash.update_prefixed(part);
+        }
+        hash.finish()
+    }
+}
+
+impl Drop for FingerprintKey {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl fmt::Debug for FingerprintKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FingerprintKey(***)")
+    }
+}

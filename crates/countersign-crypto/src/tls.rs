@@ -1,0 +1,56 @@
+//! The TLS provider that every socket of ours uses, and server configurations made from it. rustls stands behind this
+//! module; whoever else names one of its types does so with this provider.
+
+use rustls::{
+    ServerConfig,
+    crypto::{CryptoProvider, aws_lc_rs},
+    pki_types::{CertificateDer, PrivateKeyDer, pem, pem::PemObject},
+    version::{TLS12, TLS13},
+};
+use std::sync::Arc;
+
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum TlsError {
+    #[error("no certificate in the chain file")]
+    NoCertificate,
+    #[error("the chain file is not PEM")]
+    ChainUnreadable,
+    #[error("no private key in the key file")]
+    NoKey,
+    #[error("the key file is not PEM")]
+    KeyUnreadable,
+    #[error("certificate and key cannot be used: {0}")]
+    Unusable(rustls::Error),
+}
+
+/// aws-lc-rs, with X25519MLKEM768 preferred among the key exchanges. Given explicitly wherever a configuration is
+/// built: a process-wide default would be whatever a dependency switched on.
+pub fn provider() -> Arc<CryptoProvider> {
+    Arc::new(aws_lc_rs::default_provider())
+}
+
+/// TLS 1.2 and 1.3, no client certificates. `alpn` strongest first: `[b"h2", b"http/1.1"]`.
+pub fn server_config(
+    cert_chain_pem: &[u8],
+    key_pem: &[u8],
+    alpn: &[&[u8]],
+) -> Result<ServerConfig, TlsError> {
+    let chain = CertificateDer::pem_slice_iter(cert_chain_pem)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|_| TlsError::ChainUnreadable)?;
+    if chain.is_empty() {
+        return Err(TlsError::NoCertificate);
+    }
+    let key = PrivateKeyDer::from_pem_slice(key_pem).map_err(|error| match error {
+        pem::Error::NoItemsFound => TlsError::NoKey,
+        _ => TlsError::KeyUnreadable,
+    })?;
+    let mut config = ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&TLS13, &TLS12])
+        .map_err(TlsError::Unusable)?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .map_err(TlsError::Unusable)?;
+    config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+    Ok(config)
+}

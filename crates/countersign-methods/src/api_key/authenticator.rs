@@ -1,0 +1,126 @@
+//! The use of a key, over ports: find -> look up -> verify.
+
+use super::{
+    config::ApiKeyConfig,
+    credential::{self, KeyFormats},
+    record::KeyId,
+    store::ApiKeyStore,
+    uses::Uses,
+    verify::{Judged, verify},
+};
+use countersign_core::{
+    Authentication, Authenticator, Found, MethodName, MethodRule, Place, Presented, Refusal, Timestamp,
+    authenticator::{CacheKey, Confirmation, Verification},
+    challenge::Challenge,
+    check::{request::CheckRequest, route::Route},
+};
+use countersign_crypto::{
+    FingerprintKey,
+    token::{digest::Peppers, format::WordError},
+};
+use std::sync::Arc;
+
+#[derive(Debug)]
+pub struct ApiKeyAuthenticator {
+    store: Arc<dyn ApiKeyStore>,
+    peppers: Arc<Peppers>,
+    config: ApiKeyConfig,
+    formats: KeyFormats,
+    fingerprint: Arc<FingerprintKey>,
+    uses: Arc<Uses>,
+}
+
+impl ApiKeyAuthenticator {
+    pub fn new(
+        store: Arc<dyn ApiKeyStore>,
+        peppers: Arc<Peppers>,
+        config: ApiKeyConfig,
+        fingerprint: Arc<FingerprintKey>,
+        uses: Arc<Uses>,
+    ) -> Result<Self, WordError> {
+        let formats = KeyFormats::new(&config)?;
+        Ok(Self { store, peppers, config, formats, fingerprint, uses })
+    }
+
+    async fn look_up_and_verify(
+        &self,
+        presented: Presented<'_>,
+        now: Timestamp,
+    ) -> Result<Authentication, Refusal> {
+        // Parsed again rather than carried along: it takes no longer than passing it through the seam would.
+        let token = self.formats.parse(presented.credential).map_err(Refusal::Rejected)?;
+        // Twelve base62 characters, as the format made sure of.
+        let id = KeyId::parse(token.id()).ok_or(Refusal::Unavailable)?;
+        let record = self.store.find(&id).await?;
+        let with =
+            Judged { peppers: &self.peppers, config: &self.config, prefix: self.formats.ours().name(), now };
+        verify(&token, presented.place, record.as_ref(), with).map_err(|failure| {
+            if failure == super::verify::Failure::PepperMissing {
+                tracing::error!(key = %id, "a key names a pepper that is not configured");
+            }
+            failure.refusal()
+        })
+    }
+}
+
+impl Authenticator for ApiKeyAuthenticator {
+    fn method(&self) -> MethodName {
+        MethodName::ApiKey
+    }
+
+    fn find<'r>(&self, request: &CheckRequest<'r>, accepts: &MethodRule) -> Found<'r> {
+        let (place, credential) = match credential::find(request, accepts, &self.formats) {
+            Ok(None) => return Found::Absent,
+            Err(rejection) => return Found::Bad(rejection),
+            Ok(Some(found)) => found,
+        };
+        if let Err(rejection) = self.formats.parse(credential) {
+            return Found::Bad(rejection);
+        }
+        // RULES 1.1: method, configuration of the room (the prefix: word and environment), place, then the parts.
+        let prefix = self.formats.ours().name().as_bytes();
+        let parts = [MethodName::ApiKey.as_str().as_bytes(), prefix, place_name(place), credential];
+        let cache_key = Some(CacheKey(self.fingerprint.of(&parts)));
+        Found::Present(Presented { cache_key, place, credential })
+    }
+
+    fn verify<'a>(
+        &'a self,
+        presented: Presented<'a>,
+        _accepts: &'a MethodRule,
+        now: Timestamp,
+    ) -> Verification<'a> {
+        Box::pin(self.look_up_and_verify(presented, now))
+    }
+
+    /// A key proves nothing beyond itself.
+    fn confirm<'a>(
+        &'a self,
+        _known: &'a Authentication,
+        _request: &'a CheckRequest<'_>,
+        _now: Timestamp,
+    ) -> Confirmation<'a> {
+        Confirmation::Done(Ok(()))
+    }
+
+    /// A key in a header of its own is challenged as `Bearer` (PRODUCT, Answers): `X-API-Key` is no scheme.
+    fn challenge(&self, _route: &Route) -> Option<Challenge> {
+        Challenge::new("Bearer", &[("realm", &self.config.realm)])
+    }
+
+    fn used(&self, known: &Authentication, now: Timestamp) {
+        if let Some(key) = KeyId::parse(known.credential.as_str()) {
+            self.uses.note(key, now);
+        }
+    }
+}
+
+fn place_name(place: Place) -> &'static [u8] {
+    match place {
+        Place::Authorization => b"authorization",
+        Place::Header => b"header",
+        Place::Query => b"query",
+        Place::Cookie => b"cookie",
+        Place::Handshake => b"handshake",
+    }
+}

@@ -1,0 +1,29 @@
+//! The scopes that act on Countersign itself. They come only from our own store, and no wildcard covers them
+//! (RULES 1.8).
+
+use countersign_core::{Scope, ScopeSet};
+
+/// List and show everything but the audit trail.
+pub const READ: &str = "countersign:read";
+/// Create, rotate and revoke API keys.
+pub const KEYS: &str = "countersign:keys";
+/// Create, change, enable and disable principals.
+pub const PRINCIPALS: &str = "countersign:principals";
+/// Read the feed and revoke a node in it.
+pub const REVOCATIONS: &str = "countersign:revocations";
+/// Read and verify the audit trail.
+pub const AUDIT: &str = "countersign:audit";
+/// Issue beyond one's own scopes, expiry and lineage (RULES 2.6); operators' scopes excepted.
+pub const GRANT: &str = "countersign:grant";
+
+pub const ALL: [&str; 6] = [READ, KEYS, PRINCIPALS, REVOCATIONS, AUDIT, GRANT];
+
+/// All of them: what a first operator holds.
+pub fn all() -> ScopeSet {
+    ScopeSet::new(ALL.into_iter().filter_map(Scope::parse))
+}
+
+/// Whoever holds both can let everybody else in again: make an operator and give it a key.
+pub fn can_administer(scopes: &ScopeSet) -> bool {
+    [PRINCIPALS, KEYS].into_iter().all(|name| scopes.iter().any(|s| s.as_str() == name))
+}

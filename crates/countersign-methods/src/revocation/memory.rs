@@ -1,0 +1,296 @@
+//! What this process knows of the feed. Asked several times on every request, so it answers from local memory under a
+//! short read lock; fed by whoever follows the store, and by every local write before that write is answered.
+//!
+//! ```text
+//! order of the feed    ... 6   7   8   [9]  10
+//! applied here             6   7   8        10     (a local write, ahead of the follower)
+//! position()                       8               everything up to here is applied, so it is a safe cursor
+//! changed_at(node of 10)                    10     and an entry filled at 8 that hangs on it is dead already
+//! ```
+
+use super::store::{Change, ChangeKind};
+use crate::principal::directory::LocalDirectory;
+use countersign_core::{
+    Node, NodeKind, PrincipalId, Timestamp,
+    check::revocation::{Position, RevocationFeed},
+};
+use std::{
+    collections::{BTreeSet, HashMap, VecDeque},
+    hash::{BuildHasherDefault, Hash, Hasher},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+/// Changes remembered at once. At a thousand a second this reaches back a minute; what is older raises the floor.
+pub const DEFAULT_CAPACITY: usize = 65_536;
+const SHARDS: usize = 64;
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
+
+#[derive(Debug)]
+pub struct ChangeMemory {
+    directory: Arc<LocalDirectory>,
+    blind_after: Duration,
+    capacity: usize,
+    shards: [RwLock<Shard>; SHARDS],
+    writer: Mutex<Writer>,
+    position: AtomicI64,
+    floor: AtomicI64,
+    /// Microseconds; `i64::MIN`: never.
+    heard_at: AtomicI64,
+}
+
+type NodeMap<T> = HashMap<Node, T, BuildHasherDefault<NodeHasher>>;
+
+#[derive(Debug, Default)]
+struct Shard {
+    changed: NodeMap<Position>,
+    /// Until when. These are never dropped to save room.
+    revoked: NodeMap<Option<Timestamp>>,
+}
+
+#[derive(Debug, Default)]
+struct Writer {
+    /// What `changed` holds, in the order in which it came: the oldest is dropped first.
+    order: VecDeque<(Position, Node)>,
+    /// Applied ahead of a gap.
+    ahead: BTreeSet<Position>,
+    swept_at: Timestamp,
+}
+
+impl ChangeMemory {
+    pub fn new(directory: Arc<LocalDirectory>, blind_after: Duration) -> Self {
+        Self::with_capacity(directory, blind_after, DEFAULT_CAPACITY)
+    }
+
+    pub fn with_capacity(directory: Arc<LocalDirectory>, blind_after: Duration, capacity: usize) -> Self {
+        Self {
+            directory,
+            blind_after,
+            capacity: capacity.max(1),
+            shards: std::array::from_fn(|_| RwLock::default()),
+            writer: Mutex::default(),
+            position: AtomicI64::new(0),
+            floor: AtomicI64::new(0),
+            heard_at: AtomicI64::new(i64::MIN),
+        }
+    }
+
+    /// Changes in any order, once or again. The position moves on as far as there is no gap: positions are numbered
+    /// one by one from a locked row, so a gap is a change that another process made and that was not read yet.
+    pub fn apply(&self, changes: &[Change], now: Timestamp) {
+        let mut writer = self.writer();
+        self.take_in(&mut writer, changes, now);
+        let mut position = self.position();
+        for change in changes.iter().filter(|c| c.position > position) {
+            writer.ahead.insert(change.position);
+        }
+        // Nobody closes the gap: the position stays behind, which is safe, and so must not cost memory for ever.
+        while writer.ahead.len() > self.capacity {
+            writer.ahead.pop_last();
+        }
+        position = close_gaps(position, &mut writer.ahead);
+        // After the changes themselves: whoever reads this position must find all of them.
+        self.position.store(position.0, Ordering::Release);
+    }
+
+    /// All changes after `after`, as the store gave them: nothing lies between, whatever the numbers look like.
+    pub fn follow(&self, after: Position, changes: &[Change], now: Timestamp) {
+        let mut writer = self.writer();
+        self.take_in(&mut writer, changes, now);
+        let mut position = self.position();
+        let last = changes.iter().map(|c| c.position).max().unwrap_or(after);
+        if after <= position && last > position {
+            position = last;
+        }
+        position = close_gaps(position, &mut writer.ahead);
+        self.position.store(position.0, Ordering::Release);
+    }
+
+    /// The store answered; nothing that it had before `now` is unknown here.
+    pub fn heard(&self, now: Timestamp) {
+        self.heard_at.fetch_max(now.as_micros(), Ordering::AcqRel);
+        let mut writer = self.writer();
+        if now.since(writer.swept_at) >= SWEEP_EVERY {
+            writer.swept_at = now;
+            for shard in &self.shards {
+                write(shard).revoked.retain(|_, until| until.is_none_or(|t| t >= now));
+            }
+        }
+    }
+
+    /// Everything anew, at a start or after a lost connection: every revocation that still counts, true of `position`.
+    /// What changed in between is not known, so whatever was filled before dies.
+    pub fn reload(&self, position: Position, revoked: &[Change], now: Timestamp) {
+        {
+            let mut writer = self.writer();
+            // Added to what is known, never in place of it: a local write may be newer than what was read.
+            for change in revoked.iter().filter(|c| c.kind == ChangeKind::Revoked) {
+                self.revoke(change, now);
+            }
+            self.floor.fetch_max(position.0, Ordering::AcqRel);
+            // The floor says it for all of these.
+            writer.order.retain(|(at, _)| *at > position);
+            for shard in &self.shards {
+                write(shard).changed.retain(|_, at| *at > position);
+            }
+            self.directory.forget_all();
+            let reached = close_gaps(self.position().max(position), &mut writer.ahead);
+            self.position.store(reached.0, Ordering::Release);
+        }
+        self.heard(now);
+    }
+
+    pub fn position(&self) -> Position {
+        Position(self.position.load(Ordering::Acquire))
+    }
+
+    /// How many nodes are revoked here, for metrics.
+    pub fn revoked_count(&self) -> usize {
+        self.shards.iter().map(|s| read(s).revoked.len()).sum()
+    }
+
+    fn take_in(&self, writer: &mut Writer, changes: &[Change], now: Timestamp) {
+        for change in changes {
+            if change.kind == ChangeKind::Revoked {
+                self.revoke(change, now);
+            }
+            self.note(writer, change);
+            // Last, so that what is loaded from now on is what now stands.
+            if change.node.kind == NodeKind::Principal
+                && let Some(principal) = PrincipalId::parse(&change.node.id)
+            {
+                self.directory.forget(&principal);
+            }
+        }
+        self.make_room(writer);
+    }
+
+    fn revoke(&self, change: &Change, now: Timestamp) {
+        if change.until.is_some_and(|until| until < now) {
+            return;
+        }
+        let mut shard = write(self.shard(&change.node));
+        let longest = match shard.revoked.get(&change.node) {
+            Some(known) => known.zip(change.until).map(|(a, b)| a.max(b)),
+            None => change.until,
+        };
+        shard.revoked.insert(change.node.clone(), longest);
+    }
+
+    fn note(&self, writer: &mut Writer, change: &Change) {
+        let mut shard = write(self.shard(&change.node));
+        let known = shard.changed.get(&change.node).copied();
+        // The floor covers it already; or it was applied before.
+        if change.position <= self.floor() || known.is_some_and(|at| at >= change.position) {
+            return;
+        }
+        shard.changed.insert(change.node.clone(), change.position);
+        writer.order.push_back((change.position, change.node.clone()));
+    }
+
+    fn make_room(&self, writer: &mut Writer) {
+        while writer.order.len() > self.capacity {
+            let Some((position, node)) = writer.order.pop_front() else { return };
+            let mut shard = write(self.shard(&node));
+            if shard.changed.get(&node) != Some(&position) {
+                continue; // it changed again later, and that is still remembered
+            }
+            // Before it is forgotten: an entry from before it must not come back to life in between.
+            self.floor.fetch_max(position.0, Ordering::AcqRel);
+            shard.changed.remove(&node);
+        }
+    }
+
+    fn shard(&self, node: &Node) -> &RwLock<Shard> {
+        let mut hasher = NodeHasher::default();
+        node.hash(&mut hasher);
+        let [first, ..] = &self.shards;
+        // The map takes its own bits from both ends of the hash; these are from the middle.
+        self.shards.get((hasher.finish() >> 32) as usize % SHARDS).unwrap_or(first)
+    }
+
+    fn writer(&self) -> MutexGuard<'_, Writer> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl RevocationFeed for ChangeMemory {
+    fn position(&self) -> Position {
+        ChangeMemory::position(self)
+    }
+
+    fn changed_at(&self, node: &Node) -> Option<Position> {
+        read(self.shard(node)).changed.get(node).copied()
+    }
+
+    fn is_revoked(&self, node: &Node) -> bool {
+        read(self.shard(node)).revoked.contains_key(node)
+    }
+
+    fn floor(&self) -> Position {
+        Position(self.floor.load(Ordering::Acquire))
+    }
+
+    fn is_blind(&self, now: Timestamp) -> bool {
+        match self.heard_at.load(Ordering::Acquire) {
+            i64::MIN => true,
+            at => now.since(Timestamp::from_micros(at)) > self.blind_after,
+        }
+    }
+}
+
+fn close_gaps(mut position: Position, ahead: &mut BTreeSet<Position>) -> Position {
+    while let Some(next) = ahead.first().copied() {
+        if next.0 > position.0.saturating_add(1) {
+            break;
+        }
+        ahead.pop_first();
+        position = position.max(next);
+    }
+    position
+}
+
+/// Multiply and fold, eight bytes at a time: a fifth of the time of the standard hash. Good enough because ids of nodes
+/// are random and ours; nobody outside can choose colliding ones.
+#[derive(Default)]
+struct NodeHasher(u64);
+
+impl NodeHasher {
+    fn fold(&mut self, word: u64) {
+        let mixed = u128::from(self.0 ^ word ^ 0x2545_f491_4f6c_dd1d) * u128::from(0x9e37_79b9_7f4a_7c15_u64);
+        self.0 = (mixed as u64) ^ ((mixed >> 64) as u64);
+    }
+}
+
+impl Hasher for NodeHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        let (words, rest) = bytes.as_chunks::<8>();
+        for word in words {
+            self.fold(u64::from_le_bytes(*word));
+        }
+        if !rest.is_empty() {
+            let mut last = [0u8; 8];
+            last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+            self.fold(u64::from_le_bytes(last));
+        }
+    }
+
+    fn write_u8(&mut self, byte: u8) {
+        self.fold(byte.into());
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+fn read(shard: &RwLock<Shard>) -> RwLockReadGuard<'_, Shard> {
+    shard.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write(shard: &RwLock<Shard>) -> RwLockWriteGuard<'_, Shard> {
+    shard.write().unwrap_or_else(PoisonError::into_inner)
+}
