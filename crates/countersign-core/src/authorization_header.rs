@@ -1,7 +1,5 @@
 //! `Authorization` (RFC 9110 11.4): scheme and credentials, nothing looked up, nothing decoded.
 
-use thiserror::Error;
-
 /// Longest field value that is looked at.
 pub const MAX_LENGTH: usize = 8 * 1024;
 
@@ -29,15 +27,11 @@ impl std::fmt::Debug for AuthorizationHeader<'_> {
 }
 
 /// How the field breaks its grammar: 400 (RULES 2.1). Never repeats what was in it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Malformed {
-    #[error("authorization field is too long")]
     TooLong,
-    #[error("authorization field holds a byte that is not visible ascii")]
     Character,
-    #[error("authorization field has no scheme")]
     NoScheme,
-    #[error("authorization field has a scheme and no credentials, or credentials and no scheme")]
     NoCredentials,
 }
 
@@ -52,6 +46,14 @@ impl Malformed {
         }
     }
 }
+
+impl std::fmt::Display for Malformed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.reason())
+    }
+}
+
+impl std::error::Error for Malformed {}
 
 /// RFC 9110 11.4: `credentials = auth-scheme 1*SP ( token68 / #auth-param )`. What the grammar allows and no scheme of
 /// ours uses is refused: a scheme alone, and quoted bytes beyond ASCII.

@@ -27,3 +27,6 @@ pub use clock::{Clock, Timestamp};
 pub use identifiers::{CredentialId, PrincipalId, RequestId};
 pub use scope::{Scope, ScopeSet};
 pub use store_error::StoreError;
+
+#[cfg(test)]
+mod tests;

@@ -2,10 +2,17 @@
 //! nothing else.
 
 use super::{
+    Case,
     limit::RateLimit,
-    route::{Cors, Route},
+    path,
+    route::{Compiled, Cors, Route},
 };
-use crate::{authentication::Authentication, challenge::Challenge, directory::Standing};
+use crate::{
+    authentication::Authentication,
+    authenticator::{Fault, Rejection},
+    challenge::Challenge,
+    directory::Standing,
+};
 use http::{Method, uri::PathAndQuery};
 use std::{sync::Arc, time::Duration};
 
@@ -13,6 +20,12 @@ use std::{sync::Arc, time::Duration};
 pub enum Decision {
     Allow(Permit),
     Deny(Denial),
+}
+
+impl From<Result<Permit, Refused>> for Decision {
+    fn from(judged: Result<Permit, Refused>) -> Self {
+        judged.map_or_else(|denial| Decision::Deny(*denial), Decision::Allow)
+    }
 }
 
 /// A good credential as this request may use it: what it established, and its owner as of now.
@@ -137,7 +150,41 @@ pub struct Denial {
     pub known: Vec<Known>,
 }
 
+/// A denial on its way out of a step.
+pub(super) type Refused = Box<Denial>;
+
 impl Denial {
+    pub(super) fn refused(kind: DenialKind, code: &'static str, reason: &'static str) -> Refused {
+        Box::new(Self::new(kind, code, reason))
+    }
+
+    pub(super) fn rejected(rejection: &Rejection) -> Refused {
+        let kind = match rejection.fault {
+            Fault::Malformed => DenialKind::Malformed,
+            Fault::Invalid => DenialKind::Unauthenticated,
+            Fault::Forbidden => DenialKind::Forbidden,
+        };
+        Self::refused(kind, rejection.code, rejection.reason)
+    }
+
+    pub(super) fn unavailable(reason: &'static str) -> Refused {
+        Self::refused(DenialKind::Unavailable, "store_unavailable", reason)
+    }
+
+    /// Says which route, and what it challenges with. A 401 needs a challenge (RFC 9110 15.5.2): where the route has
+    /// none it is a 403 (RULES 1.9).
+    pub(super) fn about(mut self: Box<Self>, compiled: &Compiled) -> Refused {
+        self.route = Some(compiled.route.clone());
+        if self.kind == DenialKind::Unauthenticated {
+            if compiled.challenges.is_empty() {
+                self.kind = DenialKind::Forbidden;
+                self.code = "certificate_required";
+            }
+            self.challenges = compiled.challenges.clone();
+        }
+        self
+    }
+
     pub fn new(kind: DenialKind, code: &'static str, reason: &'static str) -> Self {
         Self {
             kind,
@@ -155,5 +202,43 @@ impl Denial {
 
     pub fn cors(&self) -> Option<&Cors> {
         self.route.as_ref()?.cors.as_ref()
+    }
+}
+
+/// Of several failures the first of 400, 401, 503, 403, 429 (RULES 2.1); the earlier of two that are alike.
+pub(super) fn first_of(one: Option<Refused>, other: Refused) -> Option<Refused> {
+    match one {
+        Some(one) if one.kind <= other.kind => Some(one),
+        _ => Some(other),
+    }
+}
+
+/// What the last three steps left, made into a permit where all of them agreed.
+pub(super) fn conclude(
+    case: &Case<'_>,
+    known: Vec<Known>,
+    conditions: Result<(), Refused>,
+    authorized: Result<(), Refused>,
+    charged: Result<Option<LimitState>, Refused>,
+) -> Result<Permit, Refused> {
+    match (conditions, authorized, charged) {
+        (Ok(()), Ok(()), Ok(limit)) => {
+            let parameters = &case.compiled.secret_parameters;
+            Ok(Permit {
+                route: case.compiled.route.clone(),
+                known,
+                method: case.request.method.clone(),
+                authority: case.asked.authority.as_ref().into(),
+                target: path::without_parameters(case.asked.target.clone(), parameters),
+                limit,
+            })
+        }
+        (conditions, authorized, charged) => {
+            let failed = [conditions.err(), authorized.err(), charged.err()];
+            let first = failed.into_iter().flatten().fold(None, first_of);
+            let mut denial = first.unwrap_or_else(|| Denial::unavailable("no step said why"));
+            denial.known = known;
+            Err(denial)
+        }
     }
 }

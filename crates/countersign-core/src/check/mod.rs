@@ -1,18 +1,31 @@
-//! One request, from facts to decision; the files stand in the order in which they run.
+//! One request, from facts to decision; the files stand in the order in which they run: `path`, `route`, `admit`,
+//! `authenticate` (with `verified` in front of every method), `revocation`, `conditions`, `authorize`, `limit`,
+//! `decision`. Nothing here reads a socket, a store or a clock but through the ports in [`Parts`].
 
 pub mod decision;
 pub mod limit;
+pub mod path;
 pub mod request;
 pub mod revocation;
 pub mod route;
 
-use crate::{authenticator::Authenticator, clock::Clock, directory::Directory};
-use decision::Decision;
+mod admit;
+mod authenticate;
+mod authorize;
+mod conditions;
+mod verified;
+
+#[cfg(test)]
+mod tests;
+
+use crate::{MethodName, Timestamp, authenticator::Authenticator, clock::Clock, directory::Directory};
+use decision::{Decision, Permit, Refused};
 use limit::{Counter, PlanName, RateLimit};
 use request::CheckRequest;
 use revocation::RevocationFeed;
-use route::RouteStore;
+use route::{Asked, Compiled, RouteStore};
 use std::{collections::HashMap, sync::Arc, time::Duration};
+use verified::VerifiedCache;
 
 /// Everything the judgement asks of the world.
 #[derive(Debug)]
@@ -36,24 +49,113 @@ pub struct Settings {
     pub plans: HashMap<PlanName, RateLimit>,
 }
 
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            cache_capacity: 100_000,
+            cache_lifetime: Duration::from_secs(30),
+            failures: RateLimit { quota: 60, window: Duration::from_secs(60) },
+            plans: HashMap::new(),
+        }
+    }
+}
+
 /// Where a request is judged.
 #[derive(Debug)]
 pub struct DecisionPoint {
     parts: Parts,
+    /// By the method's place in [`MethodName::ALL`].
+    rooms: [Option<Arc<dyn Authenticator>>; MethodName::ALL.len()],
+    verified: VerifiedCache,
+    seeds: limit::Seeds,
+}
+
+/// Does this judgement leave a trace?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Count,
+    /// No limit is charged, no failure counted, no use noted.
+    Rehearse,
+}
+
+/// One request on its way through the steps.
+struct Case<'c> {
+    point: &'c DecisionPoint,
+    request: CheckRequest<'c>,
+    asked: Asked<'c>,
+    compiled: &'c Compiled,
+    mode: Mode,
+    /// Read once; again only after something was waited for.
+    now: Timestamp,
 }
 
 impl DecisionPoint {
     pub fn new(parts: Parts) -> Self {
-        Self { parts }
+        let rooms = MethodName::ALL
+            .map(|method| parts.authenticators.iter().find(|room| room.method() == method).cloned());
+        let verified = VerifiedCache::new(parts.settings.cache_capacity, parts.settings.cache_lifetime);
+        Self { parts, rooms, verified, seeds: limit::Seeds::new() }
     }
 
     /// The whole path, counted and remembered.
-    pub async fn check(&self, _request: &CheckRequest<'_>) -> Decision {
-        unimplemented!("{:?}", self.parts)
+    pub async fn check(&self, request: &CheckRequest<'_>) -> Decision {
+        self.judge(request, Mode::Count).await.into()
     }
 
     /// The same decision, without charging a limit or noting a use: for `countersign check`.
-    pub async fn rehearse(&self, _request: &CheckRequest<'_>) -> Decision {
-        unimplemented!()
+    pub async fn rehearse(&self, request: &CheckRequest<'_>) -> Decision {
+        self.judge(request, Mode::Rehearse).await.into()
+    }
+
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.parts.clock
+    }
+
+    /// The order is the rule (RULES 2.4). On a cached yes nothing here waits.
+    async fn judge(&self, request: &CheckRequest<'_>, mode: Mode) -> Result<Permit, Refused> {
+        // what is forwarded is what is judged
+        let asked = route::canonical(request)?;
+        // deny by default: no pattern, no way in
+        let table = self.parts.routes.table();
+        let compiled = route::choose(&table, &asked, request.method)?;
+        let now = self.parts.clock.now();
+        let mut case = Case { point: self, request: *request, asked, compiled, mode, now };
+        case.steps().await.map_err(|denial| denial.about(compiled))
+    }
+
+    fn room(&self, method: MethodName) -> Option<&dyn Authenticator> {
+        self.rooms.iter().flatten().find(|room| room.method() == method).map(|room| &**room)
+    }
+}
+
+impl Case<'_> {
+    async fn steps(&mut self) -> Result<Permit, Refused> {
+        // who may still make us work
+        let admission = admit::admission(self);
+        // absent, good and bad, for every method that the route names
+        let good = authenticate::authenticate(self, admission).await?;
+        // nothing it descends from revoked, its principal active; scopes cut to the principal's present ones
+        let mut known = revocation::present(self, good).await?;
+        // good here and now
+        let conditions = conditions::hold(self, &known).await;
+        // enough for one alternative
+        let authorized = authorize::authorize(self, &mut known);
+        // counted whether allowed or denied
+        let charged = limit::charge(self, &known);
+        // of several failures the first of 400, 401, 503, 403, 429
+        let permit = decision::conclude(self, known, conditions, authorized, charged)?;
+        self.note_use(&permit);
+        Ok(permit)
+    }
+
+    fn note_use(&self, permit: &Permit) {
+        if self.mode == Mode::Rehearse {
+            return;
+        }
+        for known in permit.subject().into_iter().chain(permit.actors()) {
+            if let Some(room) = self.point.room(known.authentication.method) {
+                room.used(&known.authentication, self.now);
+            }
+        }
     }
 }

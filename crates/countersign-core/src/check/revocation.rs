@@ -1,7 +1,17 @@
 //! Lineage against what has changed or been revoked, and: is the principal active?
 
-use crate::{authentication::Node, clock::Timestamp};
-use std::fmt;
+use super::{
+    Case,
+    authenticate::Good,
+    decision::{Denial, DenialKind, Known, Refused},
+};
+use crate::{
+    NodeKind,
+    authentication::{Authentication, Lineage, Node},
+    clock::Timestamp,
+    directory::Standing,
+};
+use std::{fmt, sync::Arc};
 
 /// A place in the feed of changes: numbered from a row locked in the writing transaction, so that positions become
 /// visible in order (RULES 2.5).
@@ -10,7 +20,8 @@ pub struct Position(pub i64);
 
 /// Port: the feed as this process knows it. Local memory, fed by the store.
 pub trait RevocationFeed: fmt::Debug + Send + Sync {
-    /// The last position applied here.
+    /// The last position applied here. Published last: whoever reads it finds every change up to it, a floor that
+    /// rose with it, and a directory that forgot what changed.
     fn position(&self) -> Position;
     /// Where this node last changed or was revoked; `None`: not within memory. Memory reaches back further than any
     /// cache entry lives; where it was lost it starts anew and [`RevocationFeed::floor`] rises.
@@ -21,4 +32,90 @@ pub trait RevocationFeed: fmt::Debug + Send + Sync {
     fn floor(&self) -> Position;
     /// The store has not been heard of for longer than the configuration bears (5 s): answer 503.
     fn is_blind(&self, now: Timestamp) -> bool;
+}
+
+/// What has become of what an authentication descends from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Descent {
+    Holds,
+    /// Something changed since, or memory does not reach back: verify again.
+    Stale,
+    Revoked(NodeKind),
+}
+
+/// `read_at`: the feed position before the record was read (RULES 1.2).
+pub(super) fn descent(lineage: &Lineage, read_at: Position, feed: &dyn RevocationFeed) -> Descent {
+    if let Some(node) = lineage.iter().find(|node| feed.is_revoked(node)) {
+        return Descent::Revoked(node.kind);
+    }
+    let changed = |node: &Node| feed.changed_at(node).is_some_and(|at| at > read_at);
+    if read_at < feed.floor() || lineage.iter().any(changed) { Descent::Stale } else { Descent::Holds }
+}
+
+/// Revoked after the secret verified. Only a key's own end is told to its holder; what happened to its owner is not.
+pub(super) fn revoked(kind: NodeKind) -> Refused {
+    match kind {
+        NodeKind::ApiKey => Denial::refused(DenialKind::Unauthenticated, "key_revoked", "key revoked"),
+        NodeKind::Principal => {
+            Denial::refused(DenialKind::Unauthenticated, "credential_invalid", "principal revoked")
+        }
+        _ => Denial::refused(DenialKind::Unauthenticated, "credential_invalid", "parent credential revoked"),
+    }
+}
+
+/// Is the feed heard, is every principal active, and what may each do now?
+pub(super) async fn present(case: &mut Case<'_>, good: Good) -> Result<Vec<Known>, Refused> {
+    let count = good.iter().flatten().count();
+    let mut known = Vec::with_capacity(count);
+    if count == 0 {
+        return Ok(known);
+    }
+    // RULES 2.5: what we do not hear of may be revoked
+    if case.point.parts.feed.is_blind(case.now) {
+        return Err(Denial::refused(
+            DenialKind::Unavailable,
+            "feed_blind",
+            "store not heard of for too long",
+        ));
+    }
+    for authentication in good.into_iter().flatten() {
+        let standing = standing(case, &authentication).await?;
+        let active = standing.active;
+        known.push(cut(authentication, standing));
+        if !active {
+            let reason = "principal disabled";
+            let mut denial = Denial::refused(DenialKind::Unauthenticated, "credential_invalid", reason);
+            denial.known = known;
+            return Err(denial);
+        }
+    }
+    Ok(known)
+}
+
+async fn standing(case: &mut Case<'_>, of: &Authentication) -> Result<Arc<Standing>, Refused> {
+    let directory = &case.point.parts.directory;
+    if let Some(standing) = directory.standing(&of.principal) {
+        return Ok(standing);
+    }
+    let loaded = directory.load(&of.principal).await;
+    case.now = case.point.parts.clock.now();
+    match loaded {
+        Ok(Some(standing)) => Ok(standing),
+        Ok(None) => Err(Denial::refused(
+            DenialKind::Unauthenticated,
+            "credential_invalid",
+            "principal does not exist",
+        )),
+        Err(_) => Err(Denial::unavailable("directory did not answer")),
+    }
+}
+
+/// RULES 1.1: scopes cut to the principal's present ones.
+fn cut(authentication: Arc<Authentication>, standing: Arc<Standing>) -> Known {
+    let scopes = if authentication.scopes.is_subset(&standing.scopes) {
+        authentication.scopes.clone() // nearly always; costs no allocation
+    } else {
+        authentication.scopes.intersection(&standing.scopes)
+    };
+    Known { authentication, standing, scopes }
 }

@@ -1,13 +1,27 @@
 //! Which API is this, and what must a caller prove there? Host and canonical path choose the most specific pattern,
-//! the method chooses within it (RULES 2.2).
+//! the method chooses within it (RULES 2.2). [`pattern`] is the tree of one host, [`table`] all hosts, [`rules`] what a
+//! route must keep to get in.
 
-use super::limit::{PlanName, RateLimit};
+mod pattern;
+mod rules;
+mod table;
+
+pub(in crate::check) use table::Compiled;
+use table::Hit;
+pub use table::{Matched, RouteTable};
+
+use super::{
+    decision::{Denial, DenialKind, Refused},
+    limit::{PlanName, RateLimit},
+    path,
+    request::{CheckRequest, Transport},
+};
 use crate::{
     authenticator::{MethodName, MethodRule},
     scope::ScopeSet,
 };
-use http::{HeaderName, HeaderValue, Method};
-use std::{fmt, sync::Arc, time::Duration};
+use http::{HeaderName, HeaderValue, Method, uri::PathAndQuery};
+use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 
 /// The shape of an OpenAPI `security` field: alternatives (OR), each a map of methods that must all be satisfied
 /// (AND), each with the scopes it needs.
@@ -22,6 +36,12 @@ pub enum SecurityRequirement {
 /// Never two of oauth, jwt and basic in one (RULES 2.1).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Alternative(pub Vec<(MethodName, ScopeSet)>);
+
+impl Alternative {
+    pub(in crate::check) fn names(&self, method: MethodName) -> bool {
+        self.0.iter().any(|(m, _)| *m == method)
+    }
+}
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum HostPattern {
@@ -139,31 +159,12 @@ impl Route {
     }
 }
 
-/// Routes compiled for finding: 10,000 of them without a linear scan.
-#[derive(Debug)]
-pub struct RouteTable {
-    routes: Vec<Arc<Route>>,
-}
-
-impl RouteTable {
-    /// All errors in one pass. Challenges are asked of the authenticators here, once.
-    pub fn new(
-        routes: Vec<Route>,
-        _authenticators: &[Arc<dyn crate::Authenticator>],
-    ) -> Result<Self, Vec<RouteError>> {
-        Ok(Self { routes: routes.into_iter().map(Arc::new).collect() })
-    }
-
-    pub fn routes(&self) -> &[Arc<Route>] {
-        &self.routes
-    }
-}
-
 /// What is wrong with a route, by its name: `path` grammar, duplicate, empty alternative, two bearer methods together.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("route `{route}`, {field}: {message}")]
 pub struct RouteError {
     pub route: Arc<str>,
-    /// The field at fault: `path`, `host`, `methods`, `security`.
+    /// The field at fault: `name`, `path`, `host`, `methods`, `security`, `presentation`, `limits`, `cors`.
     pub field: &'static str,
     pub message: String,
 }
@@ -171,4 +172,45 @@ pub struct RouteError {
 /// Port: the live table, swapped whole.
 pub trait RouteStore: fmt::Debug + Send + Sync {
     fn table(&self) -> Arc<RouteTable>;
+}
+
+/// The canonical request (step *path*).
+#[derive(Debug)]
+pub(super) struct Asked<'r> {
+    /// What routes match.
+    host: Cow<'r, str>,
+    /// The host, and the port unless it is the transport's own.
+    pub(super) authority: Cow<'r, str>,
+    pub(super) target: PathAndQuery,
+}
+
+pub(super) fn canonical<'r>(request: &CheckRequest<'r>) -> Result<Asked<'r>, Refused> {
+    let malformed = |reason| Denial::refused(DenialKind::Malformed, "request_malformed", reason);
+    let target = path::canonical_target(request.target).map_err(|e| malformed(e.reason()))?;
+    let (host, port) = path::host_and_port(request.authority).map_err(|e| malformed(e.reason()))?;
+    let authority = match (port, request.peer.transport) {
+        (None, _) | (Some(443), Transport::Tls) | (Some(80), Transport::Plain) => host.clone(),
+        // behind a trusted peer the caller may have come by either
+        (Some(80 | 443), Transport::PlainTrusted) => host.clone(),
+        (Some(port), _) => Cow::Owned(format!("{host}:{port}")),
+    };
+    Ok(Asked { host, authority, target })
+}
+
+/// The most specific pattern (step *route*).
+pub(super) fn choose<'t>(
+    table: &'t RouteTable,
+    asked: &Asked<'_>,
+    method: &Method,
+) -> Result<&'t Compiled, Refused> {
+    match table.lookup(&asked.host, asked.target.path(), method) {
+        Hit::Route(compiled) => Ok(compiled),
+        Hit::MethodNotAllowed(allow) => {
+            let reason = "pattern does not take this method";
+            let mut denial = Denial::refused(DenialKind::MethodNotAllowed, "method_not_allowed", reason);
+            denial.allow = allow;
+            Err(denial)
+        }
+        Hit::None => Err(Denial::refused(DenialKind::NoRoute, "route_unknown", "no route for host and path")),
+    }
 }
