@@ -1,0 +1,5 @@
+//! The ports that need no database.
+
+mod clock;
+
+pub use clock::SystemClock;

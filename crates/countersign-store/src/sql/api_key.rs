@@ -1,0 +1,331 @@
+//! The rows of API keys.
+
+use super::{
+    Store,
+    dialect::{Conn, Failed, row, sql},
+    revocation::NewChange,
+    unit::Purpose,
+};
+use countersign_core::{
+    BoxFuture, Node, NodeKind, PrincipalId, ScopeSet, StoreError, Timestamp,
+    audit::AuditEvent,
+    check::limit::{PlanName, RateLimit},
+    page::{Page, PageRequest},
+};
+use countersign_methods::{
+    api_key::{
+        record::{ApiKeyRecord, Environment, KeyDigest, KeyId, KeyState, RevocationReason},
+        store::{ApiKeyQuery, ApiKeyStore, Revoked, Rotation},
+    },
+    revocation::store::ChangeKind,
+};
+use std::time::Duration;
+
+row! { KeyRow {
+    id: String, environment: String, prefix: String, owner: String, label: String, pepper: i64, digest: Vec<u8>,
+    scopes: String, networks: String, limit_quota: Option<i64>, limit_window: Option<i64>, plan: Option<String>,
+    parents: String, created_at: i64, expires_at: Option<i64>, last_used_at: Option<i64>, state: String,
+    ended_at: Option<i64>, successor: Option<String>, reason: Option<String>, version: i64,
+} }
+
+macro_rules! columns { () => {
+    "id, environment, prefix, owner, label, pepper, digest, scopes, networks, limit_quota, limit_window, plan, parents, created_at, expires_at, last_used_at, state, ended_at, successor, reason, version"
+} }
+macro_rules! select {
+    ($rest:literal) => {
+        concat!("SELECT ", columns!(), " FROM api_key ", $rest)
+    };
+}
+
+const ACTIVE: &str = "active";
+const ROTATED: &str = "rotated";
+const REVOKED: &str = "revoked";
+
+impl KeyRow {
+    fn into_record(self) -> Result<ApiKeyRecord, Failed> {
+        let unreadable = |what| Failed::Unreadable(format!("{what} of api key `{}`", self.id));
+        let networks = self.networks.split(' ').filter(|word| !word.is_empty()).map(str::parse);
+        Ok(ApiKeyRecord {
+            id: KeyId::parse(&self.id).ok_or_else(|| unreadable("id"))?,
+            environment: Environment::parse(&self.environment).ok_or_else(|| unreadable("environment"))?,
+            owner: PrincipalId::parse(&self.owner).ok_or_else(|| unreadable("owner"))?,
+            digest: KeyDigest {
+                pepper: u32::try_from(self.pepper).map_err(|_| unreadable("pepper"))?,
+                hash: self.digest.as_slice().try_into().map_err(|_| unreadable("digest"))?,
+            },
+            scopes: ScopeSet::parse(&self.scopes).ok_or_else(|| unreadable("scopes"))?,
+            // a network that cannot be read must not become "anywhere"
+            networks: networks.collect::<Result<_, _>>().map_err(|_| unreadable("networks"))?,
+            limit: self.limit().ok_or_else(|| unreadable("limit"))?,
+            plan: match &self.plan {
+                None => None,
+                Some(name) => Some(PlanName::parse(name).ok_or_else(|| unreadable("plan"))?),
+            },
+            parents: parse_parents(&self.parents).ok_or_else(|| unreadable("parents"))?,
+            state: self.state().ok_or_else(|| unreadable("state"))?,
+            created_at: Timestamp::from_micros(self.created_at),
+            expires_at: self.expires_at.map(Timestamp::from_micros),
+            last_used_at: self.last_used_at.map(Timestamp::from_micros),
+            version: self.version,
+            prefix: self.prefix,
+            label: self.label,
+        })
+    }
+
+    fn limit(&self) -> Option<Option<RateLimit>> {
+        let (quota, window) = match (self.limit_quota, self.limit_window) {
+            (None, None) => return Some(None),
+            (quota, window) => (quota?, window?),
+        };
+        let (quota, window) = (u32::try_from(quota).ok()?, u64::try_from(window).ok()?);
+        Some(Some(RateLimit { quota, window: Duration::from_micros(window) }))
+    }
+
+    fn state(&self) -> Option<KeyState> {
+        let at = self.ended_at.map(Timestamp::from_micros);
+        match self.state.as_str() {
+            ACTIVE => Some(KeyState::Active),
+            ROTATED => {
+                Some(KeyState::Rotated { at: at?, successor: KeyId::parse(self.successor.as_deref()?)? })
+            }
+            REVOKED => {
+                Some(KeyState::Revoked { at: at?, reason: RevocationReason::parse(self.reason.as_deref()?)? })
+            }
+            _ => None,
+        }
+    }
+}
+
+fn parse_parents(text: &str) -> Option<Vec<Node>> {
+    let words: Vec<String> = serde_json::from_str(text).ok()?;
+    let node = |word: &String| {
+        let (kind, id) = word.split_once(':')?;
+        Some(Node::new(NodeKind::parse(kind)?, id))
+    };
+    words.iter().map(node).collect()
+}
+
+fn write_parents(parents: &[Node]) -> String {
+    serde_json::Value::from(parents.iter().map(Node::to_string).collect::<Vec<_>>()).to_string()
+}
+
+/// The owner's row holds still until the key is there, so that none is made for one who is being disabled.
+async fn insert(conn: &mut Conn<'_>, record: &ApiKeyRecord) -> Result<(), Failed> {
+    let (state, ended_at, successor, reason) = match record.state {
+        KeyState::Active => (ACTIVE, None, None, None),
+        KeyState::Rotated { at, successor } => (ROTATED, Some(at), Some(successor.to_string()), None),
+        KeyState::Revoked { at, reason } => (REVOKED, Some(at), None, Some(reason.as_str())),
+    };
+    let window = |limit: RateLimit| i64::try_from(limit.window.as_micros()).unwrap_or(i64::MAX);
+    let networks = record.networks.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+    let made = sql(concat!(
+        "INSERT INTO api_key (",
+        columns!(),
+        ") SELECT $1, $2, $3, id, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21
+         FROM principal WHERE id = $4 AND enabled /* share */ ON CONFLICT DO NOTHING"
+    ))
+    .bind(record.id.as_str())
+    .bind(record.environment.as_str())
+    .bind(record.prefix.as_str())
+    .bind(record.owner.as_str())
+    .bind(record.label.as_str())
+    .bind(record.digest.pepper)
+    .bind(record.digest.hash.as_slice())
+    .bind(record.scopes.to_string())
+    .bind(networks)
+    .bind(record.limit.map(|limit| limit.quota))
+    .bind(record.limit.map(window))
+    .bind(record.plan.as_ref().map(PlanName::as_str))
+    .bind(write_parents(&record.parents))
+    .bind(record.created_at.as_micros())
+    .bind(record.expires_at.map(Timestamp::as_micros))
+    .bind(record.last_used_at.map(Timestamp::as_micros))
+    .bind(state)
+    .bind(ended_at.map(Timestamp::as_micros))
+    .bind(successor)
+    .bind(reason)
+    .bind(record.version)
+    .execute(conn)
+    .await?;
+    if made == 1 {
+        return Ok(());
+    }
+    let there: Option<(i64,)> =
+        sql("SELECT version FROM api_key WHERE id = $1").bind(record.id.as_str()).optional(conn).await?;
+    Err(Failed::Conflict(if there.is_some() { "key_exists" } else { "owner_unknown" }))
+}
+
+/// Where a list goes on: `MICROSECONDS.ID` of the last key seen.
+fn parse_cursor(after: Option<&str>) -> Result<(i64, String), Failed> {
+    let Some(after) = after else { return Ok((i64::MIN, String::new())) };
+    let read = || {
+        let (created_at, id) = after.split_once('.')?;
+        Some((created_at.parse().ok()?, KeyId::parse(id)?.to_string()))
+    };
+    read().ok_or(Failed::Conflict("cursor_invalid"))
+}
+
+impl ApiKeyStore for Store {
+    fn find<'a>(&'a self, id: &'a KeyId) -> BoxFuture<'a, Result<Option<ApiKeyRecord>, StoreError>> {
+        let id = *id;
+        self.read(move |conn| {
+            Box::pin(async move {
+                let row: Option<KeyRow> =
+                    sql(select!("WHERE id = $1")).bind(id.as_str()).optional(conn).await?;
+                row.map(KeyRow::into_record).transpose()
+            })
+        })
+    }
+
+    fn list<'a>(&'a self, query: ApiKeyQuery) -> BoxFuture<'a, Result<Page<ApiKeyRecord>, StoreError>> {
+        // two texts, because one with an optional owner would not use the owner's index
+        const OF_ALL: &str = select!(
+            "WHERE (created_at, id) > ($1, $2)
+             AND ($3 OR (state <> 'revoked' AND (expires_at IS NULL OR expires_at > $4)))
+             ORDER BY created_at, id LIMIT $5"
+        );
+        const OF_OWNER: &str = select!(
+            "WHERE (created_at, id) > ($1, $2)
+             AND ($3 OR (state <> 'revoked' AND (expires_at IS NULL OR expires_at > $4)))
+             AND owner = $6 ORDER BY created_at, id LIMIT $5"
+        );
+        self.read(move |conn| {
+            Box::pin(async move {
+                let limit = query.page.limit.clamp(1, PageRequest::MAX_LIMIT);
+                let (created_at, id) = parse_cursor(query.page.after.as_deref())?;
+                let text = if query.owner.is_some() { OF_OWNER } else { OF_ALL };
+                let mut list = sql(text)
+                    .bind(created_at)
+                    .bind(id)
+                    .bind(query.usable_at.is_none())
+                    .bind(query.usable_at.unwrap_or_default().as_micros())
+                    .bind(limit + 1);
+                if let Some(owner) = &query.owner {
+                    list = list.bind(owner.as_str());
+                }
+                let rows: Vec<KeyRow> = list.all(conn).await?;
+                let cursor = |last: &ApiKeyRecord| format!("{}.{}", last.created_at.as_micros(), last.id);
+                super::page(rows, limit, KeyRow::into_record, cursor)
+            })
+        })
+    }
+
+    fn create<'a>(
+        &'a self,
+        record: ApiKeyRecord,
+        event: AuditEvent,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        let write = self.write(Purpose::Ordinary, move |unit| {
+            Box::pin(async move {
+                insert(&mut unit.conn, &record).await?;
+                unit.audit(event);
+                Ok(())
+            })
+        });
+        Box::pin(async move { write.await.map(|_| ()) })
+    }
+
+    fn rotate<'a>(&'a self, rotation: Rotation, event: AuditEvent) -> BoxFuture<'a, Result<(), StoreError>> {
+        let write = self.write(Purpose::Ordinary, move |unit| {
+            Box::pin(async move {
+                let Rotation { predecessor, version, at, predecessor_expires_at, successor } = rotation;
+                let rotated = sql("UPDATE api_key
+                     SET state = 'rotated', ended_at = $3, successor = $4, expires_at = $5, version = version + 1
+                     WHERE id = $1 AND version = $2 AND state = 'active' AND owner = $6
+                     AND (expires_at IS NULL OR expires_at > $3)")
+                .bind(predecessor.as_str())
+                .bind(version)
+                .bind(at.as_micros())
+                .bind(successor.id.as_str())
+                .bind(predecessor_expires_at.as_micros())
+                .bind(successor.owner.as_str())
+                .execute(&mut unit.conn)
+                .await?;
+                if rotated != 1 {
+                    return Err(Failed::Conflict("key_changed"));
+                }
+                insert(&mut unit.conn, &successor).await?;
+                unit.change(NewChange { kind: ChangeKind::Changed, node: predecessor.node(), at, until: None });
+                unit.audit(event);
+                Ok(())
+            })
+        });
+        Box::pin(async move { write.await.map(|_| ()) })
+    }
+
+    fn revoke<'a>(
+        &'a self,
+        id: &'a KeyId,
+        at: Timestamp,
+        reason: RevocationReason,
+        event: AuditEvent,
+    ) -> BoxFuture<'a, Result<Revoked, StoreError>> {
+        let id = *id;
+        let write = self.write(Purpose::Revocation, move |unit| {
+            Box::pin(async move {
+                let revoked = sql("UPDATE api_key
+                     SET state = 'revoked', ended_at = $2, reason = $3, version = version + 1
+                     WHERE id = $1 AND state <> 'revoked'")
+                .bind(id.as_str())
+                .bind(at.as_micros())
+                .bind(reason.as_str())
+                .execute(&mut unit.conn)
+                .await?;
+                if revoked != 1 {
+                    let there: Option<(i64,)> = sql("SELECT version FROM api_key WHERE id = $1")
+                        .bind(id.as_str())
+                        .optional(&mut unit.conn)
+                        .await?;
+                    return Ok(if there.is_some() { Revoked::Already } else { Revoked::Unknown });
+                }
+                // For ever: what descends from this key may have been rotated, and then lives longer than it would
+                // have (RULES 2.5: a revocation outlives the last descendant).
+                unit.change(NewChange { kind: ChangeKind::Revoked, node: id.node(), at, until: None });
+                unit.audit(event);
+                Ok(Revoked::Now)
+            })
+        });
+        Box::pin(async move { write.await.map(|(revoked, _)| revoked) })
+    }
+
+    fn used<'a>(&'a self, mut uses: Vec<(KeyId, Timestamp)>) -> BoxFuture<'a, Result<(), StoreError>> {
+        // in one order everywhere, so that two processes never wait for each other crosswise
+        uses.sort();
+        Box::pin(async move {
+            for part in uses.chunks(256) {
+                let part = part.to_vec();
+                let write = self.write(Purpose::Ordinary, move |unit| {
+                    Box::pin(async move {
+                        for (id, at) in part {
+                            sql("UPDATE api_key SET last_used_at = $2
+                                 WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2)")
+                            .bind(id.as_str())
+                            .bind(at.as_micros())
+                            .execute(&mut unit.conn)
+                            .await?;
+                        }
+                        Ok(())
+                    })
+                });
+                write.await?;
+            }
+            Ok(())
+        })
+    }
+
+    fn peppers<'a>(&'a self, now: Timestamp) -> BoxFuture<'a, Result<Vec<u32>, StoreError>> {
+        self.read(move |conn| {
+            Box::pin(async move {
+                let rows: Vec<(i64,)> = sql("SELECT DISTINCT pepper FROM api_key
+                     WHERE state <> 'revoked' AND (expires_at IS NULL OR expires_at > $1) ORDER BY pepper")
+                .bind(now.as_micros())
+                .all(conn)
+                .await?;
+                let number = |(pepper,): (i64,)| {
+                    u32::try_from(pepper).map_err(|_| Failed::Unreadable(format!("pepper number {pepper}")))
+                };
+                rows.into_iter().map(number).collect()
+            })
+        })
+    }
+}

@@ -1,0 +1,197 @@
+//! The principals: users and services.
+
+use super::{
+    Store,
+    dialect::{Failed, row, sql},
+    revocation::NewChange,
+    unit::Purpose,
+};
+use countersign_core::{
+    BoxFuture, Node, PrincipalId, ScopeSet, StoreError, Timestamp,
+    audit::AuditEvent,
+    page::{Page, PageRequest},
+    principal::{Group, Principal, PrincipalKind, PrincipalName},
+};
+use countersign_methods::{
+    principal::store::{PrincipalChange, PrincipalQuery, PrincipalStore},
+    revocation::store::ChangeKind,
+};
+
+row! { PrincipalRow {
+    id: String, kind: String, name: String, scopes: String, group_names: String, enabled: bool, version: i64,
+    created_at: i64,
+} }
+
+macro_rules! columns {
+    () => {
+        "id, kind, name, scopes, group_names, enabled, version, created_at"
+    };
+}
+macro_rules! select {
+    ($rest:literal) => {
+        concat!("SELECT ", columns!(), " FROM principal ", $rest)
+    };
+}
+
+impl PrincipalRow {
+    fn into_principal(self) -> Result<Principal, Failed> {
+        let unreadable = |what| Failed::Unreadable(format!("{what} of principal `{}`", self.id));
+        let groups = self.group_names.split(' ').filter(|word| !word.is_empty()).map(Group::parse);
+        Ok(Principal {
+            id: PrincipalId::parse(&self.id).ok_or_else(|| unreadable("id"))?,
+            kind: PrincipalKind::parse(&self.kind).ok_or_else(|| unreadable("kind"))?,
+            name: PrincipalName::parse(&self.name).ok_or_else(|| unreadable("name"))?,
+            scopes: ScopeSet::parse(&self.scopes).ok_or_else(|| unreadable("scopes"))?,
+            groups: groups.collect::<Option<_>>().ok_or_else(|| unreadable("groups"))?,
+            enabled: self.enabled,
+            version: self.version,
+            created_at: Timestamp::from_micros(self.created_at),
+        })
+    }
+}
+
+/// No group holds a space.
+fn words(groups: &[Group]) -> String {
+    groups.iter().map(Group::as_str).collect::<Vec<_>>().join(" ")
+}
+
+impl Store {
+    fn principal_by(
+        &self,
+        text: &'static str,
+        key: String,
+    ) -> BoxFuture<'_, Result<Option<Principal>, StoreError>> {
+        self.read(move |conn| {
+            Box::pin(async move {
+                let row: Option<PrincipalRow> = sql(text).bind(key).optional(conn).await?;
+                row.map(PrincipalRow::into_principal).transpose()
+            })
+        })
+    }
+}
+
+impl PrincipalStore for Store {
+    fn find<'a>(&'a self, id: &'a PrincipalId) -> BoxFuture<'a, Result<Option<Principal>, StoreError>> {
+        self.principal_by(select!("WHERE id = $1"), id.to_string())
+    }
+
+    fn find_by_name<'a>(
+        &'a self,
+        name: &'a PrincipalName,
+    ) -> BoxFuture<'a, Result<Option<Principal>, StoreError>> {
+        self.principal_by(select!("WHERE name = $1"), name.to_string())
+    }
+
+    fn list<'a>(&'a self, query: PrincipalQuery) -> BoxFuture<'a, Result<Page<Principal>, StoreError>> {
+        self.read(move |conn| {
+            Box::pin(async move {
+                let limit = query.page.limit.clamp(1, PageRequest::MAX_LIMIT);
+                let rows: Vec<PrincipalRow> =
+                    sql(select!("WHERE name > $1 AND ($2 OR kind = $3) ORDER BY name LIMIT $4"))
+                        .bind(query.page.after.unwrap_or_default())
+                        .bind(query.kind.is_none())
+                        .bind(query.kind.map(PrincipalKind::as_str))
+                        .bind(limit + 1)
+                        .all(conn)
+                        .await?;
+                super::page(rows, limit, PrincipalRow::into_principal, |last| last.name.to_string())
+            })
+        })
+    }
+
+    fn create<'a>(
+        &'a self,
+        principal: Principal,
+        event: AuditEvent,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        let write = self.write(Purpose::Ordinary, move |unit| {
+            Box::pin(async move {
+                let made =
+                    sql("INSERT INTO principal (id, kind, name, scopes, group_names, enabled, version, created_at)
+                         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING")
+                        .bind(principal.id.as_str())
+                        .bind(principal.kind.as_str())
+                        .bind(principal.name.as_str())
+                        .bind(principal.scopes.to_string())
+                        .bind(words(&principal.groups))
+                        .bind(principal.enabled)
+                        .bind(principal.version)
+                        .bind(principal.created_at.as_micros())
+                        .execute(&mut unit.conn)
+                        .await?;
+                if made == 0 {
+                    return Err(Failed::Conflict("name_taken"));
+                }
+                unit.audit(event);
+                Ok(())
+            })
+        });
+        Box::pin(async move { write.await.map(|_| ()) })
+    }
+
+    fn change<'a>(
+        &'a self,
+        id: &'a PrincipalId,
+        version: i64,
+        change: PrincipalChange,
+        event: AuditEvent,
+    ) -> BoxFuture<'a, Result<Option<Principal>, StoreError>> {
+        // disabling and narrowing must be possible on a full disk too
+        let narrows = change.enabled == Some(false);
+        let purpose = if narrows { Purpose::Revocation } else { Purpose::Ordinary };
+        let id = id.clone();
+        let write = self.write(purpose, move |unit| {
+            Box::pin(async move {
+                let row: Option<PrincipalRow> = sql(concat!(
+                    "UPDATE principal SET scopes = COALESCE($3, scopes), group_names = COALESCE($4, group_names),
+                         enabled = COALESCE($5, enabled), version = version + 1
+                     WHERE id = $1 AND version = $2 RETURNING ",
+                    columns!()
+                ))
+                .bind(id.as_str())
+                .bind(version)
+                .bind(change.scopes.map(|scopes| scopes.to_string()))
+                .bind(change.groups.as_deref().map(words))
+                .bind(change.enabled)
+                .optional(&mut unit.conn)
+                .await?;
+                let Some(row) = row else {
+                    let there: Option<(i64,)> = sql("SELECT version FROM principal WHERE id = $1")
+                        .bind(id.as_str())
+                        .optional(&mut unit.conn)
+                        .await?;
+                    return if there.is_some() { Err(Failed::Conflict("principal_changed")) } else { Ok(None) };
+                };
+                unit.change(NewChange {
+                    kind: ChangeKind::Changed,
+                    node: Node::principal(&id),
+                    at: event.at,
+                    until: None,
+                });
+                unit.audit(event);
+                row.into_principal().map(Some)
+            })
+        });
+        Box::pin(async move { write.await.map(|(principal, _)| principal) })
+    }
+
+    fn operators<'a>(&'a self) -> BoxFuture<'a, Result<Vec<Principal>, StoreError>> {
+        self.read(|conn| {
+            Box::pin(async move {
+                // `LIKE` ignores case on SQLite; the scopes themselves decide below
+                let rows: Vec<PrincipalRow> =
+                    sql(select!("WHERE enabled AND scopes LIKE '%countersign:%' ORDER BY name"))
+                        .all(conn)
+                        .await?;
+                let mut operators = Vec::with_capacity(rows.len());
+                for row in rows {
+                    let principal = row.into_principal()?;
+                    if principal.scopes.iter().any(|scope| scope.is_operators()) {
+                        operators.push(principal);
+                    }
+                }
+                Ok(operators)
+            })
+        })
+    }
+}

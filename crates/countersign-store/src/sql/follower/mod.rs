@@ -1,0 +1,202 @@
+//! Keeps one process's memory of the feed up to date: a poll every 250 ms, beside PostgreSQL's LISTEN, and everything
+//! anew after a lost connection or a gap (RULES 2.5).
+
+use super::{
+    Engine, Store,
+    dialect::{CHANNEL, Trouble},
+};
+use countersign_core::{Clock, StoreError, Timestamp, check::revocation::Position};
+use countersign_methods::revocation::{
+    memory::ChangeMemory,
+    store::{Change, FeedStore},
+};
+use sqlx::postgres::PgListener;
+use std::{fmt, sync::Arc, time::Duration};
+use tokio::sync::watch;
+
+const POLL: Duration = Duration::from_millis(250);
+/// Changes read at a time.
+const PAGE: u32 = 500;
+
+/// What is told of changes. Told of some of them twice: by the write that made them and by the feed.
+pub trait ChangeSink: fmt::Debug + Send + Sync {
+    fn apply(&self, changes: &[Change], now: Timestamp);
+    /// The store answered, and everything up to now was applied.
+    fn heard(&self, now: Timestamp);
+    /// Everything that counts, as of `head`; what was known before may have holes.
+    fn reload(&self, head: Position, revoked: &[Change], now: Timestamp);
+}
+
+impl ChangeSink for ChangeMemory {
+    fn apply(&self, changes: &[Change], now: Timestamp) {
+        ChangeMemory::apply(self, changes, now);
+    }
+
+    fn heard(&self, now: Timestamp) {
+        ChangeMemory::heard(self, now);
+    }
+
+    fn reload(&self, head: Position, revoked: &[Change], now: Timestamp) {
+        ChangeMemory::reload(self, head, revoked, now);
+    }
+}
+
+/// Following ends when this is dropped.
+#[derive(Debug)]
+pub struct FollowerHandle {
+    task: tokio::task::JoinHandle<()>,
+    caught_up: watch::Receiver<bool>,
+}
+
+impl FollowerHandle {
+    /// Until the memory was loaded for the first time.
+    pub async fn caught_up(&mut self) {
+        self.caught_up.wait_for(|caught_up| *caught_up).await.ok();
+    }
+}
+
+impl Drop for FollowerHandle {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Store {
+    /// From now on `memory` is told of every change: of this process's own writes before their answers, of the
+    /// others' within a poll.
+    pub fn follow(self: Arc<Self>, memory: Arc<dyn ChangeSink>, clock: Arc<dyn Clock>) -> FollowerHandle {
+        self.sinks.add(&memory);
+        let (loaded, caught_up) = watch::channel(false);
+        let control = self.control.clone();
+        let follower = Follower { store: self, memory, clock, at: None };
+        let task = control.spawn(follower.run(loaded));
+        FollowerHandle { task, caught_up }
+    }
+}
+
+struct Follower {
+    store: Arc<Store>,
+    memory: Arc<dyn ChangeSink>,
+    clock: Arc<dyn Clock>,
+    /// How far the feed was read without a hole. Not the memory's own position: this process's writes run ahead of
+    /// the others' there. `None`: everything must be read anew.
+    at: Option<Position>,
+}
+
+impl Follower {
+    async fn run(mut self, loaded: watch::Sender<bool>) {
+        let mut bell = Bell::of(&self.store);
+        loop {
+            match self.catch_up().await {
+                Ok(()) => {
+                    loaded.send_replace(true);
+                }
+                // logged where it happened; after an outage nothing is taken for granted
+                Err(_) => self.at = None,
+            }
+            if bell.wait().await == Heard::Lost {
+                self.at = None;
+            }
+        }
+    }
+
+    async fn catch_up(&mut self) -> Result<(), StoreError> {
+        // read before the feed is: what the feed said was true at that time
+        let asked = self.clock.now();
+        let head = self.store.head().await?;
+        let mut at = match self.at {
+            Some(at) if at <= head => at,
+            // the first time, after a loss, or a feed that went backwards
+            _ => self.reload(asked).await?,
+        };
+        while at < head {
+            let changes = self.store.since(at, PAGE).await?;
+            let Some(last) = contiguous(at, &changes) else {
+                at = self.reload(asked).await?;
+                continue;
+            };
+            self.memory.apply(&changes, asked);
+            at = last;
+        }
+        self.at = Some(at);
+        self.memory.heard(asked);
+        Ok(())
+    }
+
+    async fn reload(&self, now: Timestamp) -> Result<Position, StoreError> {
+        let (head, revoked) = self.store.revoked(now).await?;
+        self.memory.reload(head, &revoked, now);
+        Ok(head)
+    }
+}
+
+/// The last position, where they follow `at` and each other without a hole.
+fn contiguous(at: Position, changes: &[Change]) -> Option<Position> {
+    let mut expected = at.0;
+    for change in changes {
+        expected += 1;
+        if change.position.0 != expected {
+            return None;
+        }
+    }
+    (expected > at.0).then_some(Position(expected))
+}
+
+/// What wakes the follower.
+struct Bell {
+    pool: Option<sqlx::PgPool>,
+    listener: Option<PgListener>,
+}
+
+#[derive(PartialEq, Eq)]
+enum Heard {
+    Something,
+    /// The listening connection ended.
+    Lost,
+}
+
+impl Bell {
+    fn of(store: &Store) -> Self {
+        let pool = match &store.engine {
+            Engine::Sqlite { .. } => None,
+            Engine::Postgres { pool } => Some(pool.clone()),
+        };
+        Self { pool, listener: None }
+    }
+
+    async fn wait(&mut self) -> Heard {
+        if self.listener.is_none()
+            && let Some(pool) = &self.pool
+        {
+            self.listener = listen(pool).await;
+        }
+        let Some(listener) = &mut self.listener else {
+            tokio::time::sleep(POLL).await;
+            return Heard::Something;
+        };
+        match tokio::time::timeout(POLL, listener.try_recv()).await {
+            Err(_) | Ok(Ok(Some(_))) => Heard::Something,
+            Ok(Ok(None) | Err(_)) => {
+                self.listener = None;
+                Heard::Lost
+            }
+        }
+    }
+}
+
+async fn listen(pool: &sqlx::PgPool) -> Option<PgListener> {
+    let listening = async {
+        let mut listener = PgListener::connect_with(pool).await?;
+        listener.eager_reconnect(false);
+        listener.listen(CHANNEL).await?;
+        Ok::<_, sqlx::Error>(listener)
+    };
+    match tokio::time::timeout(POLL, listening).await {
+        Ok(Ok(listener)) => Some(listener),
+        Ok(Err(error)) => {
+            tracing::debug!(%error, trouble = ?Trouble::of(&error), "not listening; polling goes on");
+            None
+        }
+        Err(_) => None,
+    }
+}

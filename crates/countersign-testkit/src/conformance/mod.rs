@@ -1,0 +1,196 @@
+//! What every store must do, whatever it is made of: one suite over the ports, run on each engine. Owns the cases and
+//! their fixtures; knows no engine. Next: a store's own tests, which call [`conformance_cases!`](crate::conformance_cases).
+
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a suite of tests")]
+
+pub mod api_key;
+pub mod audit;
+pub mod feed;
+pub mod principal;
+
+use countersign_core::{
+    PrincipalId, ScopeSet, Timestamp,
+    audit::{Actor, AuditEvent, AuditQuery, AuditRecord, AuditStore},
+    check::revocation::Position,
+    principal::{Principal, PrincipalKind, PrincipalName},
+};
+use countersign_methods::{
+    api_key::{
+        record::{ApiKeyRecord, Environment, KeyDigest, KeyId, KeyState},
+        store::ApiKeyStore,
+    },
+    principal::store::PrincipalStore,
+    revocation::store::{Change, FeedStore},
+};
+use std::{future::Future, sync::Arc};
+
+/// One empty store, by its ports.
+#[derive(Debug, Clone)]
+pub struct Ports {
+    pub principals: Arc<dyn PrincipalStore>,
+    pub keys: Arc<dyn ApiKeyStore>,
+    pub feed: Arc<dyn FeedStore>,
+    pub audit: Arc<dyn AuditStore>,
+}
+
+/// Calls `$each! { area: [case, ..], .. }` with every case. A case is `async fn(Ports)`.
+#[macro_export]
+macro_rules! conformance_cases {
+    ($each:ident) => {
+        $each! {
+            principal: [
+                a_created_principal_is_found_by_id_and_name,
+                an_unknown_principal_is_no_error,
+                a_taken_name_is_a_conflict_and_leaves_nothing,
+                a_change_sets_only_what_it_names,
+                a_change_is_guarded_by_its_version,
+                a_change_reaches_the_feed,
+                of_fifty_changes_at_once_one_wins,
+                a_list_goes_on_where_it_stopped,
+                operators_are_enabled_and_hold_an_operators_scope,
+            ],
+            api_key: [
+                a_created_key_is_found_as_it_was,
+                a_taken_id_is_a_conflict,
+                an_owner_who_is_gone_or_disabled_gets_no_key,
+                a_list_goes_on_where_it_stopped,
+                a_list_can_leave_out_what_is_over,
+                a_cursor_of_another_make_is_refused,
+                a_rotation_leaves_predecessor_and_successor,
+                a_rotation_is_guarded,
+                a_rotation_whose_successor_fails_leaves_nothing,
+                of_fifty_rotations_at_once_one_wins,
+                a_revocation_happens_once,
+                of_fifty_revocations_at_once_one_writes,
+                a_revoked_key_is_not_rotated,
+                last_use_only_moves_forward,
+                peppers_of_usable_keys_are_named,
+            ],
+            feed: [
+                positions_follow_each_other,
+                what_counts_no_more_is_left_out,
+                a_refused_write_leaves_no_hole,
+                fifty_revocations_at_once_become_visible_in_order,
+            ],
+            audit: [
+                an_event_is_kept_word_for_word,
+                pages_by_action_subject_number_and_order,
+                every_write_leaves_one_record_and_a_refused_one_none,
+                the_chain_holds_after_fifty_writes_at_once,
+                an_empty_chain_is_whole,
+            ],
+        }
+    };
+}
+
+/// 2027-01-15, in whole seconds from there.
+pub fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_seconds(1_800_000_000 + seconds)
+}
+
+pub fn scopes(text: &str) -> ScopeSet {
+    ScopeSet::parse(text).unwrap()
+}
+
+pub fn event(action: &'static str, subject: &str) -> AuditEvent {
+    AuditEvent {
+        at: at(0),
+        actor: Actor::Host,
+        action,
+        subject: subject.into(),
+        source: None,
+        request: None,
+        detail: Vec::new(),
+    }
+}
+
+/// Number `n` of some services.
+pub fn service(n: u32) -> Principal {
+    Principal {
+        id: PrincipalId::parse(&format!("svc_{n:020}")).unwrap(),
+        kind: PrincipalKind::Service,
+        name: PrincipalName::parse(&format!("service-{n:03}")).unwrap(),
+        scopes: scopes("orders:read orders:write"),
+        groups: Vec::new(),
+        enabled: true,
+        version: 1,
+        created_at: at(0),
+    }
+}
+
+pub fn key_id(n: u32) -> KeyId {
+    KeyId::parse(&format!("k{n:011}")).unwrap()
+}
+
+/// Number `n` of some keys: made in the second `n`, good for 90 days.
+pub fn key(n: u32, owner: &Principal) -> ApiKeyRecord {
+    ApiKeyRecord {
+        id: key_id(n),
+        environment: Environment::Live,
+        prefix: "cs_live".into(),
+        owner: owner.id.clone(),
+        label: format!("key {n}"),
+        digest: KeyDigest { pepper: 1, hash: [u8::try_from(n % 251).unwrap(); 32] },
+        scopes: scopes("orders:read"),
+        networks: Vec::new(),
+        limit: None,
+        plan: None,
+        parents: Vec::new(),
+        created_at: at(i64::from(n)),
+        expires_at: Some(at(i64::from(n) + 90 * 86_400)),
+        last_used_at: None,
+        state: KeyState::Active,
+        version: 1,
+    }
+}
+
+impl Ports {
+    /// With its owner, which every key needs.
+    pub async fn owner(&self, n: u32) -> Principal {
+        let owner = service(n);
+        let made = self.principals.create(owner.clone(), event("principal.create", owner.id.as_str()));
+        made.await.unwrap();
+        owner
+    }
+
+    pub async fn create(&self, key: &ApiKeyRecord) {
+        self.keys.create(key.clone(), event("api_key.create", key.id.as_str())).await.unwrap();
+    }
+
+    pub async fn key(&self, id: &KeyId) -> ApiKeyRecord {
+        self.keys.find(id).await.unwrap().expect("a key of that id")
+    }
+
+    pub async fn changes(&self) -> Vec<Change> {
+        self.feed.since(Position(0), 1000).await.unwrap()
+    }
+
+    pub async fn trail(&self, action: &str) -> Vec<AuditRecord> {
+        let query = AuditQuery { action: Some(action.into()), limit: 500, ..AuditQuery::default() };
+        self.audit.page(query).await.unwrap()
+    }
+}
+
+/// `work(0)` to `work(49)`, all begun together.
+async fn fifty<T, F, W>(work: W) -> Vec<T>
+where
+    T: Send + 'static,
+    F: Future<Output = T> + Send + 'static,
+    W: Fn(u32) -> F,
+{
+    let gate = Arc::new(tokio::sync::Barrier::new(50));
+    let tasks: Vec<_> = (0..50)
+        .map(|n| {
+            let (gate, one) = (gate.clone(), work(n));
+            tokio::spawn(async move {
+                gate.wait().await;
+                one.await
+            })
+        })
+        .collect();
+    let mut results = Vec::with_capacity(50);
+    for task in tasks {
+        results.push(task.await.unwrap());
+    }
+    results
+}

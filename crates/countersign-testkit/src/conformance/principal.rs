@@ -1,0 +1,149 @@
+//! The port of the principals.
+
+use super::{Ports, event, fifty, scopes, service};
+use countersign_core::{
+    Node, PrincipalId, StoreError,
+    page::PageRequest,
+    principal::{Group, Principal, PrincipalKind, PrincipalName},
+};
+use countersign_methods::{
+    principal::store::{PrincipalChange, PrincipalQuery},
+    revocation::store::ChangeKind,
+};
+
+fn user(n: u32) -> Principal {
+    Principal {
+        id: PrincipalId::parse(&format!("usr_{n:020}")).unwrap(),
+        kind: PrincipalKind::User,
+        name: PrincipalName::parse(&format!("user-{n:03}@example")).unwrap(),
+        groups: vec![Group::parse("Staff:eu").unwrap(), Group::parse("a.b").unwrap()],
+        ..service(n)
+    }
+}
+
+async fn create(ports: &Ports, principal: &Principal) {
+    let event = event("principal.create", principal.id.as_str());
+    ports.principals.create(principal.clone(), event).await.unwrap();
+}
+
+fn disable() -> PrincipalChange {
+    PrincipalChange { enabled: Some(false), ..PrincipalChange::default() }
+}
+
+pub async fn a_created_principal_is_found_by_id_and_name(ports: Ports) {
+    let bare = Principal { scopes: scopes(""), enabled: false, ..service(2) };
+    for principal in [user(1), bare] {
+        create(&ports, &principal).await;
+        assert_eq!(ports.principals.find(&principal.id).await.unwrap().as_ref(), Some(&principal));
+        assert_eq!(ports.principals.find_by_name(&principal.name).await.unwrap(), Some(principal));
+    }
+}
+
+pub async fn an_unknown_principal_is_no_error(ports: Ports) {
+    assert_eq!(ports.principals.find(&user(1).id).await.unwrap(), None);
+    assert_eq!(ports.principals.find_by_name(&user(1).name).await.unwrap(), None);
+    let changed = ports.principals.change(&user(1).id, 1, disable(), event("principal.disable", "x")).await;
+    assert_eq!(changed.unwrap(), None);
+    assert_eq!(ports.trail("principal.disable").await, []);
+}
+
+pub async fn a_taken_name_is_a_conflict_and_leaves_nothing(ports: Ports) {
+    create(&ports, &user(1)).await;
+    let same_name = Principal { id: user(2).id, ..user(1) };
+    let refused = ports.principals.create(same_name, event("principal.create", "second")).await;
+    assert_eq!(refused, Err(StoreError::Conflict("name_taken")));
+    assert_eq!(ports.principals.find(&user(2).id).await.unwrap(), None);
+    assert_eq!(ports.trail("principal.create").await.len(), 1);
+}
+
+pub async fn a_change_sets_only_what_it_names(ports: Ports) {
+    let before = user(1);
+    create(&ports, &before).await;
+    let change = |version, change| {
+        let event = event("principal.change", before.id.as_str());
+        let (ports, id) = (ports.clone(), before.id.clone());
+        async move { ports.principals.change(&id, version, change, event).await.unwrap().unwrap() }
+    };
+    let narrowed = PrincipalChange { scopes: Some(scopes("orders:read")), ..PrincipalChange::default() };
+    let first = change(1, narrowed).await;
+    assert_eq!(first, Principal { scopes: scopes("orders:read"), version: 2, ..before.clone() });
+    let second = change(2, PrincipalChange { groups: Some(Vec::new()), ..PrincipalChange::default() }).await;
+    assert_eq!(second, Principal { groups: Vec::new(), version: 3, ..first });
+    let third = change(3, disable()).await;
+    assert_eq!(third, Principal { enabled: false, version: 4, ..second });
+    assert_eq!(ports.principals.find(&before.id).await.unwrap(), Some(third));
+}
+
+pub async fn a_change_is_guarded_by_its_version(ports: Ports) {
+    create(&ports, &user(1)).await;
+    for stale in [0, 2, -1] {
+        let refused =
+            ports.principals.change(&user(1).id, stale, disable(), event("principal.disable", "x")).await;
+        assert_eq!(refused, Err(StoreError::Conflict("principal_changed")), "{stale}");
+    }
+    assert_eq!(ports.principals.find(&user(1).id).await.unwrap(), Some(user(1)));
+    assert_eq!(ports.changes().await, []);
+    assert_eq!(ports.trail("principal.disable").await, []);
+}
+
+// RULES 2.5
+pub async fn a_change_reaches_the_feed(ports: Ports) {
+    create(&ports, &user(1)).await;
+    assert_eq!(ports.changes().await, []);
+    let event = event("principal.disable", user(1).id.as_str());
+    ports.principals.change(&user(1).id, 1, disable(), event).await.unwrap();
+    let changes = ports.changes().await;
+    assert_eq!(changes.len(), 1);
+    assert_eq!(changes[0].node, Node::principal(&user(1).id));
+    assert_eq!(changes[0].kind, ChangeKind::Changed);
+}
+
+pub async fn of_fifty_changes_at_once_one_wins(ports: Ports) {
+    create(&ports, &user(1)).await;
+    let results = fifty(|_| {
+        let ports = ports.clone();
+        async move {
+            let event = event("principal.disable", "x");
+            ports.principals.change(&user(1).id, 1, disable(), event).await
+        }
+    });
+    let results = results.await;
+    assert_eq!(results.iter().filter(|r| matches!(r, Ok(Some(_)))).count(), 1, "{results:?}");
+    let lost = Err(StoreError::Conflict("principal_changed"));
+    assert_eq!(results.iter().filter(|r| **r == lost).count(), 49, "{results:?}");
+    assert_eq!(ports.changes().await.len(), 1);
+    assert_eq!(ports.trail("principal.disable").await.len(), 1);
+}
+
+pub async fn a_list_goes_on_where_it_stopped(ports: Ports) {
+    for n in [5, 2, 4, 1, 3] {
+        create(&ports, &service(n)).await;
+        create(&ports, &user(n)).await;
+    }
+    let mut names = Vec::new();
+    let mut after = None;
+    for _ in 0..3 {
+        let page = PageRequest { after, limit: 2 };
+        let query = PrincipalQuery { kind: Some(PrincipalKind::Service), page };
+        let page = ports.principals.list(query).await.unwrap();
+        names.extend(page.items.iter().map(|p| p.name.to_string()));
+        after = page.next;
+    }
+    assert_eq!(names, ["service-001", "service-002", "service-003", "service-004", "service-005"]);
+    assert_eq!(after, None);
+    let page = PageRequest { after: None, limit: 10 };
+    let all = ports.principals.list(PrincipalQuery { kind: None, page }).await.unwrap();
+    assert_eq!((all.items.len(), all.next), (10, None), "a full last page has no next");
+}
+
+pub async fn operators_are_enabled_and_hold_an_operators_scope(ports: Ports) {
+    let with = |n, text, enabled| Principal { scopes: scopes(text), enabled, ..user(n) };
+    create(&ports, &with(1, "countersign:keys orders:read", true)).await;
+    create(&ports, &with(2, "a countersign:read", true)).await;
+    create(&ports, &with(3, "countersign:read", false)).await;
+    create(&ports, &with(4, "Countersign:read COUNTERSIGN:keys", true)).await;
+    create(&ports, &with(5, "not-countersign:read orders:countersign:", true)).await;
+    let operators = ports.principals.operators().await.unwrap();
+    let names: Vec<_> = operators.iter().map(|p| p.name.as_str()).collect();
+    assert_eq!(names, ["user-001@example", "user-002@example"]);
+}
