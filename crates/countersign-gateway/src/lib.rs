@@ -1,1 +1,22 @@
+//! The data plane: bytes in, question asked, bytes out.
+//!
+//! Owns the listeners, the doors that ask the judgement ([`enforce`]) and the way to the upstreams. It decides
+//! nothing and knows no store: decisions come from `countersign_core::check`, heads are admitted and denials written by
+//! `countersign-tower`. One thread, one runtime, one listener socket and one pool of upstream connections per worker,
+//! so that a request never crosses threads. Next in the walk: [`listen`].
 
+pub mod config;
+pub mod enforce;
+pub mod listen;
+pub mod route_table;
+pub mod upstream;
+
+mod gateway;
+mod worker;
+
+#[cfg(test)]
+mod tests;
+
+pub use config::{GatewayConfig, IdentityPreset, Limits, ListenerConfig, Timeouts, UpstreamConfig};
+pub use gateway::{Gateway, StartError};
+pub use route_table::RouteTableCell;

@@ -1,0 +1,132 @@
+//! What an operator decides about the data plane. Already valid, but for what only opening sockets can tell.
+
+use countersign_tower::respond;
+use http::HeaderName;
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+#[derive(Debug, Clone)]
+pub struct GatewayConfig {
+    pub listeners: Vec<ListenerConfig>,
+    /// Threads; 0: one per core.
+    pub workers: usize,
+    pub upstreams: Vec<UpstreamConfig>,
+    pub limits: Limits,
+    pub timeouts: Timeouts,
+    pub identity: IdentityPreset,
+    /// Every header that carries a key on any route, beside `X-API-Key`: stripped on all of them (RULES 3.2).
+    pub key_headers: Vec<HeaderName>,
+    /// Every query parameter that carries a key on any route: stripped on all of them, and never logged.
+    pub query_parameters: Vec<Box<str>>,
+    pub answers: respond::Options,
+}
+
+#[derive(Debug, Clone)]
+pub struct ListenerConfig {
+    /// Port 0 is allowed; `Gateway::addresses` says what it became.
+    pub listen: SocketAddr,
+    /// `None`: plain HTTP/1.1, where credentials are read from loopback only (RULES 1.7).
+    pub tls: Option<Arc<rustls::ServerConfig>>,
+}
+
+#[derive(Debug, Clone)]
+pub struct UpstreamConfig {
+    pub name: Arc<str>,
+    /// `http://host[:port]`, without a path: what is forwarded is exactly the target that was judged.
+    pub url: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Open connections, shared out evenly among the workers; more wait in the kernel's queue.
+    pub connections: usize,
+    /// Bytes of one request body.
+    pub body: u64,
+    /// HTTP/2 streams at once on one connection.
+    pub streams: u32,
+    /// Idle connections kept per upstream and worker.
+    pub idle_upstream: usize,
+}
+
+/// Each is the time without progress, not the time of the whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    pub tls_handshake: Duration,
+    /// From the first byte of a head to its last.
+    pub head: Duration,
+    /// Between two requests on one connection.
+    pub idle: Duration,
+    /// Within a body, either way.
+    pub body: Duration,
+    pub connect: Duration,
+    /// From the end of the request to the head of the response.
+    pub first_byte: Duration,
+    /// An idle upstream connection older than this is not used again.
+    pub idle_upstream: Duration,
+}
+
+/// How the upstream is told who calls, beside `Countersign-Principal`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum IdentityPreset {
+    #[default]
+    Countersign,
+    /// `X-Auth-Request-*`, `X-Forwarded-User`.
+    OAuth2Proxy,
+    /// `Remote-User`, `Remote-Groups`, `Remote-Name`.
+    Authelia,
+    /// `X-Consumer-*`, `X-Credential-Identifier`.
+    Consumer,
+    /// RFC 9440. Carries nothing before mutual TLS does.
+    ClientCert,
+    /// `X-Forwarded-Client-Cert`. Carries nothing before mutual TLS does.
+    Xfcc,
+}
+
+impl IdentityPreset {
+    pub fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            "countersign" => IdentityPreset::Countersign,
+            "oauth2-proxy" => IdentityPreset::OAuth2Proxy,
+            "authelia" => IdentityPreset::Authelia,
+            "consumer" => IdentityPreset::Consumer,
+            "client-cert" => IdentityPreset::ClientCert,
+            "xfcc" => IdentityPreset::Xfcc,
+            _ => return None,
+        })
+    }
+}
+
+impl Default for GatewayConfig {
+    fn default() -> Self {
+        Self {
+            listeners: Vec::new(),
+            workers: 0,
+            upstreams: Vec::new(),
+            limits: Limits::default(),
+            timeouts: Timeouts::default(),
+            identity: IdentityPreset::default(),
+            key_headers: Vec::new(),
+            query_parameters: Vec::new(),
+            answers: respond::Options::default(),
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { connections: 16_384, body: 16 * 1024 * 1024, streams: 128, idle_upstream: 64 }
+    }
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            tls_handshake: Duration::from_secs(10),
+            head: Duration::from_secs(10),
+            idle: Duration::from_secs(60),
+            body: Duration::from_secs(60),
+            connect: Duration::from_secs(5),
+            first_byte: Duration::from_secs(60),
+            idle_upstream: Duration::from_secs(30),
+        }
+    }
+}

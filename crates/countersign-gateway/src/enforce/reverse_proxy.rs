@@ -1,0 +1,156 @@
+//! The first door: a request comes in, is judged, and goes to the upstream of its route or back with a problem.
+
+use super::{cors, trusted};
+use crate::{
+    listen::connection::InFlight,
+    upstream::{
+        body::Download,
+        forward::{self, Failure, Inbound},
+    },
+    worker::Worker,
+};
+use bytes::Bytes;
+use countersign_core::{
+    RequestId,
+    check::{
+        decision::{Decision, Denial},
+        request::Peer,
+    },
+};
+use countersign_tower::{admit_head, respond};
+use http::{Request, Response, header::ORIGIN};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use std::{
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll},
+};
+
+/// One request, from its head to the answer.
+pub(crate) async fn handle(
+    worker: &Rc<Worker>,
+    peer: Peer,
+    in_flight: InFlight,
+    request: Request<Incoming>,
+) -> Response<Reply> {
+    let id = worker.request_id();
+    let options = &worker.ports.config.answers;
+    let whole =
+        |response: Response<Full<Bytes>>, in_flight| response.map(|body| Reply::whole(body, in_flight));
+    let (mut parts, body) = request.into_parts();
+
+    // before anything reads a field: one authority, one target, one framing, bounded
+    let head = match admit_head(&parts) {
+        Ok(head) => head,
+        Err(error) => {
+            tracing::debug!(request = %id, peer = %peer.address, code = error.code(), reason = error.detail(), "refused");
+            return whole(respond::head_error(error, parts.version, id), in_flight);
+        }
+    };
+    // before anything believes a field
+    trusted::scrub(&mut parts.headers);
+    // before the judgement, because a preflight carries no credential
+    if cors::is_preflight(&parts.method, &parts.headers) {
+        let answer = cors::preflight(&*worker.ports.routes, &head, &parts.headers, id, options);
+        return whole(answer, in_flight);
+    }
+
+    let decision = worker.ports.point.check(&head.check_request(&parts.method, &parts.headers, peer)).await;
+    let origin = parts.headers.get(ORIGIN).cloned();
+    let permit = match decision {
+        Decision::Allow(permit) => permit,
+        Decision::Deny(denial) => {
+            let mut response = respond::denial(&denial, id, options);
+            if let Some(cors) = denial.cors() {
+                cors::apply(cors, origin.as_ref(), response.headers_mut());
+            }
+            note(&denial, id, peer);
+            return whole(response, in_flight);
+        }
+    };
+
+    let route = permit.route().clone();
+    let inbound = Inbound { id, peer, head: &head, headers: parts.headers, body };
+    let mut response = match forward::forward(worker, permit, inbound).await {
+        Ok(response) => {
+            response.map(|body| Reply { body: ReplyBody::Stream(Box::new(body)), _in_flight: in_flight })
+        }
+        Err(failure) => {
+            tracing::debug!(request = %id, route = %route.name, upstream = ?route.upstream, %failure, "not forwarded");
+            whole(refusal(&failure, id), in_flight)
+        }
+    };
+    if let Some(cors) = &route.cors {
+        cors::apply(cors, origin.as_ref(), response.headers_mut());
+    }
+    response
+}
+
+fn refusal(failure: &Failure, id: RequestId) -> Response<Full<Bytes>> {
+    let (status, code, title, detail) = failure.words();
+    respond::problem(status, code, title, detail, id)
+}
+
+/// One event per denial, for whoever turned them on; no target, because a credential may stand in its query.
+fn note(denial: &Denial, id: RequestId, peer: Peer) {
+    tracing::debug!(
+        request = %id,
+        peer = %peer.address,
+        status = denial.kind.status().as_u16(),
+        code = denial.code,
+        reason = denial.reason,
+        route = denial.route.as_ref().map(|r| tracing::field::display(r.name.clone())),
+        subject = denial.known.first().map(|k| tracing::field::display(k.authentication.principal.clone())),
+        "denied"
+    );
+}
+
+/// The body of an answer: ours whole, or the upstream's as it comes. While it lives the request is in flight.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    body: ReplyBody,
+    _in_flight: InFlight,
+}
+
+#[derive(Debug)]
+enum ReplyBody {
+    Whole(Full<Bytes>),
+    Stream(Box<Download>),
+}
+
+impl Reply {
+    fn whole(body: Full<Bytes>, in_flight: InFlight) -> Self {
+        Self { body: ReplyBody::Whole(body), _in_flight: in_flight }
+    }
+}
+
+impl Body for Reply {
+    type Data = Bytes;
+    type Error = Box<dyn std::error::Error + Send + Sync>;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        match &mut self.body {
+            ReplyBody::Whole(body) => Pin::new(body).poll_frame(cx).map_err(|never| match never {}),
+            ReplyBody::Stream(body) => Pin::new(body.as_mut()).poll_frame(cx).map_err(Into::into),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.body {
+            ReplyBody::Whole(body) => body.is_end_stream(),
+            ReplyBody::Stream(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.body {
+            ReplyBody::Whole(body) => body.size_hint(),
+            ReplyBody::Stream(body) => body.size_hint(),
+        }
+    }
+}

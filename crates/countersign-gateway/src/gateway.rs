@@ -1,0 +1,137 @@
+//! Start and stop: sockets are bound and upstreams read before any thread runs, so that what cannot work is said at
+//! once.
+
+use crate::{
+    config::{GatewayConfig, ListenerConfig},
+    listen::{self, Bound},
+    upstream::pool::{Origin, OriginError},
+    worker::{Ports, Worker},
+};
+use countersign_core::check::{DecisionPoint, route::RouteStore};
+use countersign_crypto::Entropy;
+use std::{collections::HashMap, fmt, io, net::SocketAddr, sync::Arc, thread::JoinHandle, time::Duration};
+use thiserror::Error;
+use tokio::sync::watch;
+
+#[derive(Debug, Error)]
+pub enum StartError {
+    #[error("cannot listen on `{address}`: {source}")]
+    Listen { address: SocketAddr, source: io::Error },
+    #[error("upstream `{name}`: {source}")]
+    Upstream { name: Arc<str>, source: OriginError },
+    #[error("upstream `{0}` is named twice")]
+    DoubledUpstream(Arc<str>),
+    #[error("cannot start a worker: {0}")]
+    Worker(io::Error),
+}
+
+/// What the workers are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Serving,
+    /// Accept no more, finish what is in flight for at most this long.
+    Draining(Duration),
+}
+
+/// A running data plane. Dropped without [`Gateway::stop`] it ends at once.
+pub struct Gateway {
+    addresses: Vec<SocketAddr>,
+    phase: watch::Sender<Phase>,
+    /// Each worker holds the other end until its last connection is gone.
+    gone: watch::Receiver<()>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gateway").field("addresses", &self.addresses).finish_non_exhaustive()
+    }
+}
+
+impl Gateway {
+    pub fn start(
+        config: GatewayConfig,
+        point: Arc<DecisionPoint>,
+        routes: Arc<dyn RouteStore>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, StartError> {
+        let workers = match config.workers {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            n => n,
+        };
+        let origins = origins(&config)?;
+        let mut addresses = Vec::new();
+        // one column per listener, one row per worker
+        let mut sockets: Vec<Vec<Bound>> = (0..workers).map(|_| Vec::new()).collect();
+        for ListenerConfig { listen: address, tls } in &config.listeners {
+            let failed = |source| StartError::Listen { address: *address, source };
+            let shared = listen::bind(*address, workers).map_err(failed)?;
+            addresses.extend(shared.first().map(|(_, address)| *address));
+            let tls = tls.as_ref().map(listen::tls::acceptor);
+            for (row, (socket, address)) in sockets.iter_mut().zip(shared) {
+                row.push(Bound { socket, address, tls: tls.clone() });
+            }
+        }
+
+        let (phase, phases) = watch::channel(Phase::Serving);
+        let (alive, gone) = watch::channel(());
+        let alive = Arc::new(alive);
+        let config = Arc::new(config);
+        let mut threads = Vec::new();
+        for (n, sockets) in sockets.into_iter().enumerate() {
+            let ports = Ports {
+                config: config.clone(),
+                workers,
+                point: point.clone(),
+                routes: routes.clone(),
+                entropy: entropy.clone(),
+            };
+            let (origins, phases, alive) = (origins.clone(), phases.clone(), alive.clone());
+            let thread = std::thread::Builder::new().name(format!("gateway-{n}"));
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .map_err(StartError::Worker)?;
+            let run = move || {
+                let local = tokio::task::LocalSet::new();
+                local.block_on(&runtime, async move {
+                    Worker::new(ports, &origins).run(sockets, phases).await;
+                });
+                // connections that outlived the grace end with the set they run in
+                drop(local);
+                drop(alive);
+            };
+            threads.push(thread.spawn(run).map_err(StartError::Worker)?);
+        }
+        Ok(Self { addresses, phase, gone, threads })
+    }
+
+    /// In the order of the configuration.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Stops accepting, lets what is in flight finish for at most `grace`, then closes. May be awaited anywhere.
+    pub async fn stop(mut self, grace: Duration) {
+        self.phase.send_replace(Phase::Draining(grace));
+        // an error is what all are waiting for: the last worker dropped its end
+        while self.gone.changed().await.is_ok() {}
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a gateway worker ended by a panic");
+            }
+        }
+    }
+}
+
+fn origins(config: &GatewayConfig) -> Result<HashMap<Arc<str>, Origin>, StartError> {
+    let mut origins = HashMap::new();
+    for upstream in &config.upstreams {
+        let origin = Origin::parse(&upstream.url)
+            .map_err(|source| StartError::Upstream { name: upstream.name.clone(), source })?;
+        if origins.insert(upstream.name.clone(), origin).is_some() {
+            return Err(StartError::DoubledUpstream(upstream.name.clone()));
+        }
+    }
+    Ok(origins)
+}

@@ -1,0 +1,236 @@
+//! One listener of one worker: connections in, each served until it ends, is swept or the gateway drains.
+
+use super::{
+    Bound,
+    connection::{Connection, Registry, Watched},
+    tls::H2,
+};
+use crate::{enforce::reverse_proxy, gateway::Phase, worker::Worker};
+use countersign_core::check::request::{Peer, Transport};
+use futures_util::FutureExt;
+use hyper::{
+    body::Incoming,
+    rt::Executor,
+    server::conn::{http1, http2},
+    service::service_fn,
+};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::{
+    convert::Infallible,
+    future::Future,
+    io,
+    net::{IpAddr, SocketAddr},
+    pin::{Pin, pin},
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    task::spawn_local,
+};
+use tokio_rustls::TlsAcceptor;
+
+/// Connections this worker may have open; past it new ones wait in the kernel's queue.
+#[derive(Debug, Clone)]
+pub(crate) struct Slots(Arc<Semaphore>);
+
+impl Slots {
+    pub(crate) fn new(connections: usize) -> Self {
+        Self(Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS))))
+    }
+}
+
+/// How long to leave a process alone that is out of descriptors or memory: trying again at once would only spin.
+const OUT_OF_RESOURCES: Duration = Duration::from_millis(100);
+
+/// Connections taken from the kernel's queue when draining begins; closing the socket would reset them.
+const LAST_CALL: usize = 1024;
+
+pub(crate) async fn run(worker: Rc<Worker>, bound: Bound, slots: Slots, mut phases: watch::Receiver<Phase>) {
+    let Bound { socket, address, tls } = bound;
+    let listener = match TcpListener::from_std(socket) {
+        Ok(listener) => listener,
+        Err(error) => {
+            tracing::error!(%address, %error, "cannot listen");
+            return;
+        }
+    };
+    let door = Rc::new(Door { worker, tls, phases: phases.clone() });
+    let mut draining = pin!(async move { phases.wait_for(|p| *p != Phase::Serving).await.is_ok() });
+    loop {
+        let slot = tokio::select! {
+            biased;
+            _ = &mut draining => break,
+            slot = slots.0.clone().acquire_owned() => slot,
+        };
+        let Ok(slot) = slot else { break };
+        tokio::select! {
+            biased;
+            _ = &mut draining => break,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, peer)) => door.open(stream, peer, slot),
+                Err(error) => survive(address, &error).await,
+            },
+        }
+    }
+    for _ in 0..LAST_CALL {
+        let Ok(slot) = slots.0.clone().try_acquire_owned() else { break };
+        let Some(Ok((stream, peer))) = listener.accept().now_or_never() else { break };
+        door.open(stream, peer, slot);
+    }
+}
+
+/// An error of accept is about one connection that is gone, or about this process; neither ends the listener.
+async fn survive(address: SocketAddr, error: &io::Error) {
+    let ours = !matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused
+    );
+    if ours {
+        tracing::warn!(%address, %error, "cannot accept connections");
+        tokio::time::sleep(OUT_OF_RESOURCES).await;
+    }
+}
+
+struct Door {
+    worker: Rc<Worker>,
+    tls: Option<TlsAcceptor>,
+    phases: watch::Receiver<Phase>,
+}
+
+impl Door {
+    fn open(self: &Rc<Self>, stream: TcpStream, from: SocketAddr, slot: OwnedSemaphorePermit) {
+        let door = self.clone();
+        let number = door.worker.connections.number();
+        let task = spawn_local(async move {
+            let _entry = Entry { worker: door.worker.clone(), number, _slot: slot };
+            // answers are small and urgent; latency is what Nagle's algorithm costs
+            let _ = stream.set_nodelay(true);
+            door.serve(stream, from.ip().to_canonical(), number).await;
+        });
+        // known to the sweeper from now on; what it may be doing is refined once the protocol is known
+        self.worker.connections.enter(number, Connection::new(false), task.abort_handle());
+    }
+
+    async fn serve(&self, stream: TcpStream, address: IpAddr, number: u64) {
+        let Some(tls) = &self.tls else {
+            // RULES 1.7: plain, but on loopback it never left this machine
+            let transport = if address.is_loopback() { Transport::PlainTrusted } else { Transport::Plain };
+            return self.http1(stream, Peer { address, transport }, number).await;
+        };
+        let patience = self.worker.ports.config.timeouts.tls_handshake;
+        let Ok(Ok(stream)) = tokio::time::timeout(patience, tls.accept(stream)).await else { return };
+        let peer = Peer { address, transport: Transport::Tls };
+        if stream.get_ref().1.alpn_protocol() == Some(H2) {
+            self.http2(stream, peer, number).await;
+        } else {
+            self.http1(stream, peer, number).await;
+        }
+    }
+
+    fn registry(&self) -> &Registry {
+        &self.worker.connections
+    }
+
+    async fn http1<S: AsyncRead + AsyncWrite + Unpin + 'static>(&self, stream: S, peer: Peer, number: u64) {
+        let connection = Connection::new(false);
+        self.registry().refine(number, connection.clone());
+        let io = TokioIo::new(Watched::new(stream, connection.clone()));
+        let service = self.service(peer, connection);
+        let serving = http1::Builder::new()
+            .timer(TokioTimer::new())
+            // the sweeper tells an idle connection from a slow head, which this one timer cannot
+            .header_read_timeout(None)
+            .max_buf_size(HTTP1_BUFFER)
+            .serve_connection(io, service);
+        drive(serving, |c| c.graceful_shutdown(), self.phases.clone()).await;
+    }
+
+    async fn http2<S: AsyncRead + AsyncWrite + Unpin + 'static>(&self, stream: S, peer: Peer, number: u64) {
+        let connection = Connection::new(true);
+        self.registry().refine(number, connection.clone());
+        let io = TokioIo::new(Watched::new(stream, connection.clone()));
+        let service = self.service(peer, connection);
+        let serving = http2::Builder::new(Local)
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(self.worker.ports.config.limits.streams)
+            .max_header_list_size(HTTP2_HEAD)
+            // CVE-2023-44487 (rapid reset) and CVE-2025-8671 (resets that we are made to send)
+            .max_pending_accept_reset_streams(20)
+            .max_local_error_reset_streams(64)
+            .initial_stream_window_size(HTTP2_STREAM_WINDOW)
+            .initial_connection_window_size(HTTP2_CONNECTION_WINDOW)
+            .max_send_buf_size(HTTP2_SEND_BUFFER)
+            .keep_alive_interval(HTTP2_PING)
+            .keep_alive_timeout(HTTP2_PING)
+            .serve_connection(io, service);
+        drive(serving, |c| c.graceful_shutdown(), self.phases.clone()).await;
+    }
+
+    fn service(
+        &self,
+        peer: Peer,
+        connection: Rc<Connection>,
+    ) -> impl hyper::service::Service<
+        http::Request<Incoming>,
+        Response = http::Response<reverse_proxy::Reply>,
+        Error = Infallible,
+        Future = impl Future<Output = Result<http::Response<reverse_proxy::Reply>, Infallible>> + 'static,
+    > + 'static {
+        let worker = self.worker.clone();
+        service_fn(move |request| {
+            let in_flight = connection.begin();
+            let worker = worker.clone();
+            async move { Ok(reverse_proxy::handle(&worker, peer, in_flight, request).await) }
+        })
+    }
+}
+
+/// Larger than what `countersign_tower::attributes` admits, so that the refusal is ours and says why.
+const HTTP1_BUFFER: usize = 64 * 1024;
+const HTTP2_HEAD: u32 = 32 * 1024;
+const HTTP2_STREAM_WINDOW: u32 = 256 * 1024;
+const HTTP2_CONNECTION_WINDOW: u32 = 1024 * 1024;
+const HTTP2_SEND_BUFFER: usize = 128 * 1024;
+const HTTP2_PING: Duration = Duration::from_secs(20);
+
+/// To the end; once the gateway drains, to the end of what is in flight.
+async fn drive<C: Future>(connection: C, drain: impl Fn(Pin<&mut C>), mut phases: watch::Receiver<Phase>) {
+    let mut connection = pin!(connection);
+    let mut draining = pin!(async move { phases.wait_for(|p| *p != Phase::Serving).await.is_ok() });
+    tokio::select! {
+        biased;
+        _ = &mut connection => return,
+        _ = &mut draining => drain(connection.as_mut()),
+    }
+    connection.await;
+}
+
+/// Leaves the registry and gives its slot back, however the connection ends.
+struct Entry {
+    worker: Rc<Worker>,
+    number: u64,
+    _slot: OwnedSemaphorePermit,
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        self.worker.connections.leave(self.number);
+    }
+}
+
+/// Runs HTTP/2 streams on this worker's thread.
+#[derive(Debug, Clone, Copy)]
+struct Local;
+
+impl<F: Future + 'static> Executor<F> for Local
+where
+    F::Output: 'static,
+{
+    fn execute(&self, future: F) {
+        spawn_local(future);
+    }
+}

@@ -1,0 +1,249 @@
+//! Bodies on their way through: counted, timed, and without trailers that could pass for header fields.
+
+use super::{headers, pool::Lease};
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use std::{
+    cell::Cell,
+    future::Future,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+use thiserror::Error;
+use tokio::time::{Instant, Sleep};
+
+/// Why the request body did not reach its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub(crate) enum UploadFault {
+    #[error("the request body is larger than allowed")]
+    TooLarge,
+    #[error("the caller sends no more of its body")]
+    Stalled,
+    #[error("the caller went away or broke its framing")]
+    Broken,
+}
+
+/// Where the request body is, seen from the exchange that waits for the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// The upstream could take more, the caller has yet to send it.
+    AwaitsCaller,
+    /// The upstream has yet to take what is there.
+    AwaitsUpstream,
+    Done,
+    Failed(UploadFault),
+}
+
+#[derive(Debug)]
+pub(crate) struct Exchange {
+    progress: Cell<Progress>,
+    moved: Cell<Instant>,
+}
+
+impl Exchange {
+    pub(crate) fn progress(&self) -> Progress {
+        self.progress.get()
+    }
+
+    pub(crate) fn moved(&self) -> Instant {
+        self.moved.get()
+    }
+
+    fn set(&self, progress: Progress) {
+        self.progress.set(progress);
+        self.moved.set(Instant::now());
+    }
+}
+
+/// The caller's body on its way to the upstream.
+#[derive(Debug)]
+pub(crate) struct Upload {
+    body: Incoming,
+    left: u64,
+    exchange: Rc<Exchange>,
+    patience: Patience,
+}
+
+impl Upload {
+    /// `None`: it declares more than is allowed.
+    pub(crate) fn new(body: Incoming, limit: u64, patience: Duration) -> Option<(Self, Rc<Exchange>)> {
+        if body.size_hint().lower() > limit {
+            return None;
+        }
+        let progress = if body.is_end_stream() { Progress::Done } else { Progress::AwaitsUpstream };
+        let exchange = Rc::new(Exchange { progress: Cell::new(progress), moved: Cell::new(Instant::now()) });
+        let upload =
+            Self { body, left: limit, exchange: exchange.clone(), patience: Patience::new(patience) };
+        Some((upload, exchange))
+    }
+
+    fn fail(&self, fault: UploadFault) -> Poll<Option<Result<Frame<Bytes>, UploadFault>>> {
+        self.exchange.set(Progress::Failed(fault));
+        Poll::Ready(Some(Err(fault)))
+    }
+}
+
+impl Body for Upload {
+    type Data = Bytes;
+    type Error = UploadFault;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, UploadFault>>> {
+        loop {
+            let polled = Pin::new(&mut self.body).poll_frame(cx);
+            let frame = match polled {
+                Poll::Pending => {
+                    if self.patience.is_over(cx) {
+                        return self.fail(UploadFault::Stalled);
+                    }
+                    if self.exchange.progress() != Progress::AwaitsCaller {
+                        self.exchange.set(Progress::AwaitsCaller);
+                    }
+                    return Poll::Pending;
+                }
+                Poll::Ready(frame) => frame,
+            };
+            self.patience.renew();
+            let data = match frame {
+                None => {
+                    self.exchange.set(Progress::Done);
+                    return Poll::Ready(None);
+                }
+                Some(Err(_)) => return self.fail(UploadFault::Broken),
+                // RULES 3.1: a trailer is a header field that comes too late to be judged; none goes upstream
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) => data,
+                    Err(_) => continue,
+                },
+            };
+            let size = u64::try_from(data.len()).unwrap_or(u64::MAX);
+            let Some(left) = self.left.checked_sub(size) else {
+                return self.fail(UploadFault::TooLarge);
+            };
+            self.left = left;
+            let done = self.body.is_end_stream();
+            self.exchange.set(if done { Progress::Done } else { Progress::AwaitsUpstream });
+            return Poll::Ready(Some(Ok(Frame::data(data))));
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[derive(Debug, Error)]
+pub(crate) enum DownloadError {
+    #[error("upstream: {0}")]
+    Upstream(hyper::Error),
+    #[error("the upstream sends no more of its answer")]
+    Stalled,
+}
+
+/// The upstream's body on its way to the caller. Holds the connection, and gives it back at its end.
+#[derive(Debug)]
+pub(crate) struct Download {
+    body: Incoming,
+    lease: Option<Lease>,
+    exchange: Rc<Exchange>,
+    patience: Patience,
+}
+
+impl Download {
+    pub(crate) fn new(body: Incoming, lease: Lease, exchange: Rc<Exchange>, patience: Duration) -> Self {
+        let mut download = Self { body, lease: Some(lease), exchange, patience: Patience::new(patience) };
+        download.settle(download.body.is_end_stream());
+        download
+    }
+
+    fn settle(&mut self, over: bool) {
+        if !over {
+            return;
+        }
+        if let Some(lease) = self.lease.take()
+            && self.exchange.progress() == Progress::Done
+        {
+            lease.give_back();
+        }
+    }
+}
+
+impl Body for Download {
+    type Data = Bytes;
+    type Error = DownloadError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, DownloadError>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        if polled.is_pending() && self.patience.is_over(cx) {
+            self.lease = None;
+            return Poll::Ready(Some(Err(DownloadError::Stalled)));
+        }
+        let frame = ready!(polled);
+        self.patience.renew();
+        match frame {
+            None => {
+                self.settle(true);
+                Poll::Ready(None)
+            }
+            Some(Err(error)) => {
+                self.lease = None;
+                Poll::Ready(Some(Err(DownloadError::Upstream(error))))
+            }
+            Some(Ok(mut frame)) => {
+                if let Some(trailers) = frame.trailers_mut() {
+                    headers::response_trailers(trailers);
+                }
+                let over = self.body.is_end_stream();
+                self.settle(over);
+                Poll::Ready(Some(Ok(frame)))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// How long to wait for the next frame. The timer exists only once something had to be waited for.
+#[derive(Debug)]
+struct Patience {
+    limit: Duration,
+    timer: Option<Pin<Box<Sleep>>>,
+    running: bool,
+}
+
+impl Patience {
+    fn new(limit: Duration) -> Self {
+        Self { limit, timer: None, running: false }
+    }
+
+    fn renew(&mut self) {
+        self.running = false;
+    }
+
+    fn is_over(&mut self, cx: &mut Context<'_>) -> bool {
+        let deadline = Instant::now() + self.limit;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+        if !std::mem::replace(&mut self.running, true) {
+            timer.as_mut().reset(deadline);
+        }
+        timer.as_mut().poll(cx).is_ready()
+    }
+}

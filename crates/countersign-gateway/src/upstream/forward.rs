@@ -1,0 +1,252 @@
+//! A permitted request to its upstream, and the answer back. Takes the [`Permit`] by value: who has none cannot call
+//! this, and no permit is used twice. Method and target are the permit's, not the caller's (RULES 2.3).
+
+use super::{
+    body::{Download, Exchange, Progress, Upload, UploadFault},
+    headers::{self, Came},
+    identity::Unrepresentable,
+    pool::{ConnectError, Lease, Pool},
+};
+use crate::worker::Worker;
+use countersign_core::{
+    RequestId,
+    check::{decision::Permit, path, request::Peer},
+};
+use countersign_tower::Head;
+use http::{
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri,
+    header::{CONTENT_LENGTH, TRANSFER_ENCODING},
+};
+use http_body::Body;
+use hyper::body::Incoming;
+use std::{pin::pin, rc::Rc};
+use thiserror::Error;
+use tokio::time::sleep_until;
+
+/// What came in, beside what was permitted.
+#[derive(Debug)]
+pub(crate) struct Inbound<'r> {
+    pub(crate) id: RequestId,
+    pub(crate) peer: Peer,
+    pub(crate) head: &'r Head,
+    /// Admitted and scrubbed.
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Incoming,
+}
+
+/// Why there is no answer of the upstream's. The text is for the operator.
+#[derive(Debug, Error)]
+pub(crate) enum Failure {
+    #[error("the configuration has no such upstream")]
+    NoUpstream,
+    #[error("`{}` cannot carry its value unchanged", .0.0)]
+    Identity(Unrepresentable),
+    #[error("{0}")]
+    Upload(UploadFault),
+    #[error("{0}")]
+    Connect(ConnectError),
+    /// Connected, and then no answer that is one.
+    #[error("{0}")]
+    Exchange(hyper::Error),
+    #[error("a new connection took no request")]
+    Unsent,
+    /// It switched protocols, which it was not asked for, or framed its answer in a way nobody can follow.
+    #[error("the answer {0}")]
+    Answer(&'static str),
+    #[error("no first byte in time")]
+    FirstByte,
+}
+
+impl Failure {
+    /// Status, code, title and detail for the caller.
+    pub(crate) fn words(&self) -> (StatusCode, &'static str, &'static str, &'static str) {
+        match self {
+            Failure::Upload(UploadFault::TooLarge) => (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "body_too_large",
+                "body too large",
+                "the request body is larger than this API takes",
+            ),
+            Failure::Upload(UploadFault::Stalled) => (
+                StatusCode::REQUEST_TIMEOUT,
+                "body_timeout",
+                "request timeout",
+                "the request body did not arrive in time",
+            ),
+            Failure::Upload(UploadFault::Broken) => (
+                StatusCode::BAD_REQUEST,
+                "request_malformed",
+                "malformed request",
+                "the request body breaks its framing",
+            ),
+            Failure::NoUpstream | Failure::Identity(_) => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal",
+                "internal error",
+                "the gateway cannot forward this request; its log says why",
+            ),
+            Failure::Connect(ConnectError::Timeout) | Failure::FirstByte => (
+                StatusCode::GATEWAY_TIMEOUT,
+                "upstream_timeout",
+                "upstream timeout",
+                "the API behind this gateway did not answer in time",
+            ),
+            Failure::Connect(_) => (
+                StatusCode::BAD_GATEWAY,
+                "upstream_unreachable",
+                "upstream unreachable",
+                "the API behind this gateway cannot be reached",
+            ),
+            Failure::Exchange(_) | Failure::Unsent | Failure::Answer(_) => (
+                StatusCode::BAD_GATEWAY,
+                "upstream_failed",
+                "upstream failed",
+                "the API behind this gateway gave no valid answer",
+            ),
+        }
+    }
+}
+
+pub(crate) async fn forward(
+    worker: &Worker,
+    permit: Permit,
+    inbound: Inbound<'_>,
+) -> Result<Response<Download>, Failure> {
+    let config = &worker.ports.config;
+    let pool = worker.pool(&permit.route().upstream.0).ok_or(Failure::NoUpstream)?;
+    let Inbound { id, peer, head, mut headers, body } = inbound;
+    let (upload, exchange) = Upload::new(body, config.limits.body, config.timeouts.body)
+        .ok_or(Failure::Upload(UploadFault::TooLarge))?;
+    let came = Came { id, peer, authority: head.authority(), upstream: pool.origin().authority() };
+    headers::request(&mut headers, &permit, &worker.stripping, config, came).map_err(Failure::Identity)?;
+    frame(&mut headers, permit.method(), &upload);
+
+    let mut request = Request::new(upload);
+    *request.method_mut() = permit.method().clone();
+    *request.uri_mut() = target(&permit, worker);
+    *request.headers_mut() = headers;
+    let (response, lease) = send(pool, request, &exchange).await?;
+
+    let (mut parts, body) = response.into_parts();
+    admit_answer(&parts)?;
+    reframe(&mut parts.headers, permit.method(), parts.status);
+    headers::response(&mut parts.headers, &permit, id);
+    // a response of our own: nothing of the upstream's connection (version, reason phrase, extensions) goes on
+    let mut answer = Response::new(Download::new(body, lease, exchange, config.timeouts.body));
+    *answer.status_mut() = parts.status;
+    *answer.headers_mut() = parts.headers;
+    Ok(answer)
+}
+
+/// On a connection that was used before, or else on a new one. What hyper hands back unsent is sent once more; what
+/// may have reached the upstream never is.
+async fn send(
+    pool: &Rc<Pool>,
+    mut request: Request<Upload>,
+    exchange: &Exchange,
+) -> Result<(Response<Incoming>, Lease), Failure> {
+    if let Some(lease) = pool.reuse() {
+        match attempt(pool, lease, request, exchange).await {
+            Ok(answer) => return Ok(answer),
+            Err(Attempt::Unsent(back)) => request = *back,
+            Err(Attempt::Failed(failure)) => return Err(failure),
+        }
+    }
+    let lease = pool.connect().await.map_err(Failure::Connect)?;
+    attempt(pool, lease, request, exchange).await.map_err(|failed| match failed {
+        Attempt::Unsent(_) => Failure::Unsent,
+        Attempt::Failed(failure) => failure,
+    })
+}
+
+enum Attempt {
+    Unsent(Box<Request<Upload>>),
+    Failed(Failure),
+}
+
+async fn attempt(
+    pool: &Pool,
+    mut lease: Lease,
+    request: Request<Upload>,
+    exchange: &Exchange,
+) -> Result<(Response<Incoming>, Lease), Attempt> {
+    let Some(sender) = lease.sender() else { return Err(Attempt::Unsent(Box::new(request))) };
+    let mut sending = pin!(sender.try_send_request(request));
+    let patience = pool.timeouts().first_byte;
+    let mut deadline = exchange.moved() + patience;
+    let outcome = loop {
+        tokio::select! {
+            biased;
+            outcome = &mut sending => break outcome,
+            () = sleep_until(deadline) => {}
+        }
+        // a caller that is slow to send has its own clock, in its body; the upstream's starts after the last move
+        let moved = match exchange.progress() {
+            Progress::AwaitsCaller => tokio::time::Instant::now(),
+            _ => exchange.moved(),
+        };
+        if moved + patience <= deadline {
+            return Err(Attempt::Failed(Failure::FirstByte));
+        }
+        deadline = moved + patience;
+    };
+    match outcome {
+        Ok(response) => Ok((response, lease)),
+        Err(mut error) => Err(match (exchange.progress(), error.take_message()) {
+            (Progress::Failed(fault), _) => Attempt::Failed(Failure::Upload(fault)),
+            (_, Some(request)) => Attempt::Unsent(Box::new(request)),
+            (_, None) => Attempt::Failed(Failure::Exchange(error.into_error())),
+        }),
+    }
+}
+
+/// The request line is written from the permit. What may still be in its query is a credential of another route's
+/// place, which is stripped like a key header (RULES 3.2).
+fn target(permit: &Permit, worker: &Worker) -> Uri {
+    let parameters = worker.stripping.parameters();
+    let target = permit.target().clone();
+    if parameters.is_empty() || permit.route().forward_credential || target.query().is_none() {
+        return Uri::from(target);
+    }
+    Uri::from(path::without_parameters(target, parameters))
+}
+
+/// One framing, ours: hyper adds Content-Length where the length is known and a body is there.
+fn frame(headers: &mut HeaderMap, method: &Method, upload: &Upload) {
+    if upload.is_end_stream() {
+        // RFC 9110 8.6: a method that usually has content says so when it has none
+        if matches!(*method, Method::POST | Method::PUT | Method::PATCH) {
+            headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
+    } else if upload.size_hint().exact().is_none() {
+        // said here, because hyper would drop the body of a GET of unknown length
+        headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    }
+}
+
+fn admit_answer(parts: &http::response::Parts) -> Result<(), Failure> {
+    if parts.status.is_informational() {
+        return Err(Failure::Answer("switches protocols unasked"));
+    }
+    let mut codings = parts.headers.get_all(TRANSFER_ENCODING).iter();
+    match (codings.next(), codings.next()) {
+        (None, _) => Ok(()),
+        (Some(only), None) if only.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked") => Ok(()),
+        _ => Err(Failure::Answer("has a transfer coding other than `chunked`")),
+    }
+}
+
+/// Where there is a body its length is what hyper read; where there is none (HEAD, 304) the field says what a body
+/// would have had, and stays if it is one number.
+fn reframe(headers: &mut HeaderMap, method: &Method, status: StatusCode) {
+    let told = *method == Method::HEAD || status == StatusCode::NOT_MODIFIED;
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    let only = match (lengths.next(), lengths.next()) {
+        (Some(only), None) if only.as_bytes().iter().all(u8::is_ascii_digit) => Some(only.clone()),
+        _ => None,
+    };
+    headers.remove(CONTENT_LENGTH);
+    if let (true, Some(length), false) = (told, only, headers.contains_key(TRANSFER_ENCODING)) {
+        headers.insert(CONTENT_LENGTH, length);
+    }
+}

@@ -1,0 +1,289 @@
+//! Header fields across the gateway. The order is the defence: what belongs to one hop goes first, then what the
+//! caller may not say, and only then what we say is written (CVE-2025-48865: a `Connection` that names the identity
+//! header must find nothing to remove).
+
+use super::identity::{self, Unrepresentable};
+use crate::{config::GatewayConfig, enforce::trusted::is_reserved};
+use countersign_core::{
+    MethodName, Place, RequestId,
+    check::{
+        decision::Permit,
+        request::{Peer, Transport},
+        route::{CachePolicy, HostPattern, Route},
+    },
+};
+use countersign_tower::respond;
+use http::{
+    HeaderMap, HeaderName, HeaderValue,
+    header::{
+        AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, PROXY_AUTHENTICATE,
+        PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VARY, VIA,
+    },
+};
+use std::{fmt::Write, net::IpAddr};
+
+static X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+/// RFC 9110 7.6.1, and what older software put there.
+static HOP_BY_HOP: [HeaderName; 9] = [
+    CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    HeaderName::from_static("http2-settings"),
+    PROXY_AUTHORIZATION,
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
+];
+
+/// What no `Connection` may nominate: fields for all recipients (RFC 9110 7.6.1), on which somebody's security hangs.
+const END_TO_END: [&str; 20] = [
+    "host",
+    "authorization",
+    "cookie",
+    "set-cookie",
+    "origin",
+    "referer",
+    "content-type",
+    "content-length",
+    "content-encoding",
+    "content-range",
+    "cache-control",
+    "vary",
+    "expires",
+    "pragma",
+    "via",
+    "date",
+    "strict-transport-security",
+    "content-security-policy",
+    "x-frame-options",
+    "x-content-type-options",
+];
+
+/// Which credentials leave the request, on every route (RULES 3.2).
+#[derive(Debug)]
+pub(crate) struct Stripping {
+    headers: Vec<HeaderName>,
+    parameters: Vec<Box<str>>,
+}
+
+impl Stripping {
+    pub(crate) fn new(config: &GatewayConfig) -> Self {
+        let mut headers = vec![AUTHORIZATION, X_API_KEY.clone()];
+        headers.extend(config.key_headers.iter().cloned());
+        Self { headers, parameters: config.query_parameters.clone() }
+    }
+
+    pub(crate) fn parameters(&self) -> &[Box<str>] {
+        &self.parameters
+    }
+}
+
+/// What the upstream is told about how the request came.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Came<'r> {
+    pub(crate) id: RequestId,
+    pub(crate) peer: Peer,
+    /// As received, port included.
+    pub(crate) authority: &'r str,
+    pub(crate) upstream: &'r HeaderValue,
+}
+
+pub(crate) fn request(
+    headers: &mut HeaderMap,
+    permit: &Permit,
+    stripping: &Stripping,
+    config: &GatewayConfig,
+    came: Came<'_>,
+) -> Result<(), Unrepresentable> {
+    hop_by_hop(headers);
+    // answered here by hyper when the body is first read
+    headers.remove(EXPECT);
+    // hyper frames the message anew
+    headers.remove(CONTENT_LENGTH);
+    let route = permit.route();
+    if !route.forward_credential {
+        for name in stripping.headers.iter().chain(route_headers(route)) {
+            headers.remove(name);
+        }
+    }
+    join_cookies(headers);
+
+    headers.insert(HOST, host(permit, came.upstream)?);
+    headers.insert(&X_FORWARDED_FOR, address(came.peer.address)?);
+    headers.insert(&X_FORWARDED_PROTO, HeaderValue::from_static(scheme(came.peer)));
+    headers.insert(&X_FORWARDED_HOST, forwarded_host(permit, came.authority)?);
+    // RFC 9110 7.6.3: a gateway sends Via in each inbound request
+    headers.append(VIA, HeaderValue::from_static("1.1 countersign"));
+    headers.insert(&respond::REQUEST_ID, text(&came.id.to_string(), "countersign-request-id")?);
+    identity::inject(config.identity, permit, headers)
+}
+
+/// An answer on its way back.
+pub(crate) fn response(headers: &mut HeaderMap, permit: &Permit, id: RequestId) {
+    hop_by_hop(headers);
+    let ours: Vec<HeaderName> = headers.keys().filter(|n| is_ours(n.as_str())).cloned().collect();
+    for name in ours {
+        headers.remove(&name);
+    }
+    headers.remove(PROXY_AUTHENTICATE);
+    if let Some(limit) = permit.limit() {
+        respond::rate_limit(headers, limit);
+    }
+    if permit.subject().is_some() && permit.route().cache == CachePolicy::Private {
+        keep_private(headers, permit);
+    }
+    if let Ok(id) = HeaderValue::try_from(id.to_string()) {
+        headers.insert(&respond::REQUEST_ID, id);
+    }
+}
+
+/// What may not come after the body either.
+pub(crate) fn response_trailers(trailers: &mut HeaderMap) {
+    let refused: Vec<HeaderName> = trailers
+        .keys()
+        .filter(|n| {
+            let name = n.as_str();
+            is_ours(name) || is_reserved(name) || HOP_BY_HOP.contains(n) || END_TO_END.contains(&name)
+        })
+        .cloned()
+        .collect();
+    for name in refused {
+        trailers.remove(&name);
+    }
+}
+
+/// Names that an upstream may not use towards the caller (RULES 3.4), and `Alt-Svc`, which would send callers around
+/// the gateway.
+fn is_ours(name: &str) -> bool {
+    name.starts_with("countersign-") || name.starts_with("ratelimit") || name == "alt-svc"
+}
+
+fn hop_by_hop(headers: &mut HeaderMap) {
+    if headers.contains_key(CONNECTION) {
+        let nominated: Vec<HeaderName> = headers
+            .get_all(CONNECTION)
+            .iter()
+            .flat_map(|v| v.as_bytes().split(|b| *b == b','))
+            .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
+            .filter(|name| !END_TO_END.contains(&name.as_str()) && !is_reserved(name.as_str()))
+            .collect();
+        for name in nominated {
+            headers.remove(&name);
+        }
+    }
+    for name in &HOP_BY_HOP {
+        headers.remove(name);
+    }
+}
+
+fn route_headers(route: &Route) -> impl Iterator<Item = &HeaderName> {
+    route.presentation.iter().filter_map(|(_, rule)| rule.header.as_ref())
+}
+
+/// RFC 9113 8.2.3: HTTP/2 may split the cookie field; HTTP/1.1 has one.
+fn join_cookies(headers: &mut HeaderMap) {
+    if headers.get_all(COOKIE).iter().nth(1).is_none() {
+        return;
+    }
+    let crumbs: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if let Ok(whole) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..])) {
+        headers.insert(COOKIE, whole);
+    }
+}
+
+/// M.2 rule 9: the name comes from the route or the configuration, unless the route wants the caller's.
+fn host(permit: &Permit, upstream: &HeaderValue) -> Result<HeaderValue, Unrepresentable> {
+    let route = permit.route();
+    match &route.host {
+        _ if route.preserve_host => text(permit.authority(), "host"),
+        HostPattern::Exact(host) => text(host, "host"),
+        HostPattern::Any | HostPattern::Below(_) => Ok(upstream.clone()),
+    }
+}
+
+/// The canonical authority with the port that the caller named, which the check validated.
+fn forwarded_host(permit: &Permit, authority: &str) -> Result<HeaderValue, Unrepresentable> {
+    let port = authority.rsplit_once(':').map(|(_, port)| port);
+    match port.filter(|p| !p.is_empty() && p.bytes().all(|b| b.is_ascii_digit())) {
+        Some(port) => text(&format!("{}:{port}", permit.authority()), "x-forwarded-host"),
+        None => text(permit.authority(), "x-forwarded-host"),
+    }
+}
+
+fn scheme(peer: Peer) -> &'static str {
+    match peer.transport {
+        Transport::Tls => "https",
+        Transport::PlainTrusted | Transport::Plain => "http",
+    }
+}
+
+fn address(address: IpAddr) -> Result<HeaderValue, Unrepresentable> {
+    let mut written = String::with_capacity(39);
+    let _ = write!(written, "{address}");
+    text(&written, "x-forwarded-for")
+}
+
+fn text(value: &str, name: &'static str) -> Result<HeaderValue, Unrepresentable> {
+    HeaderValue::try_from(value).map_err(|_| Unrepresentable(name))
+}
+
+/// RULES 3.4: no shared cache may answer another caller with this one's answer.
+fn keep_private(headers: &mut HeaderMap, permit: &Permit) {
+    let mut kept: Vec<String> = Vec::new();
+    for value in headers.get_all(CACHE_CONTROL) {
+        let Ok(value) = value.to_str() else { continue };
+        for directive in split_directives(value) {
+            let name = directive.split('=').next().unwrap_or_default().trim();
+            // RFC 9111 5.2.2: what invites shared caches; and the qualified `private`, which covers some fields only
+            let shared = ["public", "s-maxage", "proxy-revalidate", "private", "must-understand"];
+            if !shared.iter().any(|s| name.eq_ignore_ascii_case(s)) {
+                kept.push(directive.to_owned());
+            }
+        }
+    }
+    kept.push("private".to_owned());
+    if let Ok(value) = HeaderValue::try_from(kept.join(", ")) {
+        headers.insert(CACHE_CONTROL, value);
+    }
+    // RFC 9213 and its forerunner: they override Cache-Control in the caches they are meant for
+    let targeted: Vec<HeaderName> = headers
+        .keys()
+        .filter(|n| n.as_str().ends_with("cdn-cache-control") || n.as_str() == "surrogate-control")
+        .cloned()
+        .collect();
+    for name in targeted {
+        headers.remove(&name);
+    }
+    for known in permit.subject().into_iter().chain(permit.actors()) {
+        match known.authentication.place {
+            Place::Authorization => headers.append(VARY, HeaderValue::from(AUTHORIZATION)),
+            Place::Cookie => headers.append(VARY, HeaderValue::from(COOKIE)),
+            Place::Header => {
+                let own = permit.route().rule(known.authentication.method).header.clone();
+                if known.authentication.method == MethodName::ApiKey {
+                    headers.append(VARY, HeaderValue::from(X_API_KEY.clone()));
+                }
+                own.is_some_and(|name| headers.append(VARY, HeaderValue::from(name)))
+            }
+            // the target itself differs, or the connection does
+            Place::Query | Place::Handshake => false,
+        };
+    }
+}
+
+/// At commas outside quotes.
+fn split_directives(value: &str) -> impl Iterator<Item = &str> {
+    let mut quoted = false;
+    value
+        .split(move |c| {
+            quoted ^= c == '"';
+            c == ',' && !quoted
+        })
+        .map(str::trim)
+        .filter(|d| !d.is_empty())
+}

@@ -1,0 +1,11 @@
+//! The way to the upstreams: what a permitted request becomes there, and what its answer becomes on the way back.
+//!
+//! Owns the connections to the upstreams and every header field that crosses in either direction. Takes a `Permit` and
+//! nothing less. These connections go where the configuration says and nowhere else; what an answer or a token names
+//! is never connected to from here.
+
+pub(crate) mod body;
+pub(crate) mod forward;
+pub(crate) mod headers;
+pub(crate) mod identity;
+pub mod pool;

@@ -1,0 +1,192 @@
+//! What a refusal looks like: RFC 9457 problem documents, and the fields that go with each status. The caller is told
+//! what, never why; the reason stays with the operator, found by the request id.
+
+use crate::attributes::HeadError;
+use bytes::Bytes;
+use countersign_core::{
+    RequestId,
+    challenge::Challenge,
+    check::{
+        decision::{Denial, DenialKind, LimitState},
+        limit::RateLimit,
+    },
+};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version,
+    header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
+};
+use std::time::Duration;
+
+pub static REQUEST_ID: HeaderName = HeaderName::from_static("countersign-request-id");
+pub static RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+pub static RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+
+/// Where the `type` of our problems points.
+const PROBLEMS: &str = "https://countersign.dev/problems/";
+
+/// What the answers of one deployment have in common.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// The `realm` of a challenge that goes out with a 403.
+    pub realm: String,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { realm: "countersign".into() }
+    }
+}
+
+/// A denial as the caller sees it. `B` is `Full<Bytes>`, `axum::body::Body`, or whatever else is made of bytes.
+pub fn denial<B: From<Bytes>>(denial: &Denial, id: RequestId, options: &Options) -> Response<B> {
+    let status = denial.kind.status();
+    let (title, detail) = words(denial.kind, denial.code);
+    let mut response = problem(status, denial.code, title, detail, id);
+    let headers = response.headers_mut();
+    for challenge in denial.challenges.iter() {
+        headers.append(WWW_AUTHENTICATE, with_error(challenge, denial.code));
+    }
+    if denial.kind == DenialKind::Forbidden
+        && denial.challenges.is_empty()
+        && let Some(challenge) = insufficient_scope(denial, options)
+    {
+        headers.append(WWW_AUTHENTICATE, challenge.value().clone());
+    }
+    if let Some(wait) = denial.retry_after {
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds(wait).max(1)));
+    }
+    if let Some(limit) = &denial.limit {
+        rate_limit(headers, limit);
+    }
+    if denial.kind == DenialKind::MethodNotAllowed {
+        // RFC 9110 15.5.6: a 405 always carries Allow
+        headers.insert(ALLOW, allow(&denial.allow));
+    }
+    response
+}
+
+/// A head that was not admitted.
+pub fn head_error<B: From<Bytes>>(error: HeadError, version: Version, id: RequestId) -> Response<B> {
+    let mut response = problem(error.status(), error.code(), "malformed request", error.detail(), id);
+    if error.status() == StatusCode::METHOD_NOT_ALLOWED {
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static(""));
+    }
+    if error.ends_connection() && version < Version::HTTP_2 {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+/// One RFC 9457 document, flat, never cached.
+pub fn problem<B: From<Bytes>>(
+    status: StatusCode,
+    code: &str,
+    title: &str,
+    detail: &str,
+    id: RequestId,
+) -> Response<B> {
+    let id = id.to_string();
+    let document = serde_json::json!({
+        "type": format!("{PROBLEMS}{code}"),
+        "title": title,
+        "status": status.as_u16(),
+        "detail": detail,
+        "instance": id,
+        "code": code,
+    });
+    let mut response = Response::new(B::from(Bytes::from(document.to_string())));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Ok(id) = HeaderValue::try_from(id) {
+        headers.insert(&REQUEST_ID, id);
+    }
+    response
+}
+
+/// `RateLimit-Policy` and `RateLimit` of the tightest limit that was charged (draft-ietf-httpapi-ratelimit-headers).
+pub fn rate_limit(headers: &mut HeaderMap, state: &LimitState) {
+    let RateLimit { quota, window } = state.limit;
+    let policy = format!("\"default\";q={quota};w={}", seconds(window));
+    let now = format!("\"default\";r={};t={}", state.remaining, seconds(state.reset_after));
+    if let (Ok(policy), Ok(now)) = (HeaderValue::try_from(policy), HeaderValue::try_from(now)) {
+        headers.insert(&RATE_LIMIT_POLICY, policy);
+        headers.insert(&RATE_LIMIT, now);
+    }
+}
+
+/// RFC 6750 3.1: a request without a credential gets the bare challenge, one with a bad credential is told so.
+fn with_error(challenge: &Challenge, code: &str) -> HeaderValue {
+    let value = challenge.value();
+    if code == "credential_missing" {
+        return value.clone();
+    }
+    let bytes = value.as_bytes();
+    let scheme = bytes.split(|b| *b == b' ').next().unwrap_or_default();
+    if !scheme.eq_ignore_ascii_case(b"bearer") && !scheme.eq_ignore_ascii_case(b"dpop") {
+        return value.clone();
+    }
+    let separator: &[u8] = if scheme.len() == bytes.len() { b" " } else { b", " };
+    let told = [bytes, separator, b"error=\"invalid_token\""].concat();
+    HeaderValue::from_maybe_shared(Bytes::from(told)).unwrap_or_else(|_| value.clone())
+}
+
+fn insufficient_scope(denial: &Denial, options: &Options) -> Option<Challenge> {
+    let needs = denial.needs.as_ref()?;
+    let bearer = denial.known.iter().any(|k| k.authentication.method.reads_bearer());
+    if !bearer {
+        return None;
+    }
+    let needs = needs.to_string();
+    Challenge::new("Bearer", &[("realm", &options.realm), ("error", "insufficient_scope"), ("scope", &needs)])
+}
+
+fn allow(methods: &[http::Method]) -> HeaderValue {
+    let names: Vec<&str> = methods.iter().map(http::Method::as_str).collect();
+    HeaderValue::try_from(names.join(", ")).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+/// Rounded up: who waits that long has waited long enough.
+fn seconds(duration: Duration) -> u64 {
+    duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
+}
+
+/// Title and detail of a code, for people. What is not listed says no more than its status.
+fn words(kind: DenialKind, code: &str) -> (&'static str, &'static str) {
+    match code {
+        "request_malformed" => ("malformed request", "the request breaks the grammar of HTTP"),
+        "credential_malformed" => {
+            ("malformed credential", "the field that carries the credential breaks its grammar")
+        }
+        "credential_doubled" => ("two credentials", "send one credential of a kind"),
+        "credential_missing" => ("credential required", "this API needs a credential"),
+        "credential_invalid" => ("credential refused", "the credential is not valid here"),
+        "key_expired" => ("key expired", "the key was valid and has expired"),
+        "key_revoked" => ("key revoked", "the key was valid and has been revoked"),
+        "scope_missing" => {
+            ("scope missing", "the credential does not carry a scope that this operation needs")
+        }
+        "tls_required" => ("TLS required", "credentials are not read from plain HTTP"),
+        "network_not_allowed" => ("network not allowed", "the credential may not be used from this network"),
+        "certificate_required" => ("certificate required", "this API needs a client certificate"),
+        "route_unknown" => ("not found", "nothing is served under this host and path"),
+        "method_not_allowed" => ("method not allowed", "this path does not take that method"),
+        "misdirected" => ("misdirected request", "this connection does not serve that host"),
+        "limit_exceeded" => ("too many requests", "the rate limit is used up"),
+        "too_many_failures" => ("too many failures", "too many credentials from this network were refused"),
+        "store_unavailable" | "feed_blind" | "plan_unknown" => {
+            ("unavailable", "the request cannot be judged right now; try again")
+        }
+        _ => match kind {
+            DenialKind::Malformed => ("malformed request", "the request was refused as malformed"),
+            DenialKind::Unauthenticated => ("credential refused", "the credential is not valid here"),
+            DenialKind::Unavailable => ("unavailable", "the request cannot be judged right now; try again"),
+            DenialKind::Forbidden => ("forbidden", "the credential does not allow this"),
+            DenialKind::NoRoute => ("not found", "nothing is served under this host and path"),
+            DenialKind::MethodNotAllowed => ("method not allowed", "this path does not take that method"),
+            DenialKind::Misdirected => ("misdirected request", "this connection does not serve that host"),
+            DenialKind::TooMany => ("too many requests", "the rate limit is used up"),
+        },
+    }
+}
