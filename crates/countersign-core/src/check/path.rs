@@ -200,7 +200,7 @@ fn check_query(query: &str) -> Result<(), PathError> {
 
 /// The target without every query parameter of these names: a credential is never forwarded (RULES 3.2). Names are
 /// compared as an upstream would read them, decoded.
-pub(crate) fn without_parameters(target: PathAndQuery, names: &[Box<str>]) -> PathAndQuery {
+pub fn without_parameters(target: PathAndQuery, names: &[Box<str>]) -> PathAndQuery {
     let Some(query) = target.query() else { return target };
     let named = |pair: &&str| names.iter().any(|name| parameter_is(pair, name));
     if !query.split('&').any(|pair| named(&pair)) {
