@@ -4,7 +4,7 @@ use countersign_tower::respond;
 use http::HeaderName;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct GatewayConfig {
     pub listeners: Vec<ListenerConfig>,
     /// Threads; 0: one per core.
@@ -92,22 +92,6 @@ impl IdentityPreset {
             "xfcc" => IdentityPreset::Xfcc,
             _ => return None,
         })
-    }
-}
-
-impl Default for GatewayConfig {
-    fn default() -> Self {
-        Self {
-            listeners: Vec::new(),
-            workers: 0,
-            upstreams: Vec::new(),
-            limits: Limits::default(),
-            timeouts: Timeouts::default(),
-            identity: IdentityPreset::default(),
-            key_headers: Vec::new(),
-            query_parameters: Vec::new(),
-            answers: respond::Options::default(),
-        }
     }
 }
 

@@ -6,4 +6,3 @@ pub mod operator;
 pub mod principal;
 pub mod registry;
 pub mod revocation;
-

@@ -1,6 +1,6 @@
 //! Bodies both ways: streamed, framed once, bounded, and no connection used again that still has bytes on it.
 
-use crate::support::{Act, KEY, OK, Rig, Upstream, code, routes, status};
+use crate::support::{Rig, code, status};
 
 #[tokio::test]
 async fn a_request_with_a_key_reaches_the_upstream_and_its_answer_comes_back() {

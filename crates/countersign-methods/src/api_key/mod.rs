@@ -21,6 +21,5 @@ pub mod store;
 pub mod uses;
 pub mod verify;
 
-
 /// What a digest of this room is made for (RULES 4.3).
 const KIND: &str = "api_key";

@@ -9,4 +9,3 @@ pub mod caller;
 pub mod directory;
 pub mod issue;
 pub mod store;
-

@@ -6,4 +6,3 @@
 
 pub mod memory;
 pub mod store;
-
