@@ -6,3 +6,8 @@ pub mod operator;
 pub mod principal;
 pub mod registry;
 pub mod revocation;
+
+#[cfg(test)]
+mod fakes;
+#[cfg(test)]
+mod tests;

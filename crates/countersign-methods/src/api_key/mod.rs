@@ -21,5 +21,8 @@ pub mod store;
 pub mod uses;
 pub mod verify;
 
+#[cfg(test)]
+mod tests;
+
 /// What a digest of this room is made for (RULES 4.3).
 const KIND: &str = "api_key";

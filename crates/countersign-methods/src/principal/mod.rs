@@ -9,3 +9,6 @@ pub mod caller;
 pub mod directory;
 pub mod issue;
 pub mod store;
+
+#[cfg(test)]
+mod tests;

@@ -87,11 +87,11 @@ impl ChangeMemory {
         for change in changes.iter().filter(|c| c.position > position) {
             writer.ahead.insert(change.position);
         }
+        position = close_gaps(position, &mut writer.ahead);
         // Nobody closes the gap: the position stays behind, which is safe, and so must not cost memory for ever.
         while writer.ahead.len() > self.capacity {
             writer.ahead.pop_last();
         }
-        position = close_gaps(position, &mut writer.ahead);
         // After the changes themselves: whoever reads this position must find all of them.
         self.position.store(position.0, Ordering::Release);
     }

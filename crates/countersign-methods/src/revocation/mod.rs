@@ -6,3 +6,6 @@
 
 pub mod memory;
 pub mod store;
+
+#[cfg(test)]
+mod tests;

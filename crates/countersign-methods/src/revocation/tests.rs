@@ -1,0 +1,232 @@
+use super::{
+    memory::ChangeMemory,
+    store::{Change, ChangeKind},
+};
+use crate::{
+    fakes::{FakeStore, NOW, now_or_never, principal},
+    principal::directory::LocalDirectory,
+};
+use countersign_core::{
+    Node, NodeKind, Timestamp,
+    check::revocation::{Position, RevocationFeed},
+    directory::Directory,
+};
+use proptest::prelude::*;
+use std::{sync::Arc, time::Duration};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn node(n: usize) -> Node {
+    Node::new(NodeKind::ApiKey, &format!("{n:012}"))
+}
+
+fn change(position: i64, n: usize) -> Change {
+    Change { position: Position(position), kind: ChangeKind::Changed, node: node(n), at: NOW, until: None }
+}
+
+fn revoked(position: i64, n: usize, until: Option<Timestamp>) -> Change {
+    Change { kind: ChangeKind::Revoked, until, ..change(position, n) }
+}
+
+fn directory() -> Arc<LocalDirectory> {
+    Arc::new(LocalDirectory::new(FakeStore::with([principal("demo", "a")]), 100))
+}
+
+fn memory(capacity: usize) -> ChangeMemory {
+    ChangeMemory::with_capacity(directory(), SECOND * 5, capacity)
+}
+
+/// What `core/check/verified` asks of the feed: may an entry that was filled at `filled` still be believed?
+fn lives(memory: &ChangeMemory, filled: Position, node: &Node) -> bool {
+    filled >= memory.floor()
+        && !memory.is_revoked(node)
+        && memory.changed_at(node).is_none_or(|at| at <= filled)
+}
+
+/// RULES 2.5: 503 after 5 s blind, and from the start.
+#[test]
+fn who_has_not_heard_is_blind() {
+    let memory = memory(10);
+    assert!(memory.is_blind(NOW), "never heard");
+    memory.apply(&[change(1, 1)], NOW);
+    assert!(memory.is_blind(NOW), "a local write is not what the others wrote");
+    memory.heard(NOW);
+    assert!(!memory.is_blind(NOW + SECOND * 5));
+    assert!(memory.is_blind(NOW + SECOND * 5 + Duration::from_micros(1)));
+    memory.heard(NOW.saturating_sub(SECOND * 60));
+    assert!(!memory.is_blind(NOW + SECOND), "an older word takes nothing back");
+}
+
+#[test]
+fn a_change_kills_what_was_filled_before_it() {
+    let memory = memory(10);
+    let before = memory.position();
+    memory.apply(&[change(1, 1), revoked(2, 2, None)], NOW);
+    assert_eq!(memory.position(), Position(2));
+    assert!(!lives(&memory, before, &node(1)) && !lives(&memory, before, &node(2)));
+    assert!(lives(&memory, before, &node(3)) && lives(&memory, Position(1), &node(1)));
+    assert!(memory.is_revoked(&node(2)) && !memory.is_revoked(&node(1)));
+    assert!(!memory.is_revoked(&Node::new(NodeKind::Session, "000000000002")), "the kind counts");
+}
+
+/// RULES 2.5: two transactions commit, the later is heard of first; the earlier must not be lost.
+#[test]
+fn a_gap_is_waited_for() {
+    let memory = memory(10);
+    memory.apply(&[change(1, 1)], NOW);
+    memory.apply(&[revoked(3, 3, None)], NOW); // a local write, ahead of the follower
+    assert_eq!(memory.position(), Position(1), "the follower must ask for 2");
+    assert!(memory.is_revoked(&node(3)), "and yet it counts at once");
+    assert_eq!(memory.changed_at(&node(3)), Some(Position(3)));
+    memory.apply(&[revoked(2, 2, None), revoked(3, 3, None)], NOW);
+    assert_eq!(memory.position(), Position(3));
+    assert!(memory.is_revoked(&node(2)));
+}
+
+#[test]
+fn a_follower_knows_that_nothing_lies_between() {
+    let memory = memory(10);
+    memory.follow(Position(0), &[change(4, 1), change(9, 2)], NOW);
+    assert_eq!(memory.position(), Position(9));
+    memory.follow(Position(12), &[change(15, 1)], NOW);
+    assert_eq!(memory.position(), Position(9), "it did not begin where we are");
+    memory.follow(Position(3), &[change(4, 1)], NOW);
+    assert_eq!((memory.position(), memory.changed_at(&node(1))), (Position(9), Some(Position(15))));
+}
+
+/// Revocations end with the last descendant and the leeway, and not before.
+#[test]
+fn revocations_are_swept_when_they_are_over() {
+    let memory = memory(10);
+    let until = NOW + SECOND * 100;
+    memory.apply(&[revoked(1, 1, Some(until)), revoked(2, 2, None)], NOW);
+    memory.heard(until);
+    assert!(memory.is_revoked(&node(1)), "at its end it still counts");
+    memory.heard(until + SECOND * 61);
+    assert!(!memory.is_revoked(&node(1)) && memory.is_revoked(&node(2)));
+    assert_eq!(memory.revoked_count(), 1);
+    memory.apply(&[revoked(3, 3, Some(NOW))], until);
+    assert!(!memory.is_revoked(&node(3)), "it was over when it came");
+}
+
+/// The longer word wins, in whatever order they come.
+#[test]
+fn a_revocation_is_never_shortened() {
+    let (short, long) = (Some(NOW + SECOND), Some(NOW + SECOND * 1000));
+    for (first, second) in [(short, long), (long, short), (None, short), (short, None)] {
+        let memory = memory(10);
+        memory.apply(&[revoked(1, 1, first), revoked(2, 1, second)], NOW);
+        memory.heard(NOW + SECOND * 500);
+        assert!(memory.is_revoked(&node(1)), "{first:?} {second:?}");
+    }
+}
+
+/// Bounded, but never by forgetting a revocation, and never by letting a dead entry live.
+#[test]
+fn memory_is_bounded_and_forgets_safely() {
+    let memory = memory(8);
+    let filled = memory.position();
+    memory.apply(&[revoked(1, 1, None), change(2, 2)], NOW);
+    let later: Vec<_> = (3..100).map(|p| change(p, p as usize)).collect();
+    memory.apply(&later, NOW);
+    assert_eq!(memory.changed_at(&node(2)), None, "forgotten");
+    assert!(
+        !lives(&memory, filled, &node(2)) && !lives(&memory, filled, &node(5000)),
+        "the floor rose over it"
+    );
+    assert!(memory.is_revoked(&node(1)));
+    assert!(lives(&memory, memory.position(), &node(2)));
+    let known = (0..100).filter(|n| memory.changed_at(&node(*n)).is_some()).count();
+    assert_eq!(known, 8);
+}
+
+#[test]
+fn changing_again_keeps_a_node_in_memory() {
+    let memory = memory(2);
+    memory.apply(&[change(1, 1), change(2, 2), change(3, 1), change(4, 1)], NOW);
+    assert_eq!(memory.changed_at(&node(1)), Some(Position(4)));
+    assert!(!lives(&memory, Position(1), &node(2)));
+}
+
+/// After a lost connection: whatever was filled before may have missed something.
+#[test]
+fn a_reload_raises_the_floor_and_keeps_what_is_newer() {
+    let directory = directory();
+    let memory = ChangeMemory::new(directory.clone(), SECOND * 5);
+    let demo = principal("demo", "").id;
+    memory.apply(&[change(1, 1), revoked(2, 2, None)], NOW);
+    now_or_never(directory.load(&demo)).unwrap();
+    memory.apply(&[revoked(9, 9, None)], NOW); // written here, while the reload was being read at 7
+    memory.reload(Position(7), &[revoked(5, 5, None)], NOW);
+    assert!(!memory.is_blind(NOW));
+    assert_eq!((memory.floor(), memory.position()), (Position(7), Position(7)), "8 is still to come");
+    for n in [2, 5, 9] {
+        assert!(memory.is_revoked(&node(n)), "{n}");
+    }
+    assert!(!lives(&memory, Position(6), &node(1)) && lives(&memory, Position(7), &node(1)));
+    assert_eq!(memory.changed_at(&node(9)), Some(Position(9)));
+    assert_eq!(directory.standing(&demo), None, "principals too");
+    memory.apply(&[change(8, 8)], NOW);
+    assert_eq!(memory.position(), Position(9));
+    // one that was read earlier and comes later takes nothing back
+    memory.reload(Position(3), &[], NOW);
+    assert_eq!((memory.floor(), memory.position()), (Position(7), Position(9)));
+    assert!(memory.is_revoked(&node(9)) && memory.changed_at(&node(8)).is_some());
+}
+
+/// Disabling a principal reaches what the directory remembers.
+#[test]
+fn a_changed_principal_is_forgotten() {
+    let directory = directory();
+    let memory = ChangeMemory::new(directory.clone(), SECOND * 5);
+    let demo = principal("demo", "").id;
+    for kind in [ChangeKind::Changed, ChangeKind::Revoked] {
+        now_or_never(directory.load(&demo)).unwrap();
+        memory.apply(&[change(1, 1)], NOW);
+        assert!(directory.standing(&demo).is_some(), "a key's change is not the principal's");
+        memory.apply(&[Change { kind, node: Node::principal(&demo), ..change(2, 0) }], NOW);
+        assert_eq!(directory.standing(&demo), None);
+    }
+}
+
+proptest! {
+    /// Idempotent and order-safe: any order, any batches, any repeats end in the same knowledge.
+    #[test]
+    fn order_and_repeats_do_not_matter(
+        order in Just((1..=30_i64).collect::<Vec<_>>()).prop_shuffle(),
+        repeats in proptest::collection::vec(0..30_usize, 0..10),
+        batch in 1..7_usize,
+    ) {
+        let all: Vec<Change> = (1..=30)
+            .map(|p| if p % 5 == 0 { revoked(p, p as usize % 7, None) } else { change(p, p as usize % 7) })
+            .collect();
+        let straight = memory(1000);
+        straight.apply(&all, NOW);
+        let shuffled = memory(1000);
+        let mut given: Vec<Change> = order.iter().map(|p| all[*p as usize - 1].clone()).collect();
+        given.extend(repeats.iter().map(|n| all[*n].clone()));
+        given.chunks(batch).for_each(|chunk| shuffled.apply(chunk, NOW));
+        prop_assert_eq!(straight.position(), shuffled.position());
+        prop_assert_eq!(straight.position(), Position(30));
+        for n in 0..7 {
+            prop_assert_eq!(straight.changed_at(&node(n)), shuffled.changed_at(&node(n)));
+            prop_assert_eq!(straight.is_revoked(&node(n)), shuffled.is_revoked(&node(n)));
+        }
+    }
+
+    /// Whatever is dropped for room: an entry that should be dead never lives.
+    #[test]
+    fn forgetting_never_revives(
+        nodes in proptest::collection::vec(0..20_usize, 1..60),
+        capacity in 1..10_usize,
+        filled in 0..60_i64,
+    ) {
+        let memory = memory(capacity);
+        let changes: Vec<_> = nodes.iter().zip(1..).map(|(n, p)| change(p, *n)).collect();
+        memory.apply(&changes, NOW);
+        for n in 0..20 {
+            let dead = changes.iter().any(|c| c.node == node(n) && c.position > Position(filled));
+            prop_assert!(!(dead && lives(&memory, Position(filled), &node(n))));
+        }
+    }
+}
