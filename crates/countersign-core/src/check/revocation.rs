@@ -20,9 +20,14 @@ pub struct Position(pub i64);
 
 /// Port: the feed as this process knows it. Local memory, fed by the store.
 pub trait RevocationFeed: fmt::Debug + Send + Sync {
-    /// The last position applied here. Published last: whoever reads it finds every change up to it, a floor that
-    /// rose with it, and a directory that forgot what changed.
+    /// The highest position applied here. A write of this process may run ahead of what another one wrote just before
+    /// it and is still to come; so this says what a record read from now on contains, not that all of it is known.
     fn position(&self) -> Position;
+    /// Moves whenever anything becomes known here, late or not. Published last: whoever reads it finds the change
+    /// itself, a floor that rose with it, and a directory that forgot what changed.
+    fn revision(&self) -> i64 {
+        self.position().0
+    }
     /// Where this node last changed or was revoked; `None`: not within memory. Memory reaches back further than any
     /// cache entry lives; where it was lost it starts anew and [`RevocationFeed::floor`] rises.
     fn changed_at(&self, node: &Node) -> Option<Position>;

@@ -23,13 +23,14 @@ pub(super) struct Entry {
     pub(super) authentication: Arc<Authentication>,
     /// The feed position before the record was read.
     read_at: Position,
-    /// The last feed position at which the lineage was found whole.
+    /// The revision of the feed at which the lineage was last found whole. Not its position, which stands still when
+    /// a change comes late, behind one that this process made.
     whole_at: AtomicI64,
 }
 
 impl Entry {
     pub(super) fn new(authentication: Authentication, read_at: Position) -> Self {
-        // no position is lower: never found whole yet
+        // no revision is lower: never found whole yet
         let whole_at = AtomicI64::new(i64::MIN);
         Self { authentication: Arc::new(authentication), read_at, whole_at }
     }
@@ -37,13 +38,13 @@ impl Entry {
     /// While the feed stands still this is one comparison.
     pub(super) fn descent(&self, feed: &dyn RevocationFeed) -> Descent {
         // read before the walk: what comes during it is looked at next time
-        let position = feed.position();
-        if self.whole_at.load(Ordering::Acquire) == position.0 && self.read_at >= feed.floor() {
+        let revision = feed.revision();
+        if self.whole_at.load(Ordering::Acquire) == revision && self.read_at >= feed.floor() {
             return Descent::Holds;
         }
         let descent = descent(&self.authentication.lineage, self.read_at, feed);
         if descent == Descent::Holds {
-            self.whole_at.store(position.0, Ordering::Release);
+            self.whole_at.store(revision, Ordering::Release);
         }
         descent
     }
