@@ -3,9 +3,9 @@
 //!
 //! ```text
 //! order of the feed    ... 6   7   8   [9]  10
-//! applied here             6   7   8        10     (a local write, ahead of the follower)
-//! position()                       8               everything up to here is applied, so it is a safe cursor
-//! changed_at(node of 10)                    10     and an entry filled at 8 that hangs on it is dead already
+//! applied here             6   7   8        10     (a write of our own, ahead of what another process wrote)
+//! position()                                10     what is read from the store now has 9 and 10 in it
+//! 9 arrives                             9          position() stands, revision() moves: everything is judged anew
 //! ```
 
 use super::store::{Change, ChangeKind};
@@ -15,7 +15,7 @@ use countersign_core::{
     check::revocation::{Position, RevocationFeed},
 };
 use std::{
-    collections::{BTreeSet, HashMap, VecDeque},
+    collections::{HashMap, VecDeque},
     hash::{BuildHasherDefault, Hash, Hasher},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
@@ -37,6 +37,7 @@ pub struct ChangeMemory {
     shards: [RwLock<Shard>; SHARDS],
     writer: Mutex<Writer>,
     position: AtomicI64,
+    revision: AtomicI64,
     floor: AtomicI64,
     /// Microseconds; `i64::MIN`: never.
     heard_at: AtomicI64,
@@ -55,8 +56,6 @@ struct Shard {
 struct Writer {
     /// What `changed` holds, in the order in which it came: the oldest is dropped first.
     order: VecDeque<(Position, Node)>,
-    /// Applied ahead of a gap.
-    ahead: BTreeSet<Position>,
     swept_at: Timestamp,
 }
 
@@ -73,40 +72,28 @@ impl ChangeMemory {
             shards: std::array::from_fn(|_| RwLock::default()),
             writer: Mutex::default(),
             position: AtomicI64::new(0),
+            revision: AtomicI64::new(0),
             floor: AtomicI64::new(0),
             heard_at: AtomicI64::new(i64::MIN),
         }
     }
 
-    /// Changes in any order, once or again. The position moves on as far as there is no gap: positions are numbered
-    /// one by one from a locked row, so a gap is a change that another process made and that was not read yet.
+    /// Changes in any order, once or again.
     pub fn apply(&self, changes: &[Change], now: Timestamp) {
         let mut writer = self.writer();
-        self.take_in(&mut writer, changes, now);
-        let mut position = self.position();
-        for change in changes.iter().filter(|c| c.position > position) {
-            writer.ahead.insert(change.position);
+        for change in changes {
+            if change.kind == ChangeKind::Revoked {
+                self.revoke(change, now);
+            }
+            self.note(&mut writer, change);
+            if change.node.kind == NodeKind::Principal
+                && let Some(principal) = PrincipalId::parse(&change.node.id)
+            {
+                self.directory.forget(&principal);
+            }
         }
-        position = close_gaps(position, &mut writer.ahead);
-        // Nobody closes the gap: the position stays behind, which is safe, and so must not cost memory for ever.
-        while writer.ahead.len() > self.capacity {
-            writer.ahead.pop_last();
-        }
-        // After the changes themselves: whoever reads this position must find all of them.
-        self.position.store(position.0, Ordering::Release);
-    }
-
-    /// All changes after `after`, as the store gave them: nothing lies between, whatever the numbers look like.
-    pub fn follow(&self, after: Position, changes: &[Change], now: Timestamp) {
-        let mut writer = self.writer();
-        self.take_in(&mut writer, changes, now);
-        let mut position = self.position();
-        let last = changes.iter().map(|c| c.position).max().unwrap_or(after);
-        if after <= position && last > position {
-            position = last;
-        }
-        position = close_gaps(position, &mut writer.ahead);
-        self.position.store(position.0, Ordering::Release);
+        self.make_room(&mut writer);
+        self.publish(changes.iter().map(|c| c.position).max());
     }
 
     /// The store answered; nothing that it had before `now` is unknown here.
@@ -137,8 +124,7 @@ impl ChangeMemory {
                 write(shard).changed.retain(|_, at| *at > position);
             }
             self.directory.forget_all();
-            let reached = close_gaps(self.position().max(position), &mut writer.ahead);
-            self.position.store(reached.0, Ordering::Release);
+            self.publish(Some(position));
         }
         self.heard(now);
     }
@@ -152,20 +138,12 @@ impl ChangeMemory {
         self.shards.iter().map(|s| read(s).revoked.len()).sum()
     }
 
-    fn take_in(&self, writer: &mut Writer, changes: &[Change], now: Timestamp) {
-        for change in changes {
-            if change.kind == ChangeKind::Revoked {
-                self.revoke(change, now);
-            }
-            self.note(writer, change);
-            // Last, so that what is loaded from now on is what now stands.
-            if change.node.kind == NodeKind::Principal
-                && let Some(principal) = PrincipalId::parse(&change.node.id)
-            {
-                self.directory.forget(&principal);
-            }
+    /// After everything else: who sees these numbers must find what they stand for.
+    fn publish(&self, reached: Option<Position>) {
+        if let Some(reached) = reached {
+            self.position.fetch_max(reached.0, Ordering::AcqRel);
         }
-        self.make_room(writer);
+        self.revision.fetch_add(1, Ordering::AcqRel);
     }
 
     fn revoke(&self, change: &Change, now: Timestamp) {
@@ -222,6 +200,10 @@ impl RevocationFeed for ChangeMemory {
         ChangeMemory::position(self)
     }
 
+    fn revision(&self) -> i64 {
+        self.revision.load(Ordering::Acquire)
+    }
+
     fn changed_at(&self, node: &Node) -> Option<Position> {
         read(self.shard(node)).changed.get(node).copied()
     }
@@ -240,17 +222,6 @@ impl RevocationFeed for ChangeMemory {
             at => now.since(Timestamp::from_micros(at)) > self.blind_after,
         }
     }
-}
-
-fn close_gaps(mut position: Position, ahead: &mut BTreeSet<Position>) -> Position {
-    while let Some(next) = ahead.first().copied() {
-        if next.0 > position.0.saturating_add(1) {
-            break;
-        }
-        ahead.pop_first();
-        position = position.max(next);
-    }
-    position
 }
 
 /// Multiply and fold, eight bytes at a time: a fifth of the time of the standard hash. Good enough because ids of nodes
