@@ -17,6 +17,7 @@ mod decision_point;
 mod entropy;
 mod eventually;
 mod memory;
+mod memory_store;
 mod scripted_authenticator;
 
 pub use clock::ManualClock;
@@ -24,4 +25,5 @@ pub use decision_point::{Fixture, FixtureBuilder, Headers, principal};
 pub use entropy::SeededEntropy;
 pub use eventually::eventually;
 pub use memory::{MemoryCounter, MemoryDirectory, MemoryFeed, StaticRoutes};
+pub use memory_store::MemoryStore;
 pub use scripted_authenticator::{Answer, Gate, ScriptedAuthenticator};

@@ -1,0 +1,378 @@
+//! All stores in one, in memory: what the handlers of the control plane are tested against. Keeps the promises of the
+//! ports (guards, conflicts, one audit record a write) and none of durability; `conformance/` is for stores that must.
+
+use countersign_core::{
+    BoxFuture, Node, PrincipalId, StoreError, Timestamp,
+    audit::{Actor, AuditEvent, AuditQuery, AuditRecord, AuditStore, ChainState, StoredEvent},
+    check::revocation::Position,
+    page::{Page, PageRequest},
+    principal::{Principal, PrincipalName},
+};
+use countersign_methods::{
+    api_key::{
+        record::{ApiKeyRecord, KeyId, KeyState, RevocationReason},
+        store::{ApiKeyQuery, ApiKeyStore, Revoked, Rotation},
+    },
+    principal::store::{PrincipalChange, PrincipalQuery, PrincipalStore},
+    revocation::{
+        memory::ChangeMemory,
+        store::{Change, ChangeKind, FeedStore},
+    },
+};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+#[derive(Debug, Default)]
+pub struct MemoryStore {
+    state: Mutex<State>,
+    down: AtomicBool,
+    /// Told of every change before the write is answered, as a store does for its own process.
+    memory: Mutex<Weak<ChangeMemory>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    keys: BTreeMap<KeyId, ApiKeyRecord>,
+    principals: BTreeMap<PrincipalId, Principal>,
+    changes: Vec<Change>,
+    audit: Vec<AuditRecord>,
+}
+
+impl MemoryStore {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    pub fn tell(&self, memory: Weak<ChangeMemory>) {
+        *self.memory.lock().unwrap_or_else(PoisonError::into_inner) = memory;
+    }
+
+    /// From now on every call is `Unavailable`, until it is told that it is up again.
+    pub fn set_down(&self, down: bool) {
+        self.down.store(down, Ordering::SeqCst);
+    }
+
+    /// The trail so far, for assertions.
+    pub fn actions(&self) -> Vec<String> {
+        self.lock().audit.iter().map(|r| r.event.action.clone()).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn up(&self) -> Result<MutexGuard<'_, State>, StoreError> {
+        if self.down.load(Ordering::SeqCst) {
+            return Err(StoreError::Unavailable("the memory store was told to be down".into()));
+        }
+        Ok(self.lock())
+    }
+
+    fn answer<'a, T: Send + 'a>(
+        &'a self,
+        work: impl FnOnce(&mut State) -> Result<T, StoreError>,
+    ) -> BoxFuture<'a, Result<T, StoreError>> {
+        let answer = self.up().and_then(|mut state| {
+            let before = state.changes.len();
+            let answer = work(&mut state)?;
+            let changes: Vec<Change> = state.changes.iter().skip(before).cloned().collect();
+            Ok((answer, changes))
+        });
+        Box::pin(async move {
+            let (answer, changes) = answer?;
+            let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner).upgrade();
+            if let (Some(memory), Some(last)) = (memory, changes.last()) {
+                memory.apply(&changes, last.at);
+            }
+            Ok(answer)
+        })
+    }
+}
+
+impl State {
+    fn tell(&mut self, event: AuditEvent) {
+        let (actor, credential) = match event.actor {
+            Actor::Principal { id, credential } => (id.to_string(), credential),
+            Actor::Host => ("host".into(), String::new()),
+            Actor::System => ("system".into(), String::new()),
+            Actor::Holder => ("holder".into(), String::new()),
+        };
+        let pairs: Vec<String> = event.detail.iter().map(|(k, v)| format!("{k:?}:{v:?}")).collect();
+        let number = i64::try_from(self.audit.len() + 1).unwrap_or(i64::MAX);
+        let mut hash = [0; 32];
+        hash.iter_mut().zip(number.to_be_bytes()).for_each(|(to, from)| *to = from);
+        self.audit.push(AuditRecord {
+            number,
+            hash,
+            event: StoredEvent {
+                at: event.at,
+                actor,
+                credential,
+                action: event.action.into(),
+                subject: event.subject,
+                source: event.source.map(|s| s.to_string()).unwrap_or_default(),
+                request: event.request.map(|r| r.to_string()).unwrap_or_default(),
+                detail: format!("{{{}}}", pairs.join(",")),
+            },
+        });
+    }
+
+    fn change(&mut self, kind: ChangeKind, node: Node, at: Timestamp, until: Option<Timestamp>) -> Position {
+        let position = Position(i64::try_from(self.changes.len() + 1).unwrap_or(i64::MAX));
+        self.changes.push(Change { position, kind, node, at, until });
+        position
+    }
+}
+
+/// One page of what comes in ascending order of its key.
+fn page<T>(all: impl Iterator<Item = (String, T)>, request: &PageRequest) -> Page<T> {
+    let after = request.after.clone().unwrap_or_default();
+    let mut rest = all.filter(|(key, _)| *key > after);
+    let limit = usize::try_from(request.limit).unwrap_or(usize::MAX);
+    let taken: Vec<(String, T)> = rest.by_ref().take(limit).collect();
+    let more = rest.next().is_some();
+    let next = taken.last().map(|(key, _)| key.clone()).filter(|_| more);
+    Page { items: taken.into_iter().map(|(_, item)| item).collect(), next }
+}
+
+impl ApiKeyStore for MemoryStore {
+    fn find<'a>(&'a self, id: &'a KeyId) -> BoxFuture<'a, Result<Option<ApiKeyRecord>, StoreError>> {
+        self.answer(|state| Ok(state.keys.get(id).cloned()))
+    }
+
+    fn list<'a>(&'a self, query: ApiKeyQuery) -> BoxFuture<'a, Result<Page<ApiKeyRecord>, StoreError>> {
+        self.answer(|state| {
+            let usable = |r: &ApiKeyRecord| match query.usable_at {
+                Some(at) => {
+                    !matches!(r.state, KeyState::Revoked { .. }) && r.expires_at.is_none_or(|end| end > at)
+                }
+                None => true,
+            };
+            let mut all: Vec<(String, ApiKeyRecord)> = state
+                .keys
+                .values()
+                .filter(|r| query.owner.as_ref().is_none_or(|o| *o == r.owner) && usable(r))
+                .map(|r| (format!("{:020}.{}", r.created_at.as_micros(), r.id), r.clone()))
+                .collect();
+            all.sort_by(|a, b| a.0.cmp(&b.0));
+            Ok(page(all.into_iter(), &query.page))
+        })
+    }
+
+    fn create<'a>(
+        &'a self,
+        record: ApiKeyRecord,
+        event: AuditEvent,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.answer(|state| {
+            if state.keys.contains_key(&record.id) {
+                return Err(StoreError::Conflict("key_exists"));
+            }
+            if !state.principals.get(&record.owner).is_some_and(|o| o.enabled) {
+                return Err(StoreError::Conflict("owner_unknown"));
+            }
+            state.keys.insert(record.id, record);
+            state.tell(event);
+            Ok(())
+        })
+    }
+
+    fn rotate<'a>(&'a self, rotation: Rotation, event: AuditEvent) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.answer(|state| {
+            let Some(predecessor) = state.keys.get_mut(&rotation.predecessor) else {
+                return Err(StoreError::Conflict("key_changed"));
+            };
+            if predecessor.state != KeyState::Active || predecessor.version != rotation.version {
+                return Err(StoreError::Conflict("key_changed"));
+            }
+            predecessor.state = KeyState::Rotated { at: rotation.at, successor: rotation.successor.id };
+            predecessor.expires_at = Some(rotation.predecessor_expires_at);
+            predecessor.version += 1;
+            let node = predecessor.id.node();
+            state.keys.insert(rotation.successor.id, rotation.successor);
+            state.change(ChangeKind::Changed, node, rotation.at, None);
+            state.tell(event);
+            Ok(())
+        })
+    }
+
+    fn revoke<'a>(
+        &'a self,
+        id: &'a KeyId,
+        at: Timestamp,
+        reason: RevocationReason,
+        event: AuditEvent,
+    ) -> BoxFuture<'a, Result<Revoked, StoreError>> {
+        self.answer(|state| {
+            let Some(record) = state.keys.get_mut(id) else { return Ok(Revoked::Unknown) };
+            if matches!(record.state, KeyState::Revoked { .. }) {
+                return Ok(Revoked::Already);
+            }
+            record.state = KeyState::Revoked { at, reason };
+            record.version += 1;
+            let node = record.id.node();
+            state.change(ChangeKind::Revoked, node, at, None);
+            state.tell(event);
+            Ok(Revoked::Now)
+        })
+    }
+
+    fn used<'a>(&'a self, uses: Vec<(KeyId, Timestamp)>) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.answer(|state| {
+            for (id, at) in uses {
+                if let Some(record) = state.keys.get_mut(&id) {
+                    record.last_used_at = record.last_used_at.max(Some(at));
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn peppers<'a>(&'a self, now: Timestamp) -> BoxFuture<'a, Result<Vec<u32>, StoreError>> {
+        self.answer(|state| {
+            let live = state.keys.values().filter(|r| {
+                !matches!(r.state, KeyState::Revoked { .. }) && r.expires_at.is_none_or(|end| end > now)
+            });
+            let mut numbers: Vec<u32> = live.map(|r| r.digest.pepper).collect();
+            numbers.sort_unstable();
+            numbers.dedup();
+            Ok(numbers)
+        })
+    }
+}
+
+impl PrincipalStore for MemoryStore {
+    fn find<'a>(&'a self, id: &'a PrincipalId) -> BoxFuture<'a, Result<Option<Principal>, StoreError>> {
+        self.answer(|state| Ok(state.principals.get(id).cloned()))
+    }
+
+    fn find_by_name<'a>(
+        &'a self,
+        name: &'a PrincipalName,
+    ) -> BoxFuture<'a, Result<Option<Principal>, StoreError>> {
+        self.answer(|state| Ok(state.principals.values().find(|p| p.name == *name).cloned()))
+    }
+
+    fn list<'a>(&'a self, query: PrincipalQuery) -> BoxFuture<'a, Result<Page<Principal>, StoreError>> {
+        self.answer(|state| {
+            let mut all: Vec<(String, Principal)> = state
+                .principals
+                .values()
+                .filter(|p| query.kind.is_none_or(|k| k == p.kind))
+                .map(|p| (p.name.to_string(), p.clone()))
+                .collect();
+            all.sort_by(|a, b| a.0.cmp(&b.0));
+            Ok(page(all.into_iter(), &query.page))
+        })
+    }
+
+    fn create<'a>(
+        &'a self,
+        principal: Principal,
+        event: AuditEvent,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.answer(|state| {
+            if state.principals.values().any(|p| p.name == principal.name) {
+                return Err(StoreError::Conflict("name_taken"));
+            }
+            state.principals.insert(principal.id.clone(), principal);
+            state.tell(event);
+            Ok(())
+        })
+    }
+
+    fn change<'a>(
+        &'a self,
+        id: &'a PrincipalId,
+        version: i64,
+        change: PrincipalChange,
+        event: AuditEvent,
+    ) -> BoxFuture<'a, Result<Option<Principal>, StoreError>> {
+        self.answer(|state| {
+            let Some(principal) = state.principals.get_mut(id) else { return Ok(None) };
+            if principal.version != version {
+                return Err(StoreError::Conflict("principal_changed"));
+            }
+            principal.scopes = change.scopes.unwrap_or_else(|| principal.scopes.clone());
+            principal.groups = change.groups.unwrap_or_else(|| principal.groups.clone());
+            principal.enabled = change.enabled.unwrap_or(principal.enabled);
+            principal.version += 1;
+            let now = principal.clone();
+            state.change(ChangeKind::Changed, Node::principal(id), event.at, None);
+            state.tell(event);
+            Ok(Some(now))
+        })
+    }
+
+    fn operators<'a>(&'a self) -> BoxFuture<'a, Result<Vec<Principal>, StoreError>> {
+        self.answer(|state| {
+            let operators = |p: &&Principal| p.enabled && p.scopes.iter().any(|s| s.is_operators());
+            Ok(state.principals.values().filter(operators).cloned().collect())
+        })
+    }
+}
+
+impl FeedStore for MemoryStore {
+    fn head<'a>(&'a self) -> BoxFuture<'a, Result<Position, StoreError>> {
+        self.answer(|state| Ok(state.changes.last().map(|c| c.position).unwrap_or_default()))
+    }
+
+    fn since<'a>(&'a self, position: Position, limit: u32) -> BoxFuture<'a, Result<Vec<Change>, StoreError>> {
+        self.answer(|state| {
+            let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+            Ok(state.changes.iter().filter(|c| c.position > position).take(limit).cloned().collect())
+        })
+    }
+
+    fn revoked<'a>(&'a self, now: Timestamp) -> BoxFuture<'a, Result<(Position, Vec<Change>), StoreError>> {
+        self.answer(|state| {
+            let counts =
+                |c: &&Change| c.kind == ChangeKind::Revoked && c.until.is_none_or(|until| until >= now);
+            let head = state.changes.last().map(|c| c.position).unwrap_or_default();
+            Ok((head, state.changes.iter().filter(counts).cloned().collect()))
+        })
+    }
+
+    fn revoke<'a>(
+        &'a self,
+        node: Node,
+        at: Timestamp,
+        until: Option<Timestamp>,
+        event: AuditEvent,
+    ) -> BoxFuture<'a, Result<Position, StoreError>> {
+        self.answer(|state| {
+            state.tell(event);
+            Ok(state.change(ChangeKind::Revoked, node, at, until))
+        })
+    }
+}
+
+impl AuditStore for MemoryStore {
+    fn page<'a>(&'a self, query: AuditQuery) -> BoxFuture<'a, Result<Vec<AuditRecord>, StoreError>> {
+        self.answer(|state| {
+            let wanted = |r: &&AuditRecord| {
+                query.action.as_ref().is_none_or(|a| *a == r.event.action)
+                    && query.subject.as_ref().is_none_or(|s| *s == r.event.subject)
+                    && query.after.is_none_or(|after| r.number > after)
+            };
+            let mut records: Vec<AuditRecord> = state.audit.iter().filter(wanted).cloned().collect();
+            if query.newest_first {
+                records.reverse();
+            }
+            records.truncate(usize::try_from(query.limit).unwrap_or(usize::MAX));
+            Ok(records)
+        })
+    }
+
+    fn verify<'a>(&'a self) -> BoxFuture<'a, Result<ChainState, StoreError>> {
+        self.answer(|state| {
+            let records = i64::try_from(state.audit.len()).unwrap_or(i64::MAX);
+            Ok(ChainState::Whole { records, head: state.audit.last().map_or([0; 32], |r| r.hash) })
+        })
+    }
+}
