@@ -1,1 +1,21 @@
+//! The control plane: the operators' face ([`router::operator`]: the admin API) and the public face
+//! ([`router::public`]).
+//!
+//! Owns URLs, JSON, problem documents and the listener they stand on. Judges nobody: every operator's request passes
+//! a decision point of its own, as any route of any API does. Issues nothing: the rooms of `countersign-methods` do.
+//! Sees no store, only ports. Next in the walk: `countersign-methods`, whose `issue.rs` the handlers call.
 
+mod admin;
+mod call;
+mod input;
+pub mod listen;
+mod problem;
+mod public;
+pub mod router;
+pub mod services;
+#[cfg(test)]
+mod test_world;
+mod words;
+
+pub use router::{admin_routes, operator, public};
+pub use services::{Limits, Services};

@@ -1,0 +1,357 @@
+//! `/admin/v1/api-keys`: the life of keys. A secret leaves in the 201 that made it and nowhere else.
+
+use super::principal;
+use crate::{
+    call::{Answer, Call, Facts, Listed, created, ok},
+    input::Wrong,
+    problem::{Problem, quoted},
+    words::{cursor, duration, read, time},
+};
+use countersign_core::{Node, PrincipalId, Refusal, check::limit::RateLimit};
+use countersign_methods::api_key::{
+    issue::{IssueError, Issued, Lifetime, NewKey},
+    record::{ApiKeyRecord, KeyId, KeyState, RevocationReason},
+    store::ApiKeyQuery,
+    verify::Failure,
+};
+use http::StatusCode;
+use serde::Serialize;
+use std::time::Duration;
+
+const LIST: &str = "api-keys";
+/// How long a rotated key stays good where the request does not say.
+const GRACE: Duration = Duration::from_secs(86_400);
+
+#[derive(Debug, Serialize)]
+struct Owner {
+    id: String,
+    /// `null` where it could not be found out.
+    name: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct ShownLimit {
+    requests: u32,
+    per: String,
+}
+
+impl From<&RateLimit> for ShownLimit {
+    fn from(limit: &RateLimit) -> Self {
+        Self { requests: limit.quota, per: duration::format(limit.window) }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Shown {
+    id: String,
+    prefix: String,
+    environment: &'static str,
+    owner: Owner,
+    label: String,
+    scopes: Vec<String>,
+    networks: Vec<String>,
+    limit: Option<ShownLimit>,
+    plan: Option<String>,
+    created_at: String,
+    expires_at: Option<String>,
+    last_used_at: Option<String>,
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    successor: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revoked_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    version: i64,
+}
+
+/// The one document that holds a secret. Has no `Debug`.
+#[derive(Serialize)]
+struct ShownOnce<'a> {
+    key: Shown,
+    secret: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    predecessor: Option<Shown>,
+}
+
+#[derive(Debug, Serialize)]
+struct Verdict {
+    valid: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<Shown>,
+}
+
+pub(crate) async fn list(call: Call) -> Answer {
+    let mut query = call.query()?;
+    let owner = query.optional("owner", read::text);
+    let usable = query.optional("usable", read::flag).unwrap_or(false);
+    let page = read::page(&mut query, LIST);
+    query.finish(Some(()))?;
+
+    let owner = match owner {
+        Some(owner) => Some(principal::resolve(&call, &owner).await?.id),
+        None => None,
+    };
+    let query = ApiKeyQuery { owner, usable_at: usable.then_some(call.now), page };
+    let page = call.services.api_key_store.list(query).await?;
+    let mut items = Vec::with_capacity(page.items.len());
+    for record in &page.items {
+        items.push(shown(&call, record).await);
+    }
+    ok(&Listed { items, next: page.next.map(|after| cursor::encode(LIST, &after)) })
+}
+
+pub(crate) async fn show(call: Call) -> Answer {
+    call.query()?.finish(Some(()))?;
+    let record = find(&call, &named(&call)?).await?;
+    ok(&shown(&call, &record).await)
+}
+
+pub(crate) async fn create(call: Call) -> Answer {
+    let mut body = call.members()?;
+    let owner = body.required("owner", read::text);
+    let label = body.optional("label", read::label).unwrap_or_default();
+    let scopes = body.required("scopes", read::scopes);
+    let lifetime = lifetime(&mut body);
+    let networks = body.optional("networks", read::networks).unwrap_or_default();
+    let limit = body.optional("limit", read::limit);
+    let plan = body.optional("plan", read::plan);
+    let (owner, scopes) = body.finish(owner.zip(scopes))?;
+
+    let owner = principal::resolve(&call, &owner).await?.id;
+    let new = NewKey { owner, label, scopes, lifetime, networks, limit, plan };
+    let issued = call.services.api_keys.create(new, &call.caller, call.now).await?;
+    shown_once(&call, issued, None).await
+}
+
+pub(crate) async fn rotate(call: Call) -> Answer {
+    let mut body = call.members_if_any()?;
+    let grace = body.optional("grace", read::grace).unwrap_or(GRACE);
+    let lifetime = lifetime(&mut body);
+    body.finish(Some(()))?;
+
+    let id = named(&call)?;
+    let issued = call.services.api_keys.rotate(&id, grace, lifetime, &call.caller, call.now).await?;
+    // From here on a secret exists that is shown only once: nothing that merely decorates the answer may fail it.
+    let predecessor = call.services.api_key_store.find(&id).await.ok().flatten();
+    shown_once(&call, issued, predecessor).await
+}
+
+pub(crate) async fn revoke(call: Call) -> Answer {
+    let mut body = call.members_if_any()?;
+    let reason = body.optional("reason", |value| {
+        let text = read::text(value)?;
+        // `holder` is said by those who show the key, and by nobody else
+        RevocationReason::parse(&text)
+            .filter(|r| *r != RevocationReason::Holder)
+            .ok_or_else(|| Wrong::from(format!("must be `operator` or `leaked`, not {}", quoted(&text))))
+    });
+    body.finish(Some(()))?;
+
+    let id = named(&call)?;
+    let reason = reason.unwrap_or(RevocationReason::Operator);
+    // revoking what is revoked already is not an error: the caller has what it wanted
+    call.services.api_keys.revoke(&id, reason, &call.caller, call.now).await?;
+    let record = find(&call, &id).await?;
+    ok(&shown(&call, &record).await)
+}
+
+/// Is this key good, and if not, why? Says more than any caller is told, so it is for operators; it could serve for
+/// guessing, so it is limited. The key is not logged, not counted as used, and not in the answer.
+pub(crate) async fn verify(call: Call) -> Answer {
+    let mut body = call.members()?;
+    let key = body.required("key", read::text);
+    let key = body.finish(key)?;
+    charge(&call)?;
+
+    let services = &call.services;
+    let record = match services.api_keys.verify_presented(key.as_bytes(), call.now).await? {
+        Ok(record) => record,
+        Err(None) => return ok(&Verdict::bad("credential_invalid", None)),
+        Err(Some(failure)) => return refuted(&call, &key, failure).await,
+    };
+    let owner = services.principal_store.find(&record.owner).await?;
+    // what the judgement asks on every request, beside what credential and record establish (RULES 1.1)
+    let mut lineage = record.parents.clone();
+    lineage.extend([record.id.node(), Node::principal(&record.owner)]);
+    let reason = if lineage.iter().any(|node| services.feed.is_revoked(node)) {
+        Some("key_revoked")
+    } else if !owner.is_some_and(|o| o.enabled) {
+        Some("principal_disabled")
+    } else {
+        None
+    };
+    ok(&Verdict { valid: reason.is_none(), reason, key: Some(shown(&call, &record).await) })
+}
+
+/// Not good. The record is shown only where possession was proved.
+async fn refuted(call: &Call, key: &str, failure: Failure) -> Answer {
+    let code = match failure.refusal() {
+        Refusal::Unavailable => return Err(Problem::unavailable()),
+        Refusal::Rejected(rejection) => rejection.code,
+    };
+    let id = matches!(failure, Failure::Expired | Failure::Revoked).then(|| id_within(key)).flatten();
+    let Some(id) = id else { return ok(&Verdict::bad(code, None)) };
+    let record = call.services.api_key_store.find(&id).await?;
+    let shown = match &record {
+        Some(record) => Some(shown(call, record).await),
+        None => None,
+    };
+    ok(&Verdict::bad(code, shown))
+}
+
+impl Verdict {
+    fn bad(reason: &'static str, key: Option<Shown>) -> Self {
+        Self { valid: false, reason: Some(reason), key }
+    }
+}
+
+/// `expires_in` or `expires_at`, not both.
+fn lifetime(body: &mut crate::input::Members) -> Lifetime {
+    let span = body.optional("expires_in", read::lifetime);
+    let until = body.optional("expires_at", read::point);
+    match (span, until) {
+        (Some(_), Some(_)) => {
+            body.fault("expires_at", "stands beside `expires_in`; give one of them");
+            Lifetime::Default
+        }
+        (Some(span), None) => span,
+        (None, Some(until)) => Lifetime::Until(until),
+        (None, None) => Lifetime::Default,
+    }
+}
+
+/// The limit on what could serve for guessing, by the credential that asks.
+pub(super) fn charge(call: &Call) -> Result<(), Problem> {
+    let who = match &call.caller.actor {
+        countersign_core::audit::Actor::Principal { id, .. } => id.as_str(),
+        _ => "",
+    };
+    call.services.charge("verifications", who.as_bytes(), &call.services.limits.verify)
+}
+
+/// The id in the URL. What cannot be an id names nothing: the store need not be asked.
+fn named(call: &Call) -> Result<KeyId, Problem> {
+    KeyId::parse(&call.id).ok_or_else(|| unknown(&call.id))
+}
+
+async fn find(call: &Call, id: &KeyId) -> Result<ApiKeyRecord, Problem> {
+    call.services.api_key_store.find(id).await?.ok_or_else(|| unknown(id.as_str()))
+}
+
+/// The public id within a key that the room has already parsed and believed.
+fn id_within(key: &str) -> Option<KeyId> {
+    KeyId::parse(key.rsplit('_').next()?.get(..KeyId::LENGTH)?)
+}
+
+fn unknown(id: &str) -> Problem {
+    let detail = format!("there is no key with the id {}; `GET /admin/v1/api-keys` lists them", quoted(id));
+    Problem::not_found("key_unknown", detail)
+}
+
+async fn shown_once(call: &Call, issued: Issued, predecessor: Option<ApiKeyRecord>) -> Answer {
+    let (record, secret) = issued.reveal();
+    let predecessor = match &predecessor {
+        Some(record) => Some(shown(call, record).await),
+        None => None,
+    };
+    let document = ShownOnce { key: shown(call, &record).await, secret: secret.expose(), predecessor };
+    created(&document, &format!("/admin/v1/api-keys/{}", record.id))
+}
+
+async fn shown(facts: &Facts, record: &ApiKeyRecord) -> Shown {
+    let (successor, revoked_at, reason) = match &record.state {
+        KeyState::Active => (None, None, None),
+        KeyState::Rotated { successor, .. } => (Some(successor.to_string()), None, None),
+        KeyState::Revoked { at, reason } => (None, Some(time::format(*at)), Some(reason.as_str())),
+    };
+    Shown {
+        id: record.id.to_string(),
+        prefix: record.prefix.clone(),
+        environment: record.environment.as_str(),
+        owner: Owner { id: record.owner.to_string(), name: name_of(facts, &record.owner).await },
+        label: record.label.clone(),
+        scopes: record.scopes.iter().map(ToString::to_string).collect(),
+        networks: record.networks.iter().map(ToString::to_string).collect(),
+        limit: record.limit.as_ref().map(ShownLimit::from),
+        plan: record.plan.as_ref().map(|p| p.as_str().to_owned()),
+        created_at: time::format(record.created_at),
+        expires_at: record.expires_at.map(time::format),
+        last_used_at: record.last_used_at.map(time::format),
+        state: record.standing(facts.now).as_str(),
+        successor,
+        revoked_at,
+        reason,
+        version: record.version,
+    }
+}
+
+/// Names never change, so local memory is as good as the store; a store that does not answer costs the name only.
+async fn name_of(facts: &Facts, owner: &PrincipalId) -> Option<String> {
+    let directory = &facts.services.directory;
+    let standing = match directory.standing(owner) {
+        Some(standing) => Some(standing),
+        None => directory.load(owner).await.ok().flatten(),
+    };
+    standing.map(|s| s.name.to_string())
+}
+
+impl From<IssueError> for Problem {
+    fn from(error: IssueError) -> Self {
+        let (status, code, help) = match &error {
+            IssueError::OwnerUnknown => {
+                (StatusCode::NOT_FOUND, "principal_unknown", "`GET /admin/v1/principals` lists them")
+            }
+            IssueError::OwnerDisabled => {
+                (StatusCode::CONFLICT, "principal_disabled", "enable it first, or name another owner")
+            }
+            IssueError::ScopesBeyondOwner(_) => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "scopes_beyond_owner",
+                "a key has at most its owner's scopes; give them to the owner first",
+            ),
+            IssueError::ScopesBeyondCaller(_) => (
+                StatusCode::FORBIDDEN,
+                "scopes_beyond_caller",
+                "a credential passes on only what it has itself, unless it holds `countersign:grant`",
+            ),
+            IssueError::OutlivesCaller(end) => {
+                let end = time::format(*end);
+                let detail = format!(
+                    "the key would outlive the credential that asks, which ends at {end}; \
+                     ask for less, or with a credential that holds `countersign:grant`"
+                );
+                return Problem::new(StatusCode::FORBIDDEN, "outlives_caller", detail);
+            }
+            IssueError::LifetimeTooLong(longest) => {
+                let longest = duration::format(*longest);
+                let detail = format!("the longest lifetime here is {longest}; the configuration sets it");
+                return Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "lifetime_too_long", detail);
+            }
+            IssueError::NeverNotAllowed => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "never_not_allowed",
+                "give `expires_in`, or allow such keys in the configuration",
+            ),
+            IssueError::LifetimeOver => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "lifetime_over", "give a time that is still to come")
+            }
+            IssueError::PlanUnknown => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "plan_unknown", "the configuration names the plans")
+            }
+            IssueError::KeyUnknown => {
+                (StatusCode::NOT_FOUND, "key_unknown", "`GET /admin/v1/api-keys` lists them")
+            }
+            IssueError::KeyNotActive(_) => {
+                (StatusCode::CONFLICT, "key_not_active", "only an active key can be rotated; make a new one")
+            }
+            IssueError::KeyChanged => {
+                (StatusCode::CONFLICT, "key_changed", "look at what stands now and try again")
+            }
+            IssueError::Store(error) => return error.clone().into(),
+        };
+        Problem::new(status, code, format!("{error}; {help}"))
+    }
+}

@@ -1,0 +1,9 @@
+//! Version 1 of the admin API: one file per noun, named as the noun is everywhere.
+
+pub(crate) mod api_key;
+pub(crate) mod audit;
+pub(crate) mod principal;
+pub(crate) mod revocation;
+pub(crate) mod route;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,149 @@
+//! `/admin/v1/principals`: users and services.
+
+use crate::{
+    call::{Answer, Call, Facts, Listed, created, ok},
+    input::{Wrong, json::Json},
+    problem::{Problem, quoted},
+    words::{cursor, read, time},
+};
+use countersign_core::{
+    PrincipalId,
+    principal::{Principal, PrincipalKind, PrincipalName},
+};
+use countersign_methods::principal::{
+    issue::{NewPrincipal, PrincipalError},
+    store::{PrincipalChange, PrincipalQuery},
+};
+use serde::Serialize;
+
+const LIST: &str = "principals";
+
+#[derive(Debug, Serialize)]
+struct Shown {
+    id: String,
+    kind: &'static str,
+    name: String,
+    scopes: Vec<String>,
+    groups: Vec<String>,
+    enabled: bool,
+    version: i64,
+    created_at: String,
+}
+
+impl From<&Principal> for Shown {
+    fn from(p: &Principal) -> Self {
+        Self {
+            id: p.id.to_string(),
+            kind: p.kind.as_str(),
+            name: p.name.to_string(),
+            scopes: p.scopes.iter().map(ToString::to_string).collect(),
+            groups: p.groups.iter().map(ToString::to_string).collect(),
+            enabled: p.enabled,
+            version: p.version,
+            created_at: time::format(p.created_at),
+        }
+    }
+}
+
+pub(crate) async fn list(call: Call) -> Answer {
+    let mut query = call.query()?;
+    let kind = query.optional("kind", kind);
+    let page = read::page(&mut query, LIST);
+    query.finish(Some(()))?;
+
+    let page = call.services.principal_store.list(PrincipalQuery { kind, page }).await?;
+    ok(&Listed {
+        items: page.items.iter().map(Shown::from).collect(),
+        next: page.next.map(|after| cursor::encode(LIST, &after)),
+    })
+}
+
+pub(crate) async fn show(call: Call) -> Answer {
+    call.query()?.finish(Some(()))?;
+    ok(&Shown::from(&resolve(&call, &call.id).await?))
+}
+
+pub(crate) async fn create(call: Call) -> Answer {
+    let mut body = call.members()?;
+    let kind = body.required("kind", kind);
+    let name = body.required("name", read::principal_name);
+    let scopes = body.optional("scopes", read::scopes).unwrap_or_default();
+    let groups = body.optional("groups", read::groups).unwrap_or_default();
+    let new = kind.zip(name).map(|(kind, name)| NewPrincipal { kind, name, scopes, groups });
+    let new = body.finish(new)?;
+
+    let principal = call.services.principals.create(new, &call.caller, call.now).await?;
+    created(&Shown::from(&principal), &format!("/admin/v1/principals/{}", principal.id))
+}
+
+pub(crate) async fn change(call: Call) -> Answer {
+    let mut body = call.members()?;
+    let change = PrincipalChange {
+        scopes: body.optional("scopes", read::scopes),
+        groups: body.optional("groups", read::groups),
+        enabled: body.optional("enabled", read::boolean),
+    };
+    let version = body.optional("version", |v| read::integer(v, 0, i64::MAX));
+    if change == PrincipalChange::default() {
+        body.fault("", "nothing to change: give at least one of `scopes`, `groups`, `enabled`");
+    }
+    let change = body.finish(Some(change))?;
+
+    let principal = resolve(&call, &call.id).await?;
+    let changed = call.services.principals.change(&principal.id, version, change, &call.caller, call.now);
+    ok(&Shown::from(&changed.await?))
+}
+
+fn kind(value: Json) -> Result<PrincipalKind, Wrong> {
+    let text = read::text(value)?;
+    PrincipalKind::parse(&text)
+        .ok_or_else(|| format!("must be `user` or `service`, not {}", quoted(&text)).into())
+}
+
+/// By id, and where it is none by name. A name never reads as an id (`read::principal_name`).
+pub(crate) async fn resolve(facts: &Facts, id_or_name: &str) -> Result<Principal, Problem> {
+    let store = &facts.services.principal_store;
+    let found = match (PrincipalId::parse(id_or_name), PrincipalName::parse(id_or_name)) {
+        (Some(id), _) => store.find(&id).await?,
+        (None, Some(name)) => store.find_by_name(&name).await?,
+        // what is neither cannot be there: the store need not be asked
+        (None, None) => None,
+    };
+    found.ok_or_else(|| unknown(id_or_name))
+}
+
+fn unknown(id_or_name: &str) -> Problem {
+    let what = quoted(id_or_name);
+    let detail = format!("there is no principal {what}; `GET /admin/v1/principals` lists them");
+    Problem::not_found("principal_unknown", detail)
+}
+
+impl From<PrincipalError> for Problem {
+    fn from(error: PrincipalError) -> Self {
+        let detail = match &error {
+            PrincipalError::NameTaken => "another principal has this name; names are unique, choose another",
+            PrincipalError::Unknown => "there is no such principal",
+            PrincipalError::Changed => {
+                "somebody else changed the principal first; read it again and repeat the change with its `version`"
+            }
+            PrincipalError::ScopesBeyondCaller(_) => {
+                "a credential passes on only what it has itself, unless it holds `countersign:grant`"
+            }
+            PrincipalError::LastOperator => {
+                "this is the last enabled operator; make another first, or nobody could get in"
+            }
+            PrincipalError::Store(error) => return error.clone().into(),
+        };
+        match error {
+            PrincipalError::NameTaken => Problem::conflict("name_taken", detail),
+            PrincipalError::Unknown => Problem::not_found("principal_unknown", detail),
+            PrincipalError::Changed => Problem::conflict("principal_changed", detail),
+            PrincipalError::ScopesBeyondCaller(_) => {
+                let why = format!("{error}; {detail}");
+                Problem::new(http::StatusCode::FORBIDDEN, "scopes_beyond_caller", why)
+            }
+            PrincipalError::LastOperator => Problem::conflict("last_operator", detail),
+            PrincipalError::Store(error) => error.into(),
+        }
+    }
+}

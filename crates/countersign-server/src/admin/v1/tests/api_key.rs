@@ -1,0 +1,201 @@
+use crate::test_world::World;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+const KEYS: &str = "/admin/v1/api-keys";
+
+async fn made(world: &World, body: Value) -> (String, String, Value) {
+    let reply = world.post(&world.root, KEYS, body).await;
+    let document = reply.expect(201);
+    let id = document["key"]["id"].as_str().unwrap().to_owned();
+    assert_eq!(reply.headers["location"], format!("{KEYS}/{id}"));
+    (id, document["secret"].as_str().unwrap().to_owned(), document)
+}
+
+#[tokio::test]
+async fn a_key_lives_from_create_to_revoke() {
+    let world = World::new().await;
+    let root = world.root.clone();
+    world.service("demo", "orders:read orders:write").await;
+    let (id, secret, document) = made(
+        &world,
+        json!({
+            "owner": "demo", "label": "till", "scopes": ["orders:read"], "expires_in": "30d",
+            "networks": ["10.0.0.0/8", "192.0.2.1"], "limit": {"requests": 100, "per": "1m"}
+        }),
+    )
+    .await;
+    let key = &document["key"];
+    assert!(secret.starts_with(&format!("cs_live_{id}")));
+    assert_eq!(key["owner"]["name"], "demo");
+    assert_eq!(key["expires_at"], "2027-02-14T08:00:00Z");
+    assert_eq!(key["networks"], json!(["10.0.0.0/8", "192.0.2.1/32"]));
+    assert_eq!(key["limit"], json!({"requests": 100, "per": "1m"}));
+    assert_eq!(key["state"], "active");
+    assert_eq!(&world.get(&root, &format!("{KEYS}/{id}")).await.expect(200), key);
+
+    let verified = world.post(&root, &format!("{KEYS}/verify"), json!({"key": secret})).await.expect(200);
+    assert_eq!((&verified["valid"], &verified["key"]["id"]), (&json!(true), &json!(id)));
+
+    let rotated = world.post(&root, &format!("{KEYS}/{id}/rotate"), json!({"grace": "1h"})).await.expect(201);
+    assert_eq!(rotated["predecessor"]["state"], "rotated");
+    assert_eq!(rotated["predecessor"]["expires_at"], "2027-01-15T09:00:00Z");
+    assert_eq!(rotated["predecessor"]["successor"], rotated["key"]["id"]);
+    assert_eq!(rotated["key"]["scopes"], key["scopes"]);
+    assert_eq!(rotated["key"]["limit"], key["limit"]);
+    assert_eq!(rotated["key"]["networks"], key["networks"]);
+
+    // rotate twice
+    let again = world.post(&root, &format!("{KEYS}/{id}/rotate"), json!({})).await;
+    again.refused(409, "key_not_active");
+
+    world.clock.advance(Duration::from_secs(3600));
+    assert_eq!(world.get(&root, &format!("{KEYS}/{id}")).await.expect(200)["state"], "expired");
+    let usable = world.get(&root, &format!("{KEYS}?owner=demo&usable=true")).await.expect(200);
+    assert_eq!(usable["items"].as_array().unwrap().len(), 1);
+
+    // revoke twice: the second changes nothing and says the same
+    let next = rotated["key"]["id"].as_str().unwrap();
+    let path = format!("{KEYS}/{next}/revoke");
+    let first = world.post(&root, &path, json!({"reason": "leaked"})).await.expect(200);
+    assert_eq!((&first["state"], &first["reason"]), (&json!("revoked"), &json!("leaked")));
+    world.clock.advance(Duration::from_secs(1));
+    assert_eq!(world.post(&root, &path, json!({})).await.expect(200), first);
+    assert_eq!(world.store.actions().iter().filter(|a| *a == "api_key.revoke").count(), 1);
+}
+
+#[tokio::test]
+async fn a_secret_is_in_the_answer_that_made_it_and_nowhere_else() {
+    let world = World::new().await;
+    let root = world.root.clone();
+    world.service("demo", "orders:read").await;
+    let (id, secret, _) = made(&world, json!({"owner": "demo", "scopes": ["orders:read"]})).await;
+    let (_, tail) = secret.split_at("cs_live_".len() + 12);
+    let paths =
+        [format!("{KEYS}/{id}"), KEYS.into(), "/admin/v1/audit".into(), "/admin/v1/revocations".into()];
+    for path in paths {
+        let reply = world.get(&root, &path).await;
+        reply.expect(200);
+        assert!(!String::from_utf8_lossy(&reply.body).contains(tail), "{path}");
+    }
+    let body = json!({"key": secret});
+    let reply = world.post(&root, &format!("{KEYS}/verify"), body).await;
+    reply.expect(200);
+    assert!(!String::from_utf8_lossy(&reply.body).contains(tail));
+    // also where the body is refused
+    let reply = world.post(&root, &format!("{KEYS}/verify"), json!({"key": secret, "extra": 1})).await;
+    reply.refused(400, "request_malformed");
+    assert!(!String::from_utf8_lossy(&reply.body).contains(tail));
+}
+
+#[tokio::test]
+async fn nothing_issued_exceeds_the_credential_that_asked() {
+    // RULES 2.6
+    let world = World::new().await;
+    let narrow = world.key("narrow", "countersign:keys countersign:read orders:read").await;
+    world.service("demo", "orders:read orders:write").await;
+    let ask =
+        |scopes: Value, expires: &str| json!({"owner": "demo", "scopes": scopes, "expires_in": expires});
+    world.post(&narrow, KEYS, ask(json!(["orders:write"]), "1d")).await.refused(403, "scopes_beyond_caller");
+    // the caller's own key ends after 90 days
+    world.post(&narrow, KEYS, ask(json!(["orders:read"]), "91d")).await.refused(403, "outlives_caller");
+    world.post(&narrow, KEYS, ask(json!(["orders:read"]), "90d")).await.expect(201);
+    world
+        .post(&world.root, KEYS, ask(json!(["orders:delete"]), "1d"))
+        .await
+        .refused(422, "scopes_beyond_owner");
+    world.post(&world.root, KEYS, ask(json!([]), "2y")).await.refused(422, "lifetime_too_long");
+    world.post(&world.root, KEYS, ask(json!([]), "never")).await.refused(422, "never_not_allowed");
+    let past = json!({"owner": "demo", "scopes": [], "expires_at": "2020-01-01T00:00:00Z"});
+    world.post(&world.root, KEYS, past).await.refused(422, "lifetime_over");
+    let plan = json!({"owner": "demo", "scopes": [], "plan": "gold"});
+    world.post(&world.root, KEYS, plan).await.refused(422, "plan_unknown");
+}
+
+#[tokio::test]
+async fn an_unknown_key_is_not_found_whatever_its_shape() {
+    let world = World::new().await;
+    let root = world.root.clone();
+    for id in ["000000000000", "short", "0000000000000", "%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4"] {
+        world.get(&root, &format!("{KEYS}/{id}")).await.refused(404, "key_unknown");
+        for verb in ["rotate", "revoke"] {
+            world.post(&root, &format!("{KEYS}/{id}/{verb}"), json!({})).await.refused(404, "key_unknown");
+        }
+    }
+    let unowned = json!({"owner": "nobody", "scopes": []});
+    world.post(&root, KEYS, unowned).await.refused(404, "principal_unknown");
+    world.get(&root, &format!("{KEYS}?owner=nobody")).await.refused(404, "principal_unknown");
+}
+
+#[tokio::test]
+async fn verify_says_why_a_key_is_not_good_and_shows_it_only_to_who_holds_it() {
+    let world = World::new().await;
+    let root = world.root.clone();
+    let path = format!("{KEYS}/verify");
+    world.service("demo", "orders:read").await;
+    let (id, secret, _) =
+        made(&world, json!({"owner": "demo", "scopes": ["orders:read"], "expires_in": "1h"})).await;
+
+    let mut wrong = secret.clone();
+    let last = wrong.pop().unwrap();
+    wrong.push(if last == 'a' { 'b' } else { 'a' });
+    for bad in ["", "rubbish", wrong.as_str(), "cs_test_000000000000", "\u{1f511}"] {
+        let verdict = world.post(&root, &path, json!({"key": bad})).await.expect(200);
+        assert_eq!(verdict, json!({"valid": false, "reason": "credential_invalid"}), "{bad}");
+    }
+    world.patch(&root, "/admin/v1/principals/demo", json!({"enabled": false})).await.expect(200);
+    let verdict = world.post(&root, &path, json!({"key": secret})).await.expect(200);
+    assert_eq!((&verdict["valid"], &verdict["reason"]), (&json!(false), &json!("principal_disabled")));
+    world.clock.advance(Duration::from_secs(3600));
+    let verdict = world.post(&root, &path, json!({"key": secret})).await.expect(200);
+    assert_eq!((&verdict["reason"], &verdict["key"]["id"]), (&json!("key_expired"), &json!(id)));
+    world.post(&root, &format!("{KEYS}/{id}/revoke"), json!({})).await.expect(200);
+    let verdict = world.post(&root, &path, json!({"key": secret})).await.expect(200);
+    assert_eq!((&verdict["reason"], &verdict["key"]["state"]), (&json!("key_revoked"), &json!("revoked")));
+}
+
+#[tokio::test]
+async fn verify_is_limited_by_the_credential_that_asks() {
+    let world = World::new().await;
+    let root = world.root.clone();
+    let path = format!("{KEYS}/verify");
+    for _ in 0..world.services.limits.verify.quota {
+        world.post(&root, &path, json!({"key": "x"})).await.expect(200);
+    }
+    let reply = world.post(&root, &path, json!({"key": "x"})).await;
+    reply.refused(429, "limit_exceeded");
+    assert!(reply.headers.contains_key("retry-after"));
+    let other = world.key("other", "countersign:read").await;
+    world.post(&other, &path, json!({"key": "x"})).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_store_that_is_down_is_503_and_never_401() {
+    let world = World::new().await;
+    let root = world.root.clone();
+    // known to the cache: what fails is the handler's own call
+    world.get(&root, KEYS).await.expect(200);
+    world.store.set_down(true);
+    let reply = world.get(&root, KEYS).await;
+    reply.refused(503, "store_unavailable");
+    assert!(reply.headers.contains_key("retry-after"));
+    let reply = world.post(&root, &format!("{KEYS}/verify"), json!({"key": root})).await;
+    reply.refused(503, "store_unavailable");
+    world.store.set_down(false);
+    // not known to the cache: what fails is the judgement's
+    let fresh = world.key("fresh", "countersign:read").await;
+    world.store.set_down(true);
+    world.get(&fresh, KEYS).await.refused(503, "store_unavailable");
+    world.store.set_down(false);
+    world.get(&root, KEYS).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_disabled_owner_gets_no_key() {
+    let world = World::new().await;
+    let root = world.root.clone();
+    world.service("demo", "orders:read").await;
+    world.patch(&root, "/admin/v1/principals/demo", json!({"enabled": false})).await.expect(200);
+    let body = json!({"owner": "demo", "scopes": []});
+    world.post(&root, KEYS, body).await.refused(409, "principal_disabled");
+}

@@ -1,0 +1,6 @@
+//! Every operation through the whole path: layer, decision point, router, handler, room, store.
+
+mod api_key;
+mod bad_input;
+mod others;
+mod principal;

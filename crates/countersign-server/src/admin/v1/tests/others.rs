@@ -1,0 +1,147 @@
+//! Routes, audit, revocations.
+
+use crate::test_world::World;
+use serde_json::{Value, json};
+
+#[tokio::test]
+async fn routes_are_listed_and_a_public_one_is_named_as_such() {
+    let world = World::new().await;
+    let listed = world.get(&world.root, "/admin/v1/routes").await.expect(200);
+    let items = listed["items"].as_array().unwrap();
+    assert_eq!(items.len(), 2);
+    let of = |path: &str| items.iter().find(|i| i["path"] == path).unwrap();
+    assert_eq!(of("/public")["security"], "public");
+    assert_eq!(of("/orders/{id}")["security"], json!([[{"method": "api_key", "scopes": ["orders:read"]}]]));
+    assert_eq!(of("/orders/{id}")["methods"], json!(["*"]));
+    assert_eq!(of("/orders/{id}")["upstream"], "orders");
+}
+
+#[tokio::test]
+async fn a_described_request_gets_the_gateways_decision() {
+    let world = World::new().await;
+    let good = world.key("demo", "orders:read").await;
+    let poor = world.key("poor", "").await;
+    let check = async |body: Value| world.post(&world.root, "/admin/v1/routes/check", body).await.expect(200);
+
+    let verdict = check(json!({"method": "GET", "url": "/orders/1", "key": good})).await;
+    assert_eq!((&verdict["decision"], &verdict["status"]), (&json!("allow"), &json!(200)));
+    assert_eq!(verdict["subject"]["name"], "demo");
+    assert_eq!(verdict["scopes"], json!(["orders:read"]));
+    assert_eq!(verdict["route"], "/orders/{id}");
+
+    let denied = [
+        (json!({"method": "GET", "url": "/orders/1"}), 401, "credential_missing"),
+        (json!({"method": "GET", "url": "/orders/1", "key": poor}), 403, "scope_missing"),
+        (json!({"method": "GET", "url": "https://localhost/nowhere"}), 404, "route_unknown"),
+        (
+            json!({"method": "GET", "url": "http://localhost/orders/1", "key": good, "source": "203.0.113.9"}),
+            403,
+            "tls_required",
+        ),
+        (
+            json!({"method": "GET", "url": "/orders/1", "headers": {"Authorization": format!("Bearer {poor}")}}),
+            403,
+            "scope_missing",
+        ),
+    ];
+    for (body, status, code) in denied {
+        let verdict = check(body).await;
+        assert_eq!((&verdict["decision"], &verdict["status"]), (&json!("deny"), &json!(status)), "{verdict}");
+        assert_eq!(verdict["code"], code);
+        assert!(verdict["reason"].is_string());
+    }
+    // loopback is not the wire (RULES 1.7)
+    let plain = json!({"method": "GET", "url": "http://localhost/orders/1", "key": good, "source": "::1"});
+    assert_eq!(check(plain).await["decision"], "allow");
+}
+
+#[tokio::test]
+async fn a_request_that_cannot_be_described_is_refused() {
+    let world = World::new().await;
+    let bad = [
+        json!({"method": "GET"}),
+        json!({"method": "G ET", "url": "/"}),
+        json!({"method": "GET", "url": "ftp://x/"}),
+        json!({"method": "GET", "url": "orders"}),
+        json!({"method": "GET", "url": "/a#b"}),
+        json!({"method": "GET", "url": "/", "headers": {"a b": "c"}}),
+        json!({"method": "GET", "url": "/", "headers": {"a": "b\r\nc: d"}}),
+        json!({"method": "GET", "url": "/", "headers": ["a"]}),
+        json!({"method": "GET", "url": "/", "key": "a\nb"}),
+        json!({"method": "GET", "url": "/", "key": "a", "headers": {"authorization": "Bearer b"}}),
+        json!({"method": "GET", "url": "/", "source": "localhost"}),
+        json!({"method": "GET", "url": "/", "transport": "https"}),
+    ];
+    for body in bad {
+        let shown = body.to_string();
+        let reply = world.post(&world.root, "/admin/v1/routes/check", body).await;
+        assert_eq!((reply.status.as_u16(), reply.code().as_str()), (400, "request_malformed"), "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn the_trail_is_listed_by_what_happened_and_to_whom() {
+    let world = World::new().await;
+    let root = world.root.clone();
+    let id =
+        world.post(&root, "/admin/v1/principals", json!({"kind": "user", "name": "ann"})).await.expect(201);
+    let id = id["id"].as_str().unwrap();
+    let all = world.get(&root, "/admin/v1/audit").await.expect(200);
+    assert_eq!(all["items"][0]["actor"], "host");
+    let of = world.get(&root, &format!("/admin/v1/audit?subject={id}&order=desc")).await.expect(200);
+    let record = &of["items"][0];
+    assert_eq!((&record["action"], &record["source"]), (&json!("principal.create"), &json!("192.0.2.7")));
+    assert!(record["credential"].as_str().unwrap().starts_with("api_key:"));
+    assert_eq!(record["detail"]["name"], "ann");
+    assert_eq!(record["request"].as_str().unwrap().len(), 32);
+    let page = world.get(&root, "/admin/v1/audit?limit=1").await.expect(200);
+    let next = page["next"].as_i64().unwrap();
+    let page = world.get(&root, &format!("/admin/v1/audit?limit=1&after={next}")).await.expect(200);
+    assert_eq!(page["items"][0]["number"], next + 1);
+    let chain = world.get(&root, "/admin/v1/audit/verify").await.expect(200);
+    assert_eq!((&chain["whole"], chain["head"].as_str().unwrap().len()), (&json!(true), 64));
+    // reading everything else does not show the trail
+    let reader = world.key("reader", "countersign:read").await;
+    world.get(&reader, "/admin/v1/audit").await.refused(403, "scope_missing");
+}
+
+#[tokio::test]
+async fn revoking_a_node_ends_what_descends_from_it_at_once() {
+    let world = World::new().await;
+    let root = world.root.clone();
+    let reader = world.key("reader", "countersign:read").await;
+    world.get(&reader, "/admin/v1/routes").await.expect(200);
+    let id = world.get(&root, "/admin/v1/principals/reader").await.expect(200)["id"].clone();
+    let node = json!({"node": format!("principal:{}", id.as_str().unwrap())});
+    let done = world.post(&root, "/admin/v1/revocations", node.clone()).await.expect(200);
+    assert_eq!(done["changed"], true);
+    assert_eq!(world.get(&reader, "/admin/v1/routes").await.status, 401);
+    assert_eq!(world.post(&root, "/admin/v1/revocations", node).await.expect(200)["changed"], false);
+    // enabling it again brings nothing back
+    world.patch(&root, "/admin/v1/principals/reader", json!({"enabled": true})).await.expect(200);
+    assert_eq!(world.get(&reader, "/admin/v1/routes").await.status, 401);
+
+    let other = world.key("other", "countersign:read").await;
+    let key = world.get(&root, "/admin/v1/api-keys?owner=other").await.expect(200)["items"][0]["id"].clone();
+    let node = format!("api_key:{}", key.as_str().unwrap());
+    world.post(&root, "/admin/v1/revocations", json!({"node": node})).await.expect(200);
+    assert_eq!(world.get(&other, "/admin/v1/routes").await.code(), "key_revoked");
+
+    let feed = world.get(&root, "/admin/v1/revocations").await.expect(200);
+    let nodes: Vec<&str> = feed["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|i| i["kind"] == "revoked")
+        .map(|i| i["node"].as_str().unwrap())
+        .collect();
+    assert_eq!(nodes.len(), 2);
+    assert_eq!(nodes[1], node);
+    for bad in ["principal", "principal:", "session:x", "api_key:short", "principal:usr_short", "password:x"]
+    {
+        let reply = world.post(&root, "/admin/v1/revocations", json!({"node": bad})).await;
+        reply.refused(400, "request_malformed");
+    }
+    let unknown = json!({"node": "principal:svc_00000000000000000000"});
+    world.post(&root, "/admin/v1/revocations", unknown).await.refused(404, "principal_unknown");
+}

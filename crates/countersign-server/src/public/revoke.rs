@@ -1,0 +1,37 @@
+//! `POST /revoke`: whoever holds a key can kill it by showing it (RULES 5.7), in the shape of RFC 7009.
+
+use crate::{
+    call::{Answer, Facts},
+    problem::Problem,
+    services::network_of,
+    words::read,
+};
+use axum::body::Body;
+use countersign_core::check::request::Transport;
+use http::{Response, StatusCode};
+
+/// RFC 7009 2.2: 200 also for what is unknown, so that the answer tells nobody which keys exist.
+pub(crate) async fn revoke(facts: Facts) -> Answer {
+    // RULES 1.7: no key over plain HTTP
+    if facts.peer.transport == Transport::Plain {
+        let detail = "a key was sent without TLS; use https, and rotate this key: somebody may have seen it";
+        return Err(Problem::new(StatusCode::FORBIDDEN, "tls_required", detail));
+    }
+    let services = &facts.services;
+    let network = network_of(facts.peer.address);
+    services.charge("revocations from this network", &network, &services.limits.revoke)?;
+
+    let mut body = facts.members_of_form_or_json()?;
+    let token = body.required("token", read::text);
+    // RFC 7009 2.1: a hint that may be ignored, and is
+    let _hint = body.optional("token_type_hint", read::text);
+    let token = body.finish(token)?;
+
+    let source = Some(facts.peer.address);
+    let ended =
+        services.api_keys.revoke_presented(token.as_bytes(), source, Some(facts.request), facts.now).await?;
+    if let Some(id) = ended {
+        tracing::warn!(key = %id, request = %facts.request, "a key was revoked by whoever holds it");
+    }
+    Ok(Response::new(Body::empty()))
+}

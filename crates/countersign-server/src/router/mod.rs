@@ -1,0 +1,253 @@
+//! Every URL of the control plane. From these two tables come the routers, the routes by which requests are judged
+//! and the ledger of unprotected endpoints: one cannot drift from another.
+
+use crate::{
+    admin::v1::{api_key, audit, principal, revocation, route},
+    call::{Answer, Call, Facts},
+    problem::{self, Problem},
+    public::revoke,
+    services::Services,
+};
+use axum::{
+    Router,
+    body::Body,
+    extract::{FromRequestParts, RawPathParams},
+    routing::{MethodFilter, MethodRouter},
+};
+use countersign_core::{
+    BoxFuture, MethodName, RequestId, Scope, ScopeSet,
+    check::{
+        decision::Permit,
+        request::Peer,
+        route::{Alternative, MethodSet, Route, SecurityRequirement},
+    },
+};
+use countersign_methods::{
+    operator::{AUDIT, KEYS, PRINCIPALS, READ, REVOCATIONS},
+    principal::caller::Caller,
+};
+use countersign_tower::{AuthLayer, respond::Options};
+use futures_util::FutureExt;
+use http::{Method, Request, Response, StatusCode};
+use std::{panic::AssertUnwindSafe, sync::Arc};
+use tower::Layer;
+
+/// One operation of the admin API: what it needs stands beside where it is.
+struct Operation {
+    /// `noun.verb`; also the name of its route.
+    name: &'static str,
+    method: Method,
+    path: &'static str,
+    scope: &'static str,
+    handler: fn(Call) -> BoxFuture<'static, Answer>,
+}
+
+/// One operation that anybody may call.
+struct PublicOperation {
+    name: &'static str,
+    method: Method,
+    path: &'static str,
+    handler: fn(Facts) -> BoxFuture<'static, Answer>,
+}
+
+macro_rules! operations { ($($kind:ident: $name:literal $method:ident $path:literal $($scope:ident)? => $handler:path;)*) => {
+    &[$($kind {
+        name: $name,
+        method: Method::$method,
+        path: $path,
+        $(scope: $scope,)?
+        handler: |call| Box::pin($handler(call)),
+    }),*]
+} }
+
+#[rustfmt::skip]
+static OPERATOR: &[Operation] = operations! {
+    Operation: "principal.list"     GET   "/admin/v1/principals"             READ        => principal::list;
+    Operation: "principal.create"   POST  "/admin/v1/principals"             PRINCIPALS  => principal::create;
+    Operation: "principal.show"     GET   "/admin/v1/principals/{id}"        READ        => principal::show;
+    Operation: "principal.change"   PATCH "/admin/v1/principals/{id}"        PRINCIPALS  => principal::change;
+    Operation: "api_key.list"       GET   "/admin/v1/api-keys"               READ        => api_key::list;
+    Operation: "api_key.create"     POST  "/admin/v1/api-keys"               KEYS        => api_key::create;
+    Operation: "api_key.verify"     POST  "/admin/v1/api-keys/verify"        READ        => api_key::verify;
+    Operation: "api_key.show"       GET   "/admin/v1/api-keys/{id}"          READ        => api_key::show;
+    Operation: "api_key.rotate"     POST  "/admin/v1/api-keys/{id}/rotate"   KEYS        => api_key::rotate;
+    Operation: "api_key.revoke"     POST  "/admin/v1/api-keys/{id}/revoke"   KEYS        => api_key::revoke;
+    Operation: "route.list"         GET   "/admin/v1/routes"                 READ        => route::list;
+    Operation: "route.check"        POST  "/admin/v1/routes/check"           READ        => route::check;
+    Operation: "audit.list"         GET   "/admin/v1/audit"                  AUDIT       => audit::list;
+    Operation: "audit.verify"       GET   "/admin/v1/audit/verify"           AUDIT       => audit::verify;
+    Operation: "revocation.list"    GET   "/admin/v1/revocations"            READ        => revocation::list;
+    Operation: "revocation.create"  POST  "/admin/v1/revocations"            REVOCATIONS => revocation::create;
+};
+
+#[rustfmt::skip]
+static PUBLIC: &[PublicOperation] = operations! {
+    // whoever holds a key can kill it by showing it (RULES 5.7)
+    PublicOperation: "revoke"       POST  "/revoke"                                      => revoke::revoke;
+};
+
+/// What every URL of the admin API demands, as ordinary routes for an ordinary decision point: no operation without
+/// a credential that holds its `countersign:` scope.
+pub fn admin_routes() -> Vec<Route> {
+    OPERATOR
+        .iter()
+        .map(|operation| {
+            let scopes = ScopeSet::new(Scope::parse(operation.scope));
+            let security = SecurityRequirement::AnyOf(vec![Alternative(vec![(MethodName::ApiKey, scopes)])]);
+            let mut route = Route::new(operation.path, "admin", security);
+            route.name = operation.name.into();
+            route.methods = MethodSet::Of(vec![operation.method.clone()]);
+            route
+        })
+        .collect()
+}
+
+/// The operators' face. Nothing in it runs without a [`Permit`] for that very operation.
+pub fn operator(services: Arc<Services>) -> Router {
+    let mut router = Router::new();
+    for path in paths(OPERATOR.iter().map(|o| o.path)) {
+        let mut methods = MethodRouter::new();
+        for operation in OPERATOR.iter().filter(|o| o.path == path) {
+            let services = services.clone();
+            let handler = move |request: Request<Body>| operate(operation, services, request);
+            if let Ok(filter) = MethodFilter::try_from(operation.method.clone()) {
+                methods = methods.on(filter, handler);
+            }
+        }
+        router = router.route(path, methods);
+    }
+    // judged first, routed after: by the very target that was judged
+    let layer = AuthLayer::new(services.door.clone(), services.entropy.clone(), Options::default());
+    Router::new().fallback_service(layer.layer(frame(router, services)))
+}
+
+/// The public face. What stands here is listed in `unprotected-endpoints.txt`.
+pub fn public(services: Arc<Services>) -> Router {
+    let mut router = Router::new();
+    for operation in PUBLIC {
+        let inner = services.clone();
+        let handler = move |request: Request<Body>| serve(operation, inner, request);
+        if let Ok(filter) = MethodFilter::try_from(operation.method.clone()) {
+            router = router.route(operation.path, MethodRouter::new().on(filter, handler));
+        }
+    }
+    frame(router, services)
+}
+
+/// Both on one listener: the public URLs, and everything else by the operators' face.
+pub fn both(services: Arc<Services>) -> Router {
+    public(services.clone()).fallback_service(operator(services))
+}
+
+/// In the order of the table, each once.
+fn paths<'a>(all: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut each: Vec<&str> = Vec::new();
+    for path in all {
+        if !each.contains(&path) {
+            each.push(path);
+        }
+    }
+    each
+}
+
+/// 404 and 405 as problem documents.
+fn frame(router: Router, services: Arc<Services>) -> Router {
+    let (here, there) = (services.clone(), services);
+    router
+        .fallback(move |request: Request<Body>| async move {
+            let detail = "there is nothing at this URL; the API's URLs are in its reference";
+            Problem::not_found("route_unknown", detail).render::<Body>(request_id(&here, &request))
+        })
+        .method_not_allowed_fallback(move |request: Request<Body>| async move {
+            let detail = "this URL does not take this method; `Allow` says which it takes";
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
+                .render::<Body>(request_id(&there, &request))
+        })
+}
+
+/// Ours, never the caller's (RULES 3.8). The layer in front has made one where it judged.
+fn request_id(services: &Services, request: &Request<Body>) -> RequestId {
+    request.extensions().get::<RequestId>().copied().unwrap_or_else(|| {
+        let mut bits = [0; 16];
+        services.entropy.fill(&mut bits);
+        RequestId(bits)
+    })
+}
+
+async fn operate(
+    operation: &'static Operation,
+    services: Arc<Services>,
+    request: Request<Body>,
+) -> Response<Body> {
+    let id = request_id(&services, &request);
+    let work = async {
+        let (mut parts, body) = request.into_parts();
+        let permit = parts.extensions.get::<Arc<Permit>>().cloned();
+        let peer = parts.extensions.get::<Peer>().copied();
+        // The decision point that judged may have been given other routes than ours, or none may have judged: then
+        // nothing runs. A permit for one operation is no permit for another.
+        let (Some(permit), Some(peer)) = (permit, peer) else {
+            tracing::error!(operation = operation.name, "reached without a decision; nothing was done");
+            return Err(Problem::internal());
+        };
+        if &*permit.route().name != operation.name {
+            tracing::error!(operation = operation.name, route = %permit.route().name, "judged as another operation");
+            return Err(Problem::internal());
+        }
+        let Some(caller) = Caller::from_permit(&permit, peer.address, id) else {
+            tracing::error!(operation = operation.name, "judged as public; nothing was done");
+            return Err(Problem::internal());
+        };
+        let named = RawPathParams::from_request_parts(&mut parts, &())
+            .await
+            .map_err(|_| Problem::malformed("the URL's path is not UTF-8"))?;
+        let subject = named.iter().find(|(name, _)| *name == "id").map(|(_, value)| value.to_owned());
+        let facts = Facts::read(services, id, peer, parts, body).await?;
+        (operation.handler)(Call { facts, caller, id: subject.unwrap_or_default() }).await
+    };
+    settle(operation.name, id, work).await
+}
+
+async fn serve(
+    operation: &'static PublicOperation,
+    services: Arc<Services>,
+    request: Request<Body>,
+) -> Response<Body> {
+    let id = request_id(&services, &request);
+    let work = async {
+        let (parts, body) = request.into_parts();
+        let Some(peer) = parts.extensions.get::<Peer>().copied() else {
+            tracing::error!(operation = operation.name, "reached without a peer; nothing was done");
+            return Err(Problem::internal());
+        };
+        let facts = Facts::read(services, id, peer, parts, body).await?;
+        (operation.handler)(facts).await
+    };
+    settle(operation.name, id, work).await
+}
+
+/// Whatever became of it, there is one answer: a document, a problem, or a problem in place of a panic.
+async fn settle(
+    operation: &'static str,
+    id: RequestId,
+    work: impl Future<Output = Answer>,
+) -> Response<Body> {
+    let answer = AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| {
+        tracing::error!(operation, request = %id, "a handler panicked; report this with the lines before");
+        Err(Problem::internal())
+    });
+    match answer {
+        Ok(mut response) => {
+            tracing::debug!(operation, request = %id, status = response.status().as_u16(), "answered");
+            problem::mark(response.headers_mut(), id);
+            response
+        }
+        Err(problem) => {
+            tracing::info!(operation, request = %id, status = problem.status.as_u16(), code = problem.code, "refused");
+            problem.render(id)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,85 @@
+//! What the handlers reach: issuers, ports, two decision points. Put together by the composition root.
+
+use crate::problem::Problem;
+use countersign_core::{
+    Clock,
+    audit::AuditStore,
+    check::{
+        DecisionPoint,
+        limit::{Charge, Counter, LimitKey, RateLimit},
+        revocation::RevocationFeed,
+        route::RouteStore,
+    },
+    directory::Directory,
+};
+use countersign_crypto::{Entropy, fingerprint::FingerprintKey};
+use countersign_methods::{
+    api_key::{issue::ApiKeyIssuer, store::ApiKeyStore},
+    principal::{issue::PrincipalIssuer, store::PrincipalStore},
+    revocation::store::FeedStore,
+};
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+#[derive(Debug)]
+pub struct Services {
+    pub api_keys: Arc<ApiKeyIssuer>,
+    pub principals: Arc<PrincipalIssuer>,
+    pub api_key_store: Arc<dyn ApiKeyStore>,
+    pub principal_store: Arc<dyn PrincipalStore>,
+    pub feed_store: Arc<dyn FeedStore>,
+    pub audit: Arc<dyn AuditStore>,
+    /// What this process knows of the feed.
+    pub feed: Arc<dyn RevocationFeed>,
+    /// For the names of owners.
+    pub directory: Arc<dyn Directory>,
+    /// Judges the requests to the admin API, over [`crate::admin_routes`].
+    pub door: Arc<DecisionPoint>,
+    /// Judges the gateway's requests: asked by `POST /routes/check`, and only rehearsed there.
+    pub gateway: Arc<DecisionPoint>,
+    pub gateway_routes: Arc<dyn RouteStore>,
+    pub counter: Arc<dyn Counter>,
+    pub limits: Limits,
+    pub fingerprint: Arc<FingerprintKey>,
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<dyn Entropy>,
+}
+
+/// How often one may ask what could serve for guessing.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// `POST /api-keys/verify` and `POST /routes/check`, per credential that asks.
+    pub verify: RateLimit,
+    /// `POST /revoke`, per source network.
+    pub revoke: RateLimit,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        const MINUTE: Duration = Duration::from_secs(60);
+        Self {
+            verify: RateLimit { quota: 120, window: MINUTE },
+            revoke: RateLimit { quota: 30, window: MINUTE },
+        }
+    }
+}
+
+impl Services {
+    /// Count one use of `what` by `who`, or say how long to wait.
+    pub(crate) fn charge(&self, what: &str, who: &[u8], limit: &RateLimit) -> Result<(), Problem> {
+        let hash = self.fingerprint.of(&[b"server", what.as_bytes(), who]);
+        let (left, right) = hash.split_at(16);
+        let half = |bytes: &[u8]| bytes.iter().take(8).fold(0_u64, |sum, b| sum << 8 | u64::from(*b));
+        match self.counter.charge(LimitKey(half(left), half(right)), limit, self.clock.now()) {
+            Charge::Within { .. } => Ok(()),
+            Charge::Over { retry_after } => Err(Problem::too_many(retry_after, what)),
+        }
+    }
+}
+
+/// The network that failures and floods are counted by (RULES 2.4): /32, /64, mapped addresses unmapped.
+pub(crate) fn network_of(address: IpAddr) -> Vec<u8> {
+    match address.to_canonical() {
+        IpAddr::V4(four) => four.octets().to_vec(),
+        IpAddr::V6(six) => six.octets().into_iter().take(8).collect(),
+    }
+}

@@ -1,0 +1,249 @@
+//! Both faces over a store in memory, as the composition root would put them together: the real rooms, the real
+//! decision points, the real layer; only store, clock, entropy and counter are stand-ins.
+
+use crate::{Limits, Services, admin_routes, router};
+use axum::{Router, body::Body};
+use bytes::Bytes;
+use countersign_core::{
+    Authenticator, Clock, MethodName, ScopeSet,
+    check::{
+        DecisionPoint, Parts, Settings,
+        request::{Peer, Transport},
+        route::{Alternative, Route, RouteTable, SecurityRequirement},
+    },
+    principal::{Principal, PrincipalKind, PrincipalName},
+};
+use countersign_crypto::{
+    FingerprintKey,
+    token::digest::{Pepper, Peppers},
+};
+use countersign_methods::{
+    api_key::{
+        authenticator::ApiKeyAuthenticator,
+        config::ApiKeyConfig,
+        issue::{ApiKeyIssuer, Lifetime, NewKey},
+        uses::Uses,
+    },
+    operator,
+    principal::{
+        caller::Caller,
+        directory::LocalDirectory,
+        issue::{NewPrincipal, PrincipalIssuer},
+    },
+    revocation::memory::ChangeMemory,
+};
+use countersign_testkit::{ManualClock, MemoryCounter, MemoryStore, SeededEntropy, StaticRoutes};
+use http::{HeaderMap, Method, Request, StatusCode};
+use http_body_util::BodyExt;
+use serde_json::Value;
+use std::{sync::Arc, time::Duration};
+use tower::ServiceExt;
+
+pub(crate) struct World {
+    pub(crate) router: Router,
+    pub(crate) services: Arc<Services>,
+    pub(crate) store: Arc<MemoryStore>,
+    pub(crate) clock: Arc<ManualClock>,
+    /// A key of `root`, which holds every operator's scope.
+    pub(crate) root: String,
+}
+
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Reply {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or(Value::Null)
+    }
+
+    pub(crate) fn code(&self) -> String {
+        self.json()["code"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// The document, and that it may not be kept.
+    pub(crate) fn expect(&self, status: u16) -> Value {
+        assert_eq!(self.status.as_u16(), status, "{}", String::from_utf8_lossy(&self.body));
+        assert_eq!(self.headers["cache-control"], "no-store");
+        self.json()
+    }
+
+    /// An error: a problem document of this status and code, whole.
+    pub(crate) fn refused(&self, status: u16, code: &str) -> Value {
+        let document = self.expect(status);
+        assert_eq!(document["code"], code, "{document}");
+        assert_eq!(self.headers["content-type"], "application/problem+json");
+        assert_eq!(document["status"], status);
+        assert_eq!(document["type"], format!("https://countersign.dev/problems/{code}"));
+        assert_eq!(document["instance"], self.headers["countersign-request-id"].to_str().unwrap());
+        assert!(
+            !document["detail"].as_str().unwrap().is_empty()
+                && !document["title"].as_str().unwrap().is_empty()
+        );
+        document
+    }
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        let store = Arc::new(MemoryStore::new());
+        let clock = Arc::new(ManualClock::default());
+        let entropy = Arc::new(SeededEntropy::new(1));
+        let directory = Arc::new(LocalDirectory::new(store.clone(), 1000));
+        let memory = Arc::new(ChangeMemory::new(directory.clone(), Duration::from_secs(1 << 40)));
+        memory.heard(clock.now());
+        store.tell(Arc::downgrade(&memory));
+
+        let peppers = Arc::new(Peppers::new(Pepper::new(1, &[7; 32]).unwrap(), Vec::new()).unwrap());
+        let fingerprint = Arc::new(FingerprintKey::new(&*entropy));
+        let config = ApiKeyConfig::default();
+        let room: Arc<dyn Authenticator> = Arc::new(
+            ApiKeyAuthenticator::new(
+                store.clone(),
+                peppers.clone(),
+                config.clone(),
+                fingerprint.clone(),
+                Arc::new(Uses::new(100)),
+            )
+            .unwrap(),
+        );
+        let counter = Arc::new(MemoryCounter::default());
+        let judge = |routes: Vec<Route>| {
+            let authenticators = vec![room.clone()];
+            let routes = Arc::new(StaticRoutes::new(RouteTable::new(routes, &authenticators).unwrap()));
+            let point = DecisionPoint::new(Parts {
+                routes: routes.clone(),
+                authenticators,
+                feed: memory.clone(),
+                directory: directory.clone(),
+                counter: counter.clone(),
+                clock: clock.clone(),
+                settings: Settings::default(),
+            });
+            (Arc::new(point), routes)
+        };
+        let needs = |scopes: &str| {
+            let scopes = ScopeSet::parse(scopes).unwrap();
+            SecurityRequirement::AnyOf(vec![Alternative(vec![(MethodName::ApiKey, scopes)])])
+        };
+        let (door, _) = judge(admin_routes());
+        let (gateway, gateway_routes) = judge(vec![
+            Route::new("/orders/{id}", "orders", needs("orders:read")),
+            Route::new("/public", "orders", SecurityRequirement::Public),
+        ]);
+        let api_keys =
+            ApiKeyIssuer::new(store.clone(), store.clone(), peppers, config, Arc::new([]), entropy.clone());
+        let services = Arc::new(Services {
+            api_keys: Arc::new(api_keys.unwrap()),
+            principals: Arc::new(PrincipalIssuer::new(store.clone(), entropy.clone())),
+            api_key_store: store.clone(),
+            principal_store: store.clone(),
+            feed_store: store.clone(),
+            audit: store.clone(),
+            feed: memory.clone(),
+            directory,
+            door,
+            gateway,
+            gateway_routes,
+            counter,
+            limits: Limits::default(),
+            fingerprint,
+            clock: clock.clone(),
+            entropy,
+        });
+        // the store holds it weakly, and the services as the port
+        let router = router::both(services.clone());
+        let mut world = Self { router, services, store, clock, root: String::new() };
+        let all = operator::all().to_string();
+        world.root = world.key("root", &all).await;
+        world
+    }
+
+    /// A service of this name with these scopes.
+    pub(crate) async fn service(&self, name: &str, scopes: &str) -> Principal {
+        let new = NewPrincipal {
+            kind: PrincipalKind::Service,
+            name: PrincipalName::parse(name).unwrap(),
+            scopes: ScopeSet::parse(scopes).unwrap(),
+            groups: Vec::new(),
+        };
+        self.services.principals.create(new, &Caller::host(), self.clock.now()).await.unwrap()
+    }
+
+    /// A key with all the scopes of a new service.
+    pub(crate) async fn key(&self, name: &str, scopes: &str) -> String {
+        let owner = self.service(name, scopes).await;
+        let new = NewKey {
+            owner: owner.id,
+            label: String::new(),
+            scopes: owner.scopes,
+            lifetime: Lifetime::Default,
+            networks: Vec::new(),
+            limit: None,
+            plan: None,
+        };
+        let issued = self.services.api_keys.create(new, &Caller::host(), self.clock.now()).await.unwrap();
+        issued.reveal().1.expose().to_owned()
+    }
+
+    pub(crate) async fn send(&self, request: Request<Body>) -> Reply {
+        self.send_from(request, Peer { address: "192.0.2.7".parse().unwrap(), transport: Transport::Tls })
+            .await
+    }
+
+    pub(crate) async fn send_from(&self, mut request: Request<Body>, peer: Peer) -> Reply {
+        request.extensions_mut().insert(peer);
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        Reply { status: parts.status, headers: parts.headers, body }
+    }
+
+    pub(crate) async fn get(&self, key: &str, path: &str) -> Reply {
+        self.send(request(Method::GET, path, Some(key)).body(Body::empty()).unwrap()).await
+    }
+
+    pub(crate) async fn post(&self, key: &str, path: &str, body: Value) -> Reply {
+        self.raw(key, Method::POST, path, "application/json", body.to_string().into_bytes()).await
+    }
+
+    pub(crate) async fn patch(&self, key: &str, path: &str, body: Value) -> Reply {
+        self.raw(key, Method::PATCH, path, "application/json", body.to_string().into_bytes()).await
+    }
+
+    pub(crate) async fn raw(
+        &self,
+        key: &str,
+        method: Method,
+        path: &str,
+        media: &str,
+        body: impl Into<Body>,
+    ) -> Reply {
+        let request = request(method, path, Some(key)).header("content-type", media);
+        self.send(request.body(body.into()).unwrap()).await
+    }
+}
+
+pub(crate) fn request(method: Method, path: &str, key: Option<&str>) -> http::request::Builder {
+    let builder = Request::builder().method(method).uri(path).header("host", "localhost");
+    match key {
+        Some(key) => builder.header("authorization", format!("Bearer {key}")),
+        None => builder,
+    }
+}
+
+/// What changes from run to run is taken out of a snapshot.
+pub(crate) fn settings() -> insta::Settings {
+    let mut settings = insta::Settings::clone_current();
+    settings.add_filter(r#""instance": "[0-9a-f]{32}""#, r#""instance": "[request id]""#);
+    settings.set_omit_expression(true);
+    settings.set_prepend_module_to_snapshot(false);
+    settings
+}
+
+pub(crate) fn pretty(document: &Value) -> String {
+    serde_json::to_string_pretty(document).unwrap()
+}
