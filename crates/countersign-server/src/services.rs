@@ -47,7 +47,7 @@ pub struct Services {
 /// How often one may ask what could serve for guessing.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// `POST /api-keys/verify` and `POST /routes/check`, per credential that asks.
+    /// `POST /api-keys/verify` and `POST /routes/check`, per principal that asks.
     pub verify: RateLimit,
     /// `POST /revoke`, per source network.
     pub revoke: RateLimit,

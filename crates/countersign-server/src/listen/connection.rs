@@ -109,9 +109,10 @@ async fn answer(
     shared.entropy.fill(&mut bits);
     let id = RequestId(bits);
     let (parts, body) = request.into_parts();
-    if let Err(problem) = super::host::admit(&shared.hosts, &parts) {
-        tracing::info!(request = %id, address = %peer.address, code = problem.code, "refused at the door");
-        return Ok(problem.render(id));
+    if let Err(refused) = super::host::admit(&shared.hosts, &parts, id) {
+        let status = refused.status().as_u16();
+        tracing::info!(request = %id, address = %peer.address, status, "refused at the door");
+        return Ok(*refused);
     }
     let mut request = Request::from_parts(parts, Body::new(body));
     request.extensions_mut().insert(id);

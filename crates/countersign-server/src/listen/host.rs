@@ -2,9 +2,10 @@
 //! own name, and is refused before anything else is read.
 
 use crate::problem::Problem;
-use countersign_core::check::path::canonical_authority;
-use countersign_tower::attributes::admit_head;
-use http::{StatusCode, request::Parts};
+use axum::body::Body;
+use countersign_core::{RequestId, check::path::canonical_authority};
+use countersign_tower::{attributes::admit_head, respond};
+use http::{Response, StatusCode, request::Parts};
 use std::sync::Arc;
 
 /// Host names without port, canonical: lower case, no trailing dot, IPv6 in brackets.
@@ -30,14 +31,14 @@ impl HostList {
     }
 }
 
-/// What can be said of a request by its head alone. The layer that judges looks again; the public face has none.
-pub(super) fn admit(hosts: &HostList, parts: &Parts) -> Result<(), Problem> {
-    let head =
-        admit_head(parts).map_err(|error| Problem::new(error.status(), error.code(), error.detail()))?;
+/// What can be said of a request by its head alone; the answer, where it is refused. The layer that judges looks again;
+/// the public face has none.
+pub(super) fn admit(hosts: &HostList, parts: &Parts, id: RequestId) -> Result<(), Box<Response<Body>>> {
+    let head = admit_head(parts).map_err(|error| Box::new(respond::head_error(error, parts.version, id)))?;
     if hosts.contains(head.authority()) {
         return Ok(());
     }
     let detail =
         "this listener is not called by that name; the configuration lists the names that it answers to";
-    Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, "misdirected", detail))
+    Err(Box::new(Problem::new(StatusCode::MISDIRECTED_REQUEST, "misdirected", detail).render(id)))
 }

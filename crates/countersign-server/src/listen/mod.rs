@@ -13,6 +13,7 @@ pub use host::HostList;
 
 use axum::Router;
 use countersign_crypto::Entropy;
+use countersign_tower::attributes::{MAX_FIELDS, MAX_HEAD};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, sync::Semaphore};
@@ -34,6 +35,8 @@ pub struct ListenConfig {
 /// What one connection may take.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
+    /// Beyond these the connection ends with a bare 431. Twice what `countersign_tower::attributes` admits, so that
+    /// who is only a little over gets a document that says so.
     pub max_header_bytes: usize,
     pub max_headers: usize,
     pub max_streams: u32,
@@ -49,8 +52,8 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            max_header_bytes: 16 * 1024,
-            max_headers: 64,
+            max_header_bytes: 2 * MAX_HEAD,
+            max_headers: 2 * MAX_FIELDS,
             max_streams: 64,
             handshake: Duration::from_secs(10),
             head: Duration::from_secs(15),

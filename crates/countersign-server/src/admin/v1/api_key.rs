@@ -223,7 +223,8 @@ fn lifetime(body: &mut crate::input::Members) -> Lifetime {
     }
 }
 
-/// The limit on what could serve for guessing, by the credential that asks.
+/// The limit on what could serve for guessing, by the principal that asks: a second key of its
+/// own gives it no second chance.
 pub(super) fn charge(call: &Call) -> Result<(), Problem> {
     let who = match &call.caller.actor {
         countersign_core::audit::Actor::Principal { id, .. } => id.as_str(),

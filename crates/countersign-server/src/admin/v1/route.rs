@@ -222,6 +222,11 @@ pub(crate) async fn check(call: Call) -> Answer {
             (false, false) => Transport::Plain,
         };
         let host = headers.get(header::HOST).and_then(|h| h.to_str().ok()).map(ToOwned::to_owned);
+        if let (Some(host), Some(authority)) = (&host, &url.authority)
+            && !host.eq_ignore_ascii_case(authority)
+        {
+            body.fault("headers.host", "differs from the host of `url`; give one of them");
+        }
         Described {
             method,
             authority: url.authority.or(host).unwrap_or_else(|| "localhost".into()),
