@@ -24,6 +24,7 @@ pub struct MemoryFeed {
     changed: RwLock<HashMap<Node, Position>>,
     revoked: RwLock<HashSet<Node>>,
     position: AtomicI64,
+    revision: AtomicI64,
     floor: AtomicI64,
     blind: AtomicBool,
 }
@@ -33,9 +34,23 @@ impl MemoryFeed {
     pub fn change(&self, node: Node) -> Position {
         let at = Position(self.position.load(Ordering::SeqCst) + 1);
         self.changed.write().unwrap().insert(node, at);
-        // published last
         self.position.store(at.0, Ordering::SeqCst);
+        // published last
+        self.revision.fetch_add(1, Ordering::SeqCst);
         at
+    }
+
+    /// Two changes were made and the second was learned first; this is the first, coming late: the position stands.
+    pub fn change_late(&self, node: Node) {
+        let before = Position(self.position.load(Ordering::SeqCst) - 1);
+        self.changed.write().unwrap().insert(node, before);
+        self.revision.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// The same of a revocation.
+    pub fn revoke_late(&self, node: Node) {
+        self.revoked.write().unwrap().insert(node.clone());
+        self.change_late(node);
     }
 
     /// Everything below the node is denied from now on.
@@ -54,12 +69,17 @@ impl MemoryFeed {
         self.changed.write().unwrap().clear();
         self.floor.store(at, Ordering::SeqCst);
         self.position.store(at, Ordering::SeqCst);
+        self.revision.fetch_add(1, Ordering::SeqCst);
     }
 }
 
 impl RevocationFeed for MemoryFeed {
     fn position(&self) -> Position {
         Position(self.position.load(Ordering::SeqCst))
+    }
+
+    fn revision(&self) -> i64 {
+        self.revision.load(Ordering::SeqCst)
     }
 
     fn changed_at(&self, node: &Node) -> Option<Position> {

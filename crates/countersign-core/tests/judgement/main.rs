@@ -2,6 +2,18 @@
 //! everybody else links it.)
 
 #[cfg(test)]
+mod admission;
+#[cfg(test)]
+mod cache;
+#[cfg(test)]
+mod conditions;
+#[cfg(test)]
+mod limits;
+#[cfg(test)]
+mod present_state;
+#[cfg(test)]
 mod requirement;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod target;

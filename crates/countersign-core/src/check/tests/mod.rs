@@ -1,1 +1,6 @@
 //! Unit tests of the steps; the whole path is judged in `tests/judgement/`, with the testkit.
+
+mod limit;
+mod path;
+mod route;
+mod verified;
