@@ -1,5 +1,5 @@
 //! Adapters for the ports: what the rooms keep ([`sql`], on SQLite or PostgreSQL) and what one process keeps by
-//! itself ([`local`]). Owns every SQL statement and every connection; decides nothing: a
+//! itself ([`local`]: the clock and the counters). Owns every SQL statement and every connection; decides nothing: a
 //! rule that a write must keep stands in the `WHERE` of its statement because its port says so. Next: nobody; the
 //! composition root hands a [`Store`] to the rooms as their ports.
 
