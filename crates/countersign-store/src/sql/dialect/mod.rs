@@ -290,7 +290,10 @@ impl Trouble {
             };
         }
         // SQLite: an extended result code; its low byte is the primary one (sqlite.org/rescode.html)
-        match code.parse::<u32>().unwrap_or(0) & 0xff {
+        let code = code.parse::<u32>().unwrap_or(0);
+        match code & 0xff {
+            // SQLITE_IOERR_SHMSIZE: no room for the index of the write-ahead log
+            _ if code == 4874 => Trouble::Full,
             5 | 6 => Trouble::Locked,
             8 => Trouble::ReadOnly,
             10 | 14 => Trouble::Unreachable,

@@ -49,6 +49,7 @@ fn trouble_by_code() {
         ("5", Trouble::Locked),
         ("261", Trouble::Locked),
         ("13", Trouble::Full),
+        ("4874", Trouble::Full),
         ("11", Trouble::Corrupt),
         ("26", Trouble::Corrupt),
         ("1032", Trouble::ReadOnly),

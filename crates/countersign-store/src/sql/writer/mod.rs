@@ -369,3 +369,6 @@ fn answer(ran: Vec<(usize, Ran)>, changes: Vec<Change>) {
 async fn execute(connection: &mut SqliteConnection, text: &'static str) -> sqlx::Result<()> {
     sqlx::query(text).execute(connection).await.map(|_| ())
 }
+
+#[cfg(test)]
+mod tests;
