@@ -3,7 +3,11 @@
 //! `acknowledge URL together N` has 32 writers create keys until it has N (or is killed); `acknowledge URL one N` creates
 //! N keys, each after the answer of the one before.
 
-#![expect(clippy::print_stdout, clippy::unwrap_used, reason = "its output is its answer, and it serves nobody else")]
+#![expect(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "its output is its answer, and it serves nobody else"
+)]
 
 use countersign_methods::{api_key::store::ApiKeyStore, principal::store::PrincipalStore};
 use countersign_store::{Store, StoreOptions, local::SystemClock};

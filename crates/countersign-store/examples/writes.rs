@@ -2,7 +2,11 @@
 //!
 //! `cargo run --release -p countersign-store --example writes [URL]`; without a URL on a SQLite file beside the build.
 
-#![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a measurement: prints, and stops where it cannot go on")]
+#![expect(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a measurement: prints, and stops where it cannot go on"
+)]
 #![expect(clippy::disallowed_methods, reason = "measures time")]
 
 use countersign_methods::{api_key::store::ApiKeyStore, principal::store::PrincipalStore};

@@ -200,3 +200,6 @@ async fn listen(pool: &sqlx::PgPool) -> Option<PgListener> {
         Err(_) => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -34,12 +34,7 @@ async fn put(store: Arc<Store>, key: String) -> Result<Vec<Change>, StoreError> 
         Box::pin(async move {
             sql("INSERT INTO meta (key, value) VALUES ($1, 'x')").bind(key).execute(&mut unit.conn).await?;
             unit.audit(conformance::event("meta.put", "x"));
-            unit.change(NewChange {
-                kind: ChangeKind::Changed,
-                node,
-                at: Timestamp::EPOCH,
-                until: None,
-            });
+            unit.change(NewChange { kind: ChangeKind::Changed, node, at: Timestamp::EPOCH, until: None });
             Ok(())
         })
     });
@@ -166,8 +161,11 @@ async fn where_sqlite_ended_the_transaction_nobody_is_told_ok() {
         eventually(SOON, || async { waiting(&store) == 2 }).await;
         let c = spawn_put(&store, "c");
         gate.open_behind(&store, 3).await;
-        for (name, answer) in [("a", a.await.unwrap().map(|_| ())), ("b", b.await.unwrap()), ("c", c.await.unwrap().map(|_| ()))]
-        {
+        for (name, answer) in [
+            ("a", a.await.unwrap().map(|_| ())),
+            ("b", b.await.unwrap()),
+            ("c", c.await.unwrap().map(|_| ())),
+        ] {
             assert!(matches!(answer, Err(StoreError::Unavailable(_))), "{name}: {answer:?}");
         }
         assert_eq!((kept(&store, "_").await, records(&store).await), (0, 0));

@@ -1,0 +1,228 @@
+//! Several processes on one store: here two stores, each with its own memory, as two gateways would have.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
+
+mod support;
+
+use countersign_core::{
+    Node, NodeKind,
+    check::revocation::{Position, RevocationFeed},
+    directory::Directory,
+};
+use countersign_methods::{
+    principal::{directory::LocalDirectory, store::PrincipalChange, store::PrincipalStore},
+    revocation::{memory::ChangeMemory, store::FeedStore},
+};
+use countersign_store::{FollowerHandle, Store, local::SystemClock};
+use countersign_testkit::{
+    conformance::{event, key, key_id, service},
+    eventually,
+};
+use sqlx::{AssertSqlSafe, Connection};
+use std::{sync::Arc, time::Duration};
+use support::{PostgresDatabase, SqliteFile, options, ports};
+
+/// Issue: a revoked key gets 401 within a second.
+const ONE_SECOND: Duration = Duration::from_secs(1);
+const SOON: Duration = Duration::from_secs(15);
+
+struct Process {
+    store: Arc<Store>,
+    memory: Arc<ChangeMemory>,
+    directory: Arc<LocalDirectory>,
+    follower: FollowerHandle,
+}
+
+impl Process {
+    async fn start(url: &str) -> Self {
+        let store = Store::open(url, options()).await.unwrap();
+        let directory = Arc::new(LocalDirectory::new(store.clone(), 100));
+        let memory = Arc::new(ChangeMemory::new(directory.clone(), Duration::from_secs(5)));
+        let mut follower = store.clone().follow(memory.clone(), Arc::new(SystemClock));
+        follower.caught_up().await;
+        Self { store, memory, directory, follower }
+    }
+
+    async fn stop(self) {
+        drop(self.follower);
+        self.store.close().await;
+    }
+}
+
+fn now() -> countersign_core::Timestamp {
+    countersign_core::Clock::now(&SystemClock)
+}
+
+async fn a_revocation_is_seen_by_both(url: &str) {
+    let (here, there) = (Process::start(url).await, Process::start(url).await);
+    assert!(!here.memory.is_blind(now()) && !there.memory.is_blind(now()));
+    let owner = ports(&here.store).owner(1).await;
+    ports(&here.store).create(&key(1, &owner)).await;
+    let node = key_id(1).node();
+    assert!(!there.memory.is_revoked(&node));
+    let revoke = ports(&here.store).keys;
+    let (at, reason) = (now(), countersign_methods::api_key::record::RevocationReason::Operator);
+    revoke.revoke(&key_id(1), at, reason, event("api_key.revoke", "x")).await.unwrap();
+    assert!(here.memory.is_revoked(&node), "the writing process knows with the answer");
+    eventually(ONE_SECOND, || async { there.memory.is_revoked(&node) }).await;
+    assert_eq!(there.memory.position(), Position(1));
+
+    // a disabled principal is forgotten by the other directory
+    there.directory.load(&owner.id).await.unwrap().unwrap();
+    assert!(there.directory.standing(&owner.id).is_some_and(|standing| standing.active));
+    let disable = PrincipalChange { enabled: Some(false), ..PrincipalChange::default() };
+    PrincipalStore::change(&*here.store, &owner.id, 1, disable, event("principal.disable", "x"))
+        .await
+        .unwrap();
+    eventually(ONE_SECOND, || async { there.directory.standing(&owner.id).is_none() }).await;
+    assert!(!there.directory.load(&owner.id).await.unwrap().unwrap().active);
+
+    // one who comes later knows what was revoked before
+    let late = Process::start(url).await;
+    assert!(late.memory.is_revoked(&node));
+    assert_eq!(late.memory.position(), Position(2));
+    for process in [here, there, late] {
+        process.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_revocation_is_seen_by_both_on_sqlite() {
+    a_revocation_is_seen_by_both(&SqliteFile::new().url()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_revocation_is_seen_by_both_on_postgres() {
+    let name = "sharing::a_revocation_is_seen_by_both_on_postgres";
+    let Some(database) = PostgresDatabase::new(name).await else { return };
+    a_revocation_is_seen_by_both(&database.url()).await;
+    database.drop().await;
+}
+
+async fn both_write_at_once(url: &str) {
+    let (here, there) = (Process::start(url).await, Process::start(url).await);
+    let writers: Vec<_> = (0..40)
+        .map(|n| {
+            let store = if n % 2 == 0 { here.store.clone() } else { there.store.clone() };
+            tokio::spawn(async move {
+                let node = Node::new(NodeKind::Certificate, &format!("c{n}"));
+                FeedStore::revoke(&*store, node, now(), None, event("certificate.revoke", "x")).await.unwrap()
+            })
+        })
+        .collect();
+    let mut positions = Vec::new();
+    for writer in writers {
+        positions.push(writer.await.unwrap().0);
+    }
+    positions.sort_unstable();
+    assert_eq!(positions, (1..=40).collect::<Vec<_>>());
+    for process in [&here, &there] {
+        eventually(ONE_SECOND, || async { process.memory.position() == Position(40) }).await;
+        for n in 0..40 {
+            assert!(process.memory.is_revoked(&Node::new(NodeKind::Certificate, &format!("c{n}"))), "{n}");
+        }
+    }
+    here.stop().await;
+    there.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn both_write_at_once_on_sqlite() {
+    both_write_at_once(&SqliteFile::new().url()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn both_write_at_once_on_postgres() {
+    let name = "sharing::both_write_at_once_on_postgres";
+    let Some(database) = PostgresDatabase::new(name).await else { return };
+    both_write_at_once(&database.url()).await;
+    database.drop().await;
+}
+
+// RULES 2.5: reload whole after a gap; here somebody removed old changes that this process had not read
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gap_in_the_feed_is_read_anew() {
+    let file = SqliteFile::new();
+    let process = Process::start(&file.url()).await;
+    let mut raw = file.raw().await;
+    let insert = "BEGIN IMMEDIATE;
+        INSERT INTO feed VALUES (7, 'revoked', 'certificate', 'late', 0, NULL);
+        INSERT INTO feed VALUES (9, 'changed', 'certificate', 'other', 0, NULL);
+        UPDATE feed_head SET position = 9; COMMIT";
+    sqlx::raw_sql(insert).execute(&mut raw).await.unwrap();
+    let node = Node::new(NodeKind::Certificate, "late");
+    eventually(ONE_SECOND, || async { process.memory.is_revoked(&node) }).await;
+    eventually(ONE_SECOND, || async { process.memory.position() == Position(9) }).await;
+    assert_eq!(process.memory.floor(), Position(9), "what was filled before cannot be judged any more");
+    process.stop().await;
+}
+
+/// A follower whose connections are all cut comes back, and takes nothing for granted.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_connection_is_followed_by_a_reload() {
+    let name = "sharing::a_lost_connection_is_followed_by_a_reload";
+    let Some(database) = PostgresDatabase::new(name).await else { return };
+    let process = Process::start(&database.url()).await;
+    let mut raw = database.raw().await;
+    // changes that revoke nothing move the position, not the floor
+    sqlx::raw_sql("BEGIN; INSERT INTO feed VALUES (1, 'changed', 'certificate', 'c', 0, NULL); UPDATE feed_head SET position = 1; COMMIT")
+        .execute(&mut raw)
+        .await
+        .unwrap();
+    eventually(SOON, || async { process.memory.position() == Position(1) }).await;
+    assert_eq!(process.memory.floor(), Position(0));
+    let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    sqlx::raw_sql(cut).execute(&mut raw).await.unwrap();
+    eventually(SOON, || async { process.memory.floor() == Position(1) }).await;
+    let before = now();
+    eventually(SOON, || async { !process.memory.is_blind(before + Duration::from_secs(5)) }).await;
+    process.stop().await;
+    raw.close().await.ok();
+    database.drop().await;
+}
+
+// HOUSE, "one text, two engines": a pool asked from a foreign runtime hangs while its own is idle
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_port_may_be_awaited_on_a_foreign_runtime() {
+    let name = "sharing::a_port_may_be_awaited_on_a_foreign_runtime";
+    let file = SqliteFile::new();
+    let database = PostgresDatabase::new(name).await;
+    let urls = std::iter::once(file.url()).chain(database.iter().map(PostgresDatabase::url));
+    for url in urls {
+        let store = Store::open(&url, options()).await.unwrap();
+        let ports = ports(&store);
+        // as a gateway's worker has it: a runtime of one thread, and none of its own drivers for the store
+        let foreign = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            runtime.block_on(async {
+                let owner = ports.owner(1).await;
+                ports.create(&key(1, &owner)).await;
+                ports.key(&key_id(1)).await.owner
+            })
+        });
+        let owner = tokio::task::spawn_blocking(|| foreign.join().unwrap()).await.unwrap();
+        assert_eq!(owner, service(1).id);
+        store.close().await;
+    }
+    if let Some(database) = database {
+        database.drop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn statements_are_bounded_in_time_on_postgres() {
+    let name = "sharing::statements_are_bounded_in_time_on_postgres";
+    let Some(database) = PostgresDatabase::new(name).await else { return };
+    let store = database.open().await;
+    let mut raw = database.raw().await;
+    let lock = "BEGIN; LOCK TABLE principal IN ACCESS EXCLUSIVE MODE";
+    sqlx::raw_sql(AssertSqlSafe(lock)).execute(&mut raw).await.unwrap();
+    let refused = PrincipalStore::create(&*store, service(1), event("principal.create", "x")).await;
+    assert!(matches!(refused, Err(countersign_core::StoreError::Unavailable(_))), "{refused:?}");
+    sqlx::raw_sql("ROLLBACK").execute(&mut raw).await.unwrap();
+    PrincipalStore::create(&*store, service(1), event("principal.create", "x")).await.unwrap();
+    store.close().await;
+    raw.close().await.ok();
+    database.drop().await;
+}
