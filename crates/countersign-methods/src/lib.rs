@@ -2,6 +2,7 @@
 //! reached through the ports in `store.rs` of each folder. Next in the walk: the adapters in `countersign-store`.
 
 pub mod api_key;
+mod id_hash;
 pub mod operator;
 pub mod principal;
 pub mod registry;

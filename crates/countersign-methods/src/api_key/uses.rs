@@ -2,20 +2,15 @@
 //! what was not yet written costs a date, never a decision.
 
 use super::record::KeyId;
+use crate::id_hash::{IdMap, Shards};
 use countersign_core::Timestamp;
-use std::{
-    collections::HashMap,
-    hash::{BuildHasher, RandomState},
-    sync::{Mutex, PoisonError},
-};
+use std::sync::{Mutex, PoisonError};
 
-const SHARDS: usize = 16;
 pub const DEFAULT_CAPACITY: usize = 100_000;
 
 #[derive(Debug)]
 pub struct Uses {
-    hasher: RandomState,
-    shards: [Mutex<HashMap<KeyId, Timestamp>>; SHARDS],
+    shards: Shards<Mutex<IdMap<KeyId, Timestamp>>>,
     /// Per shard.
     capacity: usize,
 }
@@ -23,18 +18,13 @@ pub struct Uses {
 impl Uses {
     /// Remembers about `capacity` keys between two [`Uses::take`]; further ones are not noted.
     pub fn new(capacity: usize) -> Self {
-        Self {
-            hasher: RandomState::new(),
-            shards: Default::default(),
-            capacity: capacity.div_ceil(SHARDS).max(1),
-        }
+        Self { shards: Shards::default(), capacity: Shards::<()>::share(capacity) }
     }
 
     /// Never moves a key's date backwards.
     pub fn note(&self, key: KeyId, now: Timestamp) {
-        let [first, ..] = &self.shards;
-        let at = self.hasher.hash_one(key) as usize % SHARDS;
-        let mut shard = self.shards.get(at).unwrap_or(first).lock().unwrap_or_else(PoisonError::into_inner);
+        let shard = self.shards.of(&key);
+        let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(last) = shard.get_mut(&key) {
             *last = now.max(*last);
         } else if shard.len() < self.capacity {
@@ -45,7 +35,7 @@ impl Uses {
     /// Everything noted since the last time, for `ApiKeyStore::used`.
     pub fn take(&self) -> Vec<(KeyId, Timestamp)> {
         let mut taken = Vec::new();
-        for shard in &self.shards {
+        for shard in self.shards.iter() {
             // Out of the lock before it is copied: a request may be waiting to note something.
             let noted = std::mem::take(&mut *shard.lock().unwrap_or_else(PoisonError::into_inner));
             taken.extend(noted);

@@ -2,30 +2,24 @@
 //! feed makes it forget ([`crate::revocation::memory`]).
 
 use super::store::PrincipalStore;
+use crate::id_hash::{IdMap, Shards};
 use countersign_core::{
     BoxFuture, PrincipalId, StoreError,
     directory::{Directory, Standing},
 };
-use std::{
-    collections::HashMap,
-    hash::{BuildHasher, RandomState},
-    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
-};
-
-const SHARDS: usize = 32;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 #[derive(Debug)]
 pub struct LocalDirectory {
     store: Arc<dyn PrincipalStore>,
-    hasher: RandomState,
-    shards: [RwLock<Shard>; SHARDS],
+    shards: Shards<RwLock<Shard>>,
     /// Per shard.
     capacity: usize,
 }
 
 #[derive(Debug, Default)]
 struct Shard {
-    known: HashMap<PrincipalId, Arc<Standing>>,
+    known: IdMap<PrincipalId, Arc<Standing>>,
     /// Raised whenever something here was forgotten: what was read from the store before that may be older than the
     /// change, and is not kept.
     generation: u64,
@@ -34,12 +28,7 @@ struct Shard {
 impl LocalDirectory {
     /// Remembers at most about `capacity` principals; beyond that any one makes room.
     pub fn new(store: Arc<dyn PrincipalStore>, capacity: usize) -> Self {
-        Self {
-            store,
-            hasher: RandomState::new(),
-            shards: Default::default(),
-            capacity: capacity.div_ceil(SHARDS).max(1),
-        }
+        Self { store, shards: Shards::default(), capacity: Shards::<RwLock<Shard>>::share(capacity) }
     }
 
     pub fn forget(&self, principal: &PrincipalId) {
@@ -49,7 +38,7 @@ impl LocalDirectory {
     }
 
     pub fn forget_all(&self) {
-        for shard in &self.shards {
+        for shard in self.shards.iter() {
             let mut shard = write(shard);
             shard.generation += 1;
             shard.known.clear();
@@ -57,9 +46,7 @@ impl LocalDirectory {
     }
 
     fn shard(&self, principal: &PrincipalId) -> &RwLock<Shard> {
-        let [first, ..] = &self.shards;
-        let at = self.hasher.hash_one(principal) as usize % SHARDS;
-        self.shards.get(at).unwrap_or(first)
+        self.shards.of(principal)
     }
 
     fn remember(&self, principal: &PrincipalId, generation: u64, standing: &Arc<Standing>) {

@@ -9,14 +9,16 @@
 //! ```
 
 use super::store::{Change, ChangeKind};
-use crate::principal::directory::LocalDirectory;
+use crate::{
+    id_hash::{IdMap, Shards},
+    principal::directory::LocalDirectory,
+};
 use countersign_core::{
     Node, NodeKind, PrincipalId, Timestamp,
     check::revocation::{Position, RevocationFeed},
 };
 use std::{
-    collections::{HashMap, VecDeque},
-    hash::{BuildHasherDefault, Hash, Hasher},
+    collections::VecDeque,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
         atomic::{AtomicI64, Ordering},
@@ -26,7 +28,6 @@ use std::{
 
 /// Changes remembered at once. At a thousand a second this reaches back a minute; what is older raises the floor.
 pub const DEFAULT_CAPACITY: usize = 65_536;
-const SHARDS: usize = 64;
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]
@@ -34,7 +35,7 @@ pub struct ChangeMemory {
     directory: Arc<LocalDirectory>,
     blind_after: Duration,
     capacity: usize,
-    shards: [RwLock<Shard>; SHARDS],
+    shards: Shards<RwLock<Shard>>,
     writer: Mutex<Writer>,
     position: AtomicI64,
     revision: AtomicI64,
@@ -43,13 +44,11 @@ pub struct ChangeMemory {
     heard_at: AtomicI64,
 }
 
-type NodeMap<T> = HashMap<Node, T, BuildHasherDefault<NodeHasher>>;
-
 #[derive(Debug, Default)]
 struct Shard {
-    changed: NodeMap<Position>,
+    changed: IdMap<Node, Position>,
     /// Until when. These are never dropped to save room.
-    revoked: NodeMap<Option<Timestamp>>,
+    revoked: IdMap<Node, Option<Timestamp>>,
 }
 
 #[derive(Debug, Default)]
@@ -69,7 +68,7 @@ impl ChangeMemory {
             directory,
             blind_after,
             capacity: capacity.max(1),
-            shards: std::array::from_fn(|_| RwLock::default()),
+            shards: Shards::default(),
             writer: Mutex::default(),
             position: AtomicI64::new(0),
             revision: AtomicI64::new(0),
@@ -102,7 +101,7 @@ impl ChangeMemory {
         let mut writer = self.writer();
         if now.since(writer.swept_at) >= SWEEP_EVERY {
             writer.swept_at = now;
-            for shard in &self.shards {
+            for shard in self.shards.iter() {
                 write(shard).revoked.retain(|_, until| until.is_none_or(|t| t >= now));
             }
         }
@@ -120,7 +119,7 @@ impl ChangeMemory {
             self.floor.fetch_max(position.0, Ordering::AcqRel);
             // The floor says it for all of these.
             writer.order.retain(|(at, _)| *at > position);
-            for shard in &self.shards {
+            for shard in self.shards.iter() {
                 write(shard).changed.retain(|_, at| *at > position);
             }
             self.directory.forget_all();
@@ -183,11 +182,7 @@ impl ChangeMemory {
     }
 
     fn shard(&self, node: &Node) -> &RwLock<Shard> {
-        let mut hasher = NodeHasher::default();
-        node.hash(&mut hasher);
-        let [first, ..] = &self.shards;
-        // The map takes its own bits from both ends of the hash; these are from the middle.
-        self.shards.get((hasher.finish() >> 32) as usize % SHARDS).unwrap_or(first)
+        self.shards.of(node)
     }
 
     fn writer(&self) -> MutexGuard<'_, Writer> {
@@ -221,40 +216,6 @@ impl RevocationFeed for ChangeMemory {
             i64::MIN => true,
             at => now.since(Timestamp::from_micros(at)) > self.blind_after,
         }
-    }
-}
-
-/// Multiply and fold, eight bytes at a time: a fifth of the time of the standard hash. Good enough because ids of nodes
-/// are random and ours; nobody outside can choose colliding ones.
-#[derive(Default)]
-struct NodeHasher(u64);
-
-impl NodeHasher {
-    fn fold(&mut self, word: u64) {
-        let mixed = u128::from(self.0 ^ word ^ 0x2545_f491_4f6c_dd1d) * u128::from(0x9e37_79b9_7f4a_7c15_u64);
-        self.0 = (mixed as u64) ^ ((mixed >> 64) as u64);
-    }
-}
-
-impl Hasher for NodeHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        let (words, rest) = bytes.as_chunks::<8>();
-        for word in words {
-            self.fold(u64::from_le_bytes(*word));
-        }
-        if !rest.is_empty() {
-            let mut last = [0u8; 8];
-            last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
-            self.fold(u64::from_le_bytes(last));
-        }
-    }
-
-    fn write_u8(&mut self, byte: u8) {
-        self.fold(byte.into());
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
     }
 }
 
