@@ -27,7 +27,8 @@ use std::sync::{Arc, LazyLock, Mutex};
 fuzz_target!(|data: &[u8]| {
     let formats = &*FORMATS;
     if let Ok(token) = formats.parse(data) {
-        let written = format!("{}_{}{}", formats.ours().name(), token.id(), String::from_utf8_lossy(token.secret()));
+        let written =
+            format!("{}_{}{}", formats.ours().name(), token.id(), String::from_utf8_lossy(token.secret()));
         assert!(data.starts_with(written.as_bytes()) && data.len() == written.len() + 6);
         assert!(KeyId::parse(token.id()).is_some());
     }

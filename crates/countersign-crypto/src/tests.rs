@@ -90,7 +90,7 @@ fn fingerprints_keep_parts_apart() {
 fn fingerprints_are_one_function_of_any_size() {
     let key = FingerprintKey::new(&SystemEntropy);
     let long = vec![b'x'; 1000];
-    for cut in [100, 200, 207, 208, 209, 215, 216, 217, 300] {
+    for cut in [100, 200, 211, 219, 220, 221, 227, 228, 300] {
         let part = &long[..cut];
         assert_eq!(key.of(&[part]), key.piecewise(&[part]), "{cut}");
     }

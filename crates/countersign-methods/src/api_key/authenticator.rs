@@ -26,6 +26,8 @@ pub struct ApiKeyAuthenticator {
     peppers: Arc<Peppers>,
     config: ApiKeyConfig,
     formats: KeyFormats,
+    /// RULES 1.1: method and configuration of the room (word and environment), part of every cache key.
+    tag: Box<[u8]>,
     fingerprint: Arc<FingerprintKey>,
     uses: Arc<Uses>,
 }
@@ -39,7 +41,8 @@ impl ApiKeyAuthenticator {
         uses: Arc<Uses>,
     ) -> Result<Self, WordError> {
         let formats = KeyFormats::new(&config)?;
-        Ok(Self { store, peppers, config, formats, fingerprint, uses })
+        let tag = format!("{} {}", MethodName::ApiKey.as_str(), formats.ours().name());
+        Ok(Self { store, peppers, config, formats, tag: tag.into_bytes().into(), fingerprint, uses })
     }
 
     async fn look_up_and_verify(
@@ -77,10 +80,7 @@ impl Authenticator for ApiKeyAuthenticator {
         if let Err(rejection) = self.formats.parse(credential) {
             return Found::Bad(rejection);
         }
-        // RULES 1.1: method, configuration of the room (the prefix: word and environment), place, then the parts.
-        let prefix = self.formats.ours().name().as_bytes();
-        let parts = [MethodName::ApiKey.as_str().as_bytes(), prefix, place_name(place), credential];
-        let cache_key = Some(CacheKey(self.fingerprint.of(&parts)));
+        let cache_key = Some(CacheKey(self.fingerprint.of(&[&self.tag, place_tag(place), credential])));
         Found::Present(Presented { cache_key, place, credential })
     }
 
@@ -115,12 +115,12 @@ impl Authenticator for ApiKeyAuthenticator {
     }
 }
 
-fn place_name(place: Place) -> &'static [u8] {
+fn place_tag(place: Place) -> &'static [u8] {
     match place {
-        Place::Authorization => b"authorization",
-        Place::Header => b"header",
-        Place::Query => b"query",
-        Place::Cookie => b"cookie",
-        Place::Handshake => b"handshake",
+        Place::Authorization => b"a",
+        Place::Header => b"h",
+        Place::Query => b"q",
+        Place::Cookie => b"c",
+        Place::Handshake => b"t",
     }
 }

@@ -62,8 +62,9 @@ impl KeyFormats {
         if value.len() > MAX_LENGTH {
             return invalid("the key is far too long");
         }
-        // RULES 2.1: a field that breaks its grammar is 400; RFC 9110 5.5 leaves visible ASCII.
-        if !value.iter().all(u8::is_ascii_graphic) {
+        // RULES 2.1: a field that breaks its grammar is 400; RFC 9110 5.5 leaves visible ASCII, and what came as far as
+        // its checksum is that.
+        if error != FormatError::Checksum && !value.iter().all(u8::is_ascii_graphic) {
             return malformed("the key holds a byte that is not visible ascii");
         }
         if self.other.is_prefix_of(value) {
