@@ -27,3 +27,6 @@ pub use eventually::eventually;
 pub use memory::{MemoryCounter, MemoryDirectory, MemoryFeed, StaticRoutes};
 pub use memory_store::MemoryStore;
 pub use scripted_authenticator::{Answer, Gate, ScriptedAuthenticator};
+
+#[cfg(test)]
+mod tests;

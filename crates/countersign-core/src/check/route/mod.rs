@@ -54,6 +54,7 @@ pub enum HostPattern {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MethodSet {
+    /// All but TRACE and CONNECT. Where another route of the same pattern lists a method, that one goes first.
     Any,
     /// HEAD goes with GET.
     Of(Vec<Method>),
