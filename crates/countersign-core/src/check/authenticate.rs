@@ -35,11 +35,7 @@ pub(super) async fn authenticate(case: &mut Case<'_>, admission: Admission) -> R
     let compiled = case.compiled;
     let slots = presented.into_iter().zip(&mut good);
     for ((method, rule), (presented, slot)) in compiled.asks.iter().zip(slots) {
-        let Some(presented) = presented else { continue };
-        let Some(room) = case.point.room(*method) else {
-            refused = first_of(refused, Denial::unavailable("no authenticator for a method of the route"));
-            continue;
-        };
+        let (Some(presented), Some(room)) = (presented, case.point.room(*method)) else { continue };
         match one(case, admission, room, presented, rule).await {
             Ok(authentication) => *slot = Some(authentication),
             Err(denial) if denial.kind <= DenialKind::Unauthenticated => {
@@ -71,7 +67,10 @@ fn find<'r>(case: &Case<'r>) -> Result<Presentations<'r>, Bad> {
     let mut reads_authorization = false;
     for ((method, rule), slot) in case.compiled.asks.iter().zip(&mut presented) {
         reads_authorization |= *method != MethodName::Mtls;
-        let Some(room) = case.point.room(*method) else { continue };
+        let Some(room) = case.point.room(*method) else {
+            // a route that asks for what is not there is closed, not open
+            return Err(Bad::Place(Denial::unavailable("no authenticator for a method of the route")));
+        };
         match room.find(&case.request, rule) {
             Found::Absent => {}
             Found::Bad(rejection) => {

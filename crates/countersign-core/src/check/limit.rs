@@ -155,7 +155,16 @@ impl Seeds {
 /// Counts an authenticated request, allowed or denied (RULES 2.4), against every limit that bears on it: those of the
 /// route, its plan, and each credential's own limit and plan. A public route has only its own count. Returns the
 /// tightest.
-pub(super) fn charge(case: &Case<'_>, known: &[Known]) -> Result<Option<LimitState>, Refused> {
+///
+/// An expired credential authenticates nobody: whoever found one cannot spend its owner's quota.
+pub(super) fn charge(
+    case: &Case<'_>,
+    known: &[Known],
+    conditions: &Result<(), Refused>,
+) -> Result<Option<LimitState>, Refused> {
+    if conditions.as_ref().is_err_and(|denial| denial.kind != DenialKind::Forbidden) {
+        return Ok(None);
+    }
     let mut tally = Tally { case, tightest: None, over: None };
     let route = &case.compiled.route;
     let seed = &case.compiled.limit_seed;

@@ -142,7 +142,7 @@ impl Case<'_> {
         // enough for one alternative
         let authorized = authorize::authorize(self, &mut known);
         // counted whether allowed or denied
-        let charged = limit::charge(self, &known);
+        let charged = limit::charge(self, &known, &conditions);
         // of several failures the first of 400, 401, 503, 403, 429
         let permit = decision::conclude(self, known, conditions, authorized, charged)?;
         self.note_use(&permit);

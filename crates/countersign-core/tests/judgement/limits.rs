@@ -117,6 +117,24 @@ async fn rule_2_4_denied_requests_count() {
     assert_eq!(told(&fixture.denied("/", &[("x-jwt", "alice")]).await), (429, "limit_exceeded"));
 }
 
+/// Who is authenticated and not allowed here is counted; an expired key authenticates nobody.
+#[tokio::test]
+async fn rule_2_4_an_expired_key_spends_nothing() {
+    let fixture = fixture([limited(route("/", "api_key"), LimitBy::Principal, 3)]);
+    let room = fixture.room(ApiKey);
+    let mut expired = room.authentication("expired", &principal("alice", "").id, "");
+    expired.expires_at = Some(countersign_core::Timestamp::EPOCH);
+    room.script("expired", Answer::Good(Box::new(expired)));
+    let mut foreign = room.authentication("foreign", &principal("alice", "").id, "");
+    foreign.networks = ["203.0.113.0/24".parse().unwrap()].into();
+    room.script("foreign", Answer::Good(Box::new(foreign)));
+    for _ in 0..5 {
+        assert_eq!(told(&fixture.denied("/", &[("x-api-key", "expired")]).await), (401, "key_expired"));
+    }
+    assert_eq!(told(&fixture.denied("/", &[("x-api-key", "foreign")]).await), (403, "network_not_allowed"));
+    assert_eq!(pass(&fixture, "/", KEY).await, 2);
+}
+
 /// The permit tells the tightest of all limits.
 #[tokio::test]
 async fn the_tightest_limit_is_told() {

@@ -1,12 +1,17 @@
 //! RULES 2.1: alternatives, and the three answers absent, good, bad.
 
-use crate::support::{fixture, methods, told};
+use crate::support::{fixture, methods, route, told, with_alice};
 use countersign_core::{
     MethodName::{self, ApiKey, Basic, Jwt, Mtls, OAuth},
     Rejection,
     authenticator::Fault,
+    check::{
+        DecisionPoint, Parts, Settings,
+        route::{Route, RouteTable, SecurityRequirement},
+    },
 };
-use countersign_testkit::{Answer, Headers, principal};
+use countersign_testkit::{Answer, Fixture, Headers, StaticRoutes, principal};
+use std::sync::Arc;
 
 const INVALID: Rejection =
     Rejection { fault: Fault::Invalid, code: "credential_invalid", reason: "scripted" };
@@ -191,13 +196,27 @@ async fn rule_1_9_challenges() {
 /// A public route asks nobody, and nobody's credential is looked at.
 #[tokio::test]
 async fn rule_2_1_a_public_route_is_open_and_looks_at_nothing() {
-    use crate::support::with_alice;
-    use countersign_core::check::route::{Route, SecurityRequirement};
-    let fixture = countersign_testkit::Fixture::builder()
-        .route(Route::new("/", "orders", SecurityRequirement::Public))
-        .build();
+    let fixture = Fixture::builder().route(Route::new("/", "orders", SecurityRequirement::Public)).build();
     with_alice(&fixture);
     let permit = fixture.allowed("/", &[("x-api-key", "nobody"), ("authorization", "rubbish")]).await;
     assert!(permit.subject().is_none());
     assert_eq!(fixture.room(ApiKey).verified() + fixture.room(Jwt).verified(), 0);
+}
+
+/// A route that asks for a method that is not there is closed, not open.
+#[tokio::test]
+async fn rule_2_1_a_method_without_an_authenticator_is_503() {
+    let mut fixture = fixture(&[]);
+    let table = RouteTable::new(vec![route("/", "api_key")], &[]).unwrap();
+    fixture.point = Arc::new(DecisionPoint::new(Parts {
+        routes: Arc::new(StaticRoutes::new(table)),
+        authenticators: Vec::new(),
+        feed: fixture.feed.clone(),
+        directory: fixture.directory.clone(),
+        counter: fixture.counter.clone(),
+        clock: fixture.clock.clone(),
+        settings: Settings::default(),
+    }));
+    assert_eq!(told(&fixture.denied("/", &[("x-api-key", "alice")]).await), (503, "store_unavailable"));
+    assert_eq!(told(&fixture.denied("/", &[]).await), (503, "store_unavailable"));
 }
