@@ -1,0 +1,62 @@
+//! `countersign.toml`, from text to plain, already valid settings in one pass that reports everything that is wrong.
+//!
+//! Owns the file's grammar, the environment's overlay and the defaults. Does not open listeners, stores or
+//! certificates: a path stays a path here. Next: `compose`, which builds the process from [`Settings`].
+
+mod environment;
+mod reader;
+mod report;
+mod routes;
+mod sections;
+mod settings;
+mod values;
+
+#[cfg(test)]
+mod tests;
+
+pub use environment::Environment;
+pub use report::{ConfigError, Problem};
+pub use settings::{
+    AdminSettings, GatewaySettings, IssuerSettings, Settings, Timeouts, TlsSettings, UpstreamSettings,
+};
+pub use values::{parse_duration, parse_limit, show_duration};
+
+use reader::{Context, Table};
+use report::Report;
+use std::path::{Path, PathBuf};
+
+/// The file's usual name.
+pub const FILE_NAME: &str = "countersign.toml";
+/// The data folder that the command line looks for, from the working folder upward.
+pub const FOLDER_NAME: &str = ".countersign";
+
+/// Read and check one file. Every relative path in it is relative to its folder.
+pub fn load(file: &Path, environment: &Environment) -> Result<Settings, ConfigError> {
+    let bytes = std::fs::read(file).map_err(|e| ConfigError::unreadable(file, &e.to_string()))?;
+    let text = String::from_utf8(bytes).map_err(|e| {
+        let line =
+            e.as_bytes().iter().take(e.utf8_error().valid_up_to()).filter(|b| **b == b'\n').count() + 1;
+        ConfigError::one(file, line, "is not UTF-8 from here on")
+    })?;
+    parse(file, &text, environment)
+}
+
+/// Check a text as if it stood in `file`.
+pub fn parse(file: &Path, text: &str, environment: &Environment) -> Result<Settings, ConfigError> {
+    let report = Report::new(file, text);
+    let overrides = environment.overrides(&report);
+    let (mut document, errors) = toml::de::DeTable::parse_recoverable(text);
+    for error in errors {
+        report.add(error.span().map_or(0, |s| s.start), "", error.message());
+    }
+    environment::overlay(document.get_mut(), &overrides, &report);
+    let folder = match file.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
+        _ => PathBuf::from("."),
+    };
+    let context = Context { report: &report, environment, folder: &folder };
+    let root = Table::root(document.get_ref(), context);
+    let settings = sections::read(&root, &folder);
+    root.finish();
+    report.into_result(settings)
+}

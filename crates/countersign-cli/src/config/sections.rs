@@ -1,0 +1,230 @@
+//! The sections, and the document as a whole.
+
+use super::{
+    reader::{Field, Table},
+    routes,
+    settings::{
+        AdminSettings, GatewaySettings, Identity, IssuerSettings, Settings, StoreUrl, Timeouts, TlsSettings,
+    },
+    values,
+};
+use countersign_methods::api_key::{config::ApiKeyConfig, record::Environment};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::Path,
+};
+
+/// `None` where something that has no default could not be read; everything wrong is in the report.
+pub(super) fn read(root: &Table<'_, '_>, folder: &Path) -> Option<Settings> {
+    let gateway = gateway(root, folder);
+    let admin = admin(root, folder);
+    let issuer = root.section("issuer").map(|section| {
+        let issuer = issuer(&section, folder);
+        section.finish();
+        issuer
+    });
+    let store_url = store(root, folder);
+    let api_keys = root.section("api_keys").map_or_else(
+        || Some(ApiKeyConfig::default()),
+        |section| {
+            let config = api_keys(&section);
+            section.finish();
+            config
+        },
+    );
+    let plans = routes::plans(root);
+    let upstreams = routes::upstreams(root);
+    let routes = routes::routes(root, &plans, &upstreams);
+    Some(Settings {
+        folder: folder.to_path_buf(),
+        gateway: gateway?,
+        admin: admin?,
+        issuer: match issuer {
+            Some(issuer) => Some(issuer?),
+            None => None,
+        },
+        store_url: store_url?,
+        api_keys: api_keys?,
+        plans: plans.into_iter().map(|(name, plan)| Some((name, plan?))).collect::<Option<_>>()?,
+        upstreams: upstreams.into_iter().map(|(_, upstream)| upstream).collect::<Option<_>>()?,
+        routes: routes?,
+    })
+}
+
+fn gateway(root: &Table<'_, '_>, folder: &Path) -> Option<GatewaySettings> {
+    let Some(section) = root.section("gateway") else {
+        if root.get("gateway").is_none() {
+            root.problem_at("gateway", "is missing: it says where to listen");
+        }
+        return None;
+    };
+    let listen = section.require("listen").and_then(|field| {
+        if field.is_array() {
+            field.list(values::address)
+        } else {
+            Some(vec![field.parsed(values::address)?])
+        }
+    });
+    if let Some(field) = section.get("listen").filter(|_| listen.as_ref().is_some_and(Vec::is_empty)) {
+        field.problem("names no address");
+    }
+    let tls = section.get("tls").map(|field| tls(&field, folder));
+    let workers = section.get("workers").map(|field| field.integer(1..=1024));
+    let identity = section.get("identity").map(|field| {
+        field.choice(&[
+            ("countersign", Identity::Countersign),
+            ("oauth2-proxy", Identity::Oauth2Proxy),
+            ("authelia", Identity::Authelia),
+            ("consumer", Identity::Consumer),
+        ])
+    });
+    let timeouts = section.section("timeouts").map_or_else(Timeouts::default, |table| {
+        let read = |key| table.get(key).and_then(|field| field.duration());
+        let timeouts =
+            Timeouts { connect: read("connect"), first_byte: read("first_byte"), idle: read("idle") };
+        table.finish();
+        timeouts
+    });
+    let max_body = section.get("max_body").and_then(|field| field.integer(0..=u64::MAX >> 1));
+    section.finish();
+    Some(GatewaySettings {
+        listen: listen?,
+        tls: match tls {
+            Some(tls) => Some(tls?),
+            None => None,
+        },
+        workers: workers.flatten().and_then(|n| usize::try_from(n).ok()),
+        identity: identity.unwrap_or(Some(Identity::Countersign))?,
+        timeouts,
+        max_body,
+    })
+}
+
+fn admin(root: &Table<'_, '_>, folder: &Path) -> Option<AdminSettings> {
+    let default = SocketAddr::from((Ipv4Addr::LOCALHOST, 8445));
+    let Some(section) = root.section("admin") else {
+        return Some(AdminSettings { listen: default, tls: None, hosts: Vec::new() });
+    };
+    let listen = section.get("listen").map_or(Some(default), |field| field.parsed(values::address));
+    let tls_field = section.get("tls");
+    let tls = tls_field.as_ref().map(|field| tls(field, folder));
+    let hosts = section.get("hosts").map(|field| {
+        field.list(|text| match values::host(text)? {
+            countersign_core::check::route::HostPattern::Exact(name) => Ok(name.into_string()),
+            _ => Err(format!("`{text}` is not one host")),
+        })
+    });
+    // RULES 1.7: no key over plain HTTP, loopback aside
+    if tls_field.is_none() && listen.is_some_and(|a| !a.ip().is_loopback()) {
+        section.problem_at("tls", "is missing: beyond loopback operators' keys need TLS");
+    }
+    section.finish();
+    Some(AdminSettings {
+        listen: listen?,
+        tls: match tls {
+            Some(tls) => Some(tls?),
+            None => None,
+        },
+        hosts: hosts.unwrap_or_else(|| Some(Vec::new()))?,
+    })
+}
+
+fn issuer(section: &Table<'_, '_>, folder: &Path) -> Option<IssuerSettings> {
+    let listen = section.require("listen").and_then(|field| field.parsed(values::address));
+    let url = section.get("url").map(|field| field.parsed(values::resource));
+    let tls_field = section.get("tls");
+    let tls = tls_field.as_ref().map(|field| tls(field, folder));
+    if tls_field.is_none() && listen.is_some_and(|a| !a.ip().is_loopback()) {
+        section.problem_at("tls", "is missing: beyond loopback credentials need TLS");
+    }
+    Some(IssuerSettings {
+        listen: listen?,
+        url: match url {
+            Some(url) => Some(url?.to_string()),
+            None => None,
+        },
+        tls: match tls {
+            Some(tls) => Some(tls?),
+            None => None,
+        },
+    })
+}
+
+/// `{ certificate = "..", key = ".." }`; files are looked at here, so that a wrong path is named with its line.
+fn tls(field: &Field<'_, '_>, folder: &Path) -> Option<TlsSettings> {
+    let table = field.table()?;
+    let file = |key| {
+        table.require(key).and_then(|field| {
+            field.parsed(|text| {
+                let path = folder.join(text);
+                if path.is_file() { Ok(path) } else { Err(format!("`{}` is not a file", path.display())) }
+            })
+        })
+    };
+    let (certificate, key) = (file("certificate"), file("key"));
+    if let Some(field) = table.get("client_certificates") {
+        field.choice(&[("off", ())]);
+    }
+    table.finish();
+    Some(TlsSettings { certificate: certificate?, key: key? })
+}
+
+fn store(root: &Table<'_, '_>, folder: &Path) -> Option<StoreUrl> {
+    let url = match root.section("store") {
+        Some(section) => {
+            let url = section.require("url").and_then(|field| field.parsed(values::store_url));
+            section.finish();
+            url?
+        }
+        None => "sqlite:countersign.db".to_owned(),
+    };
+    Some(StoreUrl(match url.strip_prefix("sqlite:") {
+        Some(file) => format!("sqlite:{}", folder.join(file).display()),
+        None => url,
+    }))
+}
+
+fn api_keys(section: &Table<'_, '_>) -> Option<ApiKeyConfig> {
+    let default = ApiKeyConfig::default();
+    let word = section.get("word").map_or(Some(default.word), |field| {
+        field.parsed(|text| {
+            let good = (1..=16).contains(&text.len())
+                && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+            good.then(|| text.to_owned()).ok_or_else(|| format!("`{text}` is not 1 to 16 of `a-z 0-9`"))
+        })
+    });
+    let environment = section.get("environment").map_or(Some(default.environment), |field| {
+        field.choice(&[("live", Environment::Live), ("test", Environment::Test)])
+    });
+    let lifetime = section.get("default_lifetime");
+    let default_lifetime = lifetime.as_ref().map_or(Some(default.default_lifetime), Field::duration);
+    let max_lifetime =
+        section.get("max_lifetime").map_or(Some(default.max_lifetime), |field| field.duration());
+    let allow_never = section.get("allow_never").map_or(Some(default.allow_never), |field| field.boolean());
+    let realm = section.get("realm").map_or(Some(default.realm), |field| {
+        field.parsed(|text| {
+            let good = (1..=64).contains(&text.len()) && text.bytes().all(|b| matches!(b, b' '..=b'~'));
+            good.then(|| text.to_owned()).ok_or_else(|| "must be 1 to 64 printable ASCII characters".into())
+        })
+    });
+    if let (Some(default), Some(max)) = (default_lifetime, max_lifetime)
+        && default > max
+    {
+        section.problem_at(
+            "default_lifetime",
+            format!(
+                "`{}` is longer than `max_lifetime`, `{}`",
+                values::show_duration(default),
+                values::show_duration(max)
+            ),
+        );
+    }
+    Some(ApiKeyConfig {
+        word: word?,
+        environment: environment?,
+        default_lifetime: default_lifetime?,
+        max_lifetime: max_lifetime?,
+        allow_never: allow_never?,
+        realm: realm?,
+    })
+}

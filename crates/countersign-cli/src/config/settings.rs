@@ -1,0 +1,93 @@
+//! What a configuration means, already valid.
+
+use countersign_core::check::{
+    limit::{PlanName, RateLimit},
+    route::Route,
+};
+use countersign_methods::api_key::config::ApiKeyConfig;
+use std::{collections::HashMap, net::SocketAddr, path::PathBuf, time::Duration};
+
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The folder of the file: what is relative in it is relative to this.
+    pub folder: PathBuf,
+    pub gateway: GatewaySettings,
+    pub admin: AdminSettings,
+    /// The public face (`POST /revoke`); `None`: not served.
+    pub issuer: Option<IssuerSettings>,
+    /// `sqlite:/absolute/file` or `postgres://...`. May hold a password: never printed.
+    pub store_url: StoreUrl,
+    pub api_keys: ApiKeyConfig,
+    pub plans: HashMap<PlanName, RateLimit>,
+    pub upstreams: Vec<UpstreamSettings>,
+    pub routes: Vec<Route>,
+}
+
+/// Debug shows no password.
+#[derive(Clone)]
+pub struct StoreUrl(pub String);
+
+impl std::fmt::Debug for StoreUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0.split(':').next().unwrap_or_default())?;
+        f.write_str(":..")
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct GatewaySettings {
+    pub listen: Vec<SocketAddr>,
+    /// `None`: plain, which only a loopback address may be without a word about it.
+    pub tls: Option<TlsSettings>,
+    /// `None`: as many as there are cores.
+    pub workers: Option<usize>,
+    /// How the upstream learns who calls.
+    pub identity: Identity,
+    pub timeouts: Timeouts,
+    /// `None`: the gateway's own.
+    pub max_body: Option<u64>,
+}
+
+/// The preset of the headers that name the caller to the upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Identity {
+    Countersign,
+    Oauth2Proxy,
+    Authelia,
+    Consumer,
+}
+
+/// `None`: the gateway's own.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Timeouts {
+    pub connect: Option<Duration>,
+    pub first_byte: Option<Duration>,
+    pub idle: Option<Duration>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsSettings {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+}
+
+#[derive(Debug, Clone)]
+pub struct AdminSettings {
+    pub listen: SocketAddr,
+    pub tls: Option<TlsSettings>,
+    /// Names under which operators reach it, beside loopback ones (RULES 3.8: Host allow-list).
+    pub hosts: Vec<String>,
+}
+
+#[derive(Debug, Clone)]
+pub struct IssuerSettings {
+    pub listen: SocketAddr,
+    pub url: Option<String>,
+    pub tls: Option<TlsSettings>,
+}
+
+#[derive(Debug, Clone)]
+pub struct UpstreamSettings {
+    pub name: String,
+    pub url: url::Url,
+}

@@ -1,0 +1,186 @@
+use super::*;
+use countersign_core::check::route::{HostPattern, MethodSet, SecurityRequirement};
+use std::time::Duration;
+
+fn read(text: &str) -> Result<Settings, ConfigError> {
+    parse(Path::new("/etc/countersign/countersign.toml"), text, &Environment::default())
+}
+
+fn problems(text: &str) -> Vec<String> {
+    match read(text) {
+        Ok(settings) => panic!("nothing wrong was found: {settings:?}"),
+        Err(error) => {
+            error.problems.iter().map(|p| format!("{} {}: {}", p.line, p.path, p.message)).collect()
+        }
+    }
+}
+
+const SMALL: &str = r#"
+[gateway]
+listen = "127.0.0.1:8443"
+
+[[upstreams]]
+name = "orders"
+url = "http://127.0.0.1:3000"
+
+[[routes]]
+path = "/orders/{id}"
+methods = ["GET"]
+upstream = "orders"
+security = [{ api_key = ["orders:read"] }]
+"#;
+
+#[test]
+fn the_smallest_file_has_every_default() {
+    let settings = read(SMALL).unwrap();
+    assert_eq!(settings.admin.listen, "127.0.0.1:8445".parse().unwrap());
+    assert_eq!(settings.store_url.0, "sqlite:/etc/countersign/countersign.db");
+    assert_eq!(settings.api_keys.default_lifetime, Duration::from_secs(90 * 86_400));
+    let route = &settings.routes[0];
+    assert_eq!(&*route.name, "GET /orders/{id}");
+    assert_eq!(route.host, HostPattern::Any);
+    assert_eq!(route.methods, MethodSet::Of(vec![http::Method::GET]));
+    assert!(!route.forward_credential && !route.preserve_host);
+    assert!(matches!(&route.security, SecurityRequirement::AnyOf(any) if any.len() == 1));
+}
+
+#[test]
+fn a_missing_security_is_an_error_and_an_empty_list_is_a_public_route() {
+    let without = SMALL.replace("security = [{ api_key = [\"orders:read\"] }]", "");
+    let found = problems(&without);
+    assert!(found.len() == 1 && found[0].starts_with("9 routes[0].security: is missing"), "{found:?}");
+    let public = read(&SMALL.replace("[{ api_key = [\"orders:read\"] }]", "[]")).unwrap();
+    assert_eq!(public.routes[0].security, SecurityRequirement::Public);
+}
+
+#[test]
+fn rules_2_1_an_empty_alternative_is_an_error() {
+    let found = problems(&SMALL.replace("{ api_key = [\"orders:read\"] }", "{ api_key = [] }, {}"));
+    assert!(found.len() == 1 && found[0].starts_with("13 routes[0].security[1]: is empty"), "{found:?}");
+}
+
+#[test]
+fn rules_2_1_security_may_come_from_a_named_default() {
+    let named = SMALL.replace("[{ api_key = [\"orders:read\"] }]", "\"readers\"");
+    let settings =
+        read(&format!("{named}\n[security]\nreaders = [{{ api_key = [\"orders:read\"] }}]\n")).unwrap();
+    assert!(matches!(&settings.routes[0].security, SecurityRequirement::AnyOf(any) if any.len() == 1));
+    let found = problems(&format!("{named}\n[security]\nreader = []\n"));
+    assert!(found[0].contains("did you mean `reader`?"), "{found:?}");
+}
+
+#[test]
+fn everything_wrong_is_found_in_one_pass_with_its_line() {
+    let found = problems(
+        "[gateway]\nlisten = \"everywhere\"\nworker = 3\n\n[store]\nurl = \"mysql://root:secret@db/x\"\n\n\
+         [[upstreams]]\nname = \"orders\"\nurl = \"http://u:p@127.0.0.1:3000/base\"\n\n\
+         [[routes]]\npath = \"orders\"\nupstream = \"order\"\nsecurity = [{ api_keys = [] }]\n",
+    );
+    let starts = [
+        "2 gateway.listen: ",
+        "3 gateway.worker: no such key; did you mean `workers`?",
+        "6 store.url: ",
+        "10 upstreams[0].url: holds credentials",
+        "13 routes[0].path: ",
+        "14 routes[0].upstream: there is no upstream `order`; did you mean `orders`?",
+        "15 routes[0].security[0].api_keys: `api_keys` is not a method; did you mean `api_key`?",
+    ];
+    for (found, start) in found.iter().zip(starts) {
+        assert!(found.starts_with(start), "{found}");
+    }
+    assert_eq!(found.len(), starts.len(), "{found:?}");
+    assert!(!found.join(" ").contains("secret"), "a password of a mistyped URL is not repeated");
+}
+
+#[test]
+fn syntax_errors_stand_beside_the_others() {
+    let found = problems(&SMALL.replace("methods = [\"GET\"]", "methods = [\"GET\"\ncolour = \"red\""));
+    assert!(found.iter().any(|p| p.starts_with("11 ") || p.starts_with("12 ")), "{found:?}");
+}
+
+#[test]
+fn a_key_written_twice_is_an_error() {
+    let found =
+        problems(&SMALL.replace("upstream = \"orders\"", "upstream = \"orders\"\nupstream = \"orders\""));
+    assert!(found.iter().any(|p| p.starts_with("13 ") && p.contains("duplicate")), "{found:?}");
+}
+
+#[test]
+fn operators_beyond_loopback_need_tls() {
+    let found = problems(&format!("{SMALL}\n[admin]\nlisten = \"0.0.0.0:8445\"\n"));
+    assert!(found.len() == 1 && found[0].contains("admin.tls: is missing"), "{found:?}");
+}
+
+#[test]
+fn names_are_given_once() {
+    let twice = format!("{SMALL}\n[[upstreams]]\nname = \"orders\"\nurl = \"http://127.0.0.1:3001\"\n");
+    assert!(problems(&twice)[0].contains("`orders` is the name of two upstreams"));
+}
+
+#[test]
+fn the_environment_wins_over_the_file_and_is_named_in_errors() {
+    let with = |name: &str, value: &str| {
+        let environment = Environment::new([(name.to_owned(), value.to_owned())]);
+        parse(Path::new("c.toml"), SMALL, &environment)
+    };
+    let settings = with("COUNTERSIGN__GATEWAY__LISTEN", "127.0.0.1:9443").unwrap();
+    assert_eq!(settings.gateway.listen, ["127.0.0.1:9443".parse().unwrap()]);
+    assert_eq!(with("COUNTERSIGN__GATEWAY__WORKERS", "3").unwrap().gateway.workers, Some(3));
+    assert!(with("COUNTERSIGN__API_KEYS__ALLOW_NEVER", "true").unwrap().api_keys.allow_never);
+    let error = with("COUNTERSIGN__GATEWAY__LISTEN", "nowhere").unwrap_err();
+    assert!(error.to_string().contains("`COUNTERSIGN__GATEWAY__LISTEN`"), "{error}");
+    let error = with("COUNTERSIGN__GATEWAY__LISTN", "127.0.0.1:1").unwrap_err();
+    assert!(error.to_string().contains("did you mean `listen`?"), "{error}");
+}
+
+#[test]
+fn values_reach_the_environment_and_files() {
+    let text = SMALL.replace("http://127.0.0.1:3000", "http://${env:ORDERS_HOST}:3000");
+    let environment = Environment::new([("ORDERS_HOST".to_owned(), "127.0.0.9".to_owned())]);
+    let settings = parse(Path::new("c.toml"), &text, &environment).unwrap();
+    assert_eq!(settings.upstreams[0].url.host_str(), Some("127.0.0.9"));
+    assert!(problems(&text)[0].contains("no variable `ORDERS_HOST`"));
+    assert!(problems(&text.replace("${env:ORDERS_HOST}", "${ORDERS_HOST}"))[0].contains("neither"));
+    assert!(problems(&text.replace("${env:ORDERS_HOST}", "${env:ORDERS_HOST"))[0].contains("without `}`"));
+}
+
+#[test]
+fn durations_have_one_number_and_one_unit() {
+    for (text, seconds) in
+        [("15m", 900), ("24h", 86_400), ("90d", 7_776_000), ("1y", 31_536_000), ("2w", 1_209_600)]
+    {
+        assert_eq!(parse_duration(text), Some(Duration::from_secs(seconds)), "{text}");
+    }
+    for text in
+        ["", "0s", "15", "m", "-1h", "1h30m", " 1h", "1 h", "1H", "99999999999999999999d", "1000000y", "١h"]
+    {
+        assert_eq!(parse_duration(text), None, "{text}");
+    }
+    for (duration, text) in [(86_400, "1d"), (90, "90s"), (3_600, "1h"), (604_800, "7d")] {
+        assert_eq!(show_duration(Duration::from_secs(duration)), text);
+    }
+}
+
+#[test]
+fn limits_are_a_quota_over_a_window() {
+    let limit = parse_limit("100/1m").unwrap();
+    assert_eq!((limit.quota, limit.window), (100, Duration::from_secs(60)));
+    assert_eq!(parse_limit("100/m"), Some(limit));
+    for text in ["", "100", "/1m", "0/1m", "100/", "100/0m", "-1/1m", "1/1m/1m", "4294967296/1m"] {
+        assert_eq!(parse_limit(text), None, "{text}");
+    }
+}
+
+#[test]
+fn hosts_and_upstreams_have_a_grammar() {
+    for host in ["", "a b", "api.example.com:443", "-a.example", "*.", "a*.example", "[::1", "user@host"] {
+        assert!(values::host(host).is_err(), "{host}");
+    }
+    assert_eq!(values::host("API.Example.com"), Ok(HostPattern::Exact("api.example.com".into())));
+    assert_eq!(values::host("*.example.com"), Ok(HostPattern::Below(".example.com".into())));
+    for url in
+        ["orders", "ftp://a", "https://a", "http://", "http://a/b", "http://a?b", "http://a#b", "http://u@a"]
+    {
+        assert!(values::upstream_url(url).is_err(), "{url}");
+    }
+}
