@@ -2,4 +2,15 @@
 //!
 //! Owns the command line, the configuration file and the composition root. Judges, stores and serves nothing itself.
 
+pub mod admin_client;
 pub mod config;
+pub mod output;
+pub mod place;
+pub mod private_file;
+
+pub mod commands;
+
+/// The whole program: parse the line, do it, say how it ended.
+pub fn main(line: impl IntoIterator<Item = std::ffi::OsString>) -> std::process::ExitCode {
+    std::process::ExitCode::from(commands::run(line) as u8)
+}

@@ -1,0 +1,235 @@
+//! The operators' API from the outside: how the commands reach it, and how its refusals become exit codes.
+
+use crate::{
+    config::Environment,
+    output::{Exit, Failure},
+    place::{ADMIN_KEY, AUTHORITY, Place},
+    private_file,
+};
+use reqwest::{Certificate, Client, Method, StatusCode, redirect};
+use serde_json::Value;
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
+use url::Url;
+
+/// Where to connect, from the command line; everything else is found.
+#[derive(Debug, Clone, Default)]
+pub struct Connection {
+    pub config: Option<PathBuf>,
+    pub dir: Option<PathBuf>,
+    pub server: Option<Url>,
+    pub ca: Option<PathBuf>,
+    pub admin_key_file: Option<PathBuf>,
+}
+
+#[derive(Debug)]
+pub struct AdminClient {
+    http: Client,
+    base: Url,
+    key: String,
+}
+
+/// More than any page; an answer beyond it is not ours.
+const LONGEST_ANSWER: usize = 16 << 20;
+
+impl AdminClient {
+    pub fn connect(connection: &Connection) -> Result<Self, Failure> {
+        let place = Place::find(connection.config.as_deref(), connection.dir.as_deref());
+        let base = match &connection.server {
+            Some(server) => checked(server)?,
+            None => {
+                let settings = place.as_ref().map_err(again)?.load(&Environment::of_process())?;
+                base(settings.admin.listen, settings.admin.tls.is_some())?
+            }
+        };
+        let key_file = match &connection.admin_key_file {
+            Some(file) => file.clone(),
+            None => place.as_ref().map_err(again)?.file(ADMIN_KEY),
+        };
+        let key = private_file::read(&key_file)?.ok_or_else(|| {
+            Failure::new(Exit::Denied, format!("there is no operator's key in `{}`", key_file.display()))
+                .todo("name one with `--admin-key-file FILE`, or make one on the host with `countersign admin recover`")
+        })?;
+        let mut builder = Client::builder()
+            .user_agent(concat!("countersign/", env!("CARGO_PKG_VERSION")))
+            .timeout(Duration::from_secs(30))
+            .connect_timeout(Duration::from_secs(5))
+            // an operator's key goes to the address that was named and nowhere else
+            .redirect(redirect::Policy::none())
+            .no_proxy();
+        let authority = match (&connection.ca, &place) {
+            (Some(ca), _) => Some(ca.clone()),
+            (None, Ok(place)) => Some(place.file(AUTHORITY)).filter(|file| file.is_file()),
+            (None, Err(_)) => None,
+        };
+        if let Some(file) = authority {
+            let shown = file.display();
+            let pem =
+                std::fs::read(&file).map_err(|e| Failure::failed(format!("cannot read `{shown}`: {e}")))?;
+            let certificates = Certificate::from_pem_bundle(&pem)
+                .map_err(|e| Failure::failed(format!("`{shown}` holds no certificates in PEM: {e}")))?;
+            builder = builder.tls_certs_only(certificates);
+        }
+        let http = builder.build().map_err(|e| Failure::failed(format!("cannot make a client: {e}")))?;
+        Ok(Self { http, base, key: key.trim().to_owned() })
+    }
+
+    pub async fn get(&self, path: &[&str], query: &[(&str, String)]) -> Result<Value, Failure> {
+        self.call(Method::GET, path, query, None).await
+    }
+
+    pub async fn post(&self, path: &[&str], body: Value) -> Result<Value, Failure> {
+        self.call(Method::POST, path, &[], Some(body)).await
+    }
+
+    pub async fn patch(&self, path: &[&str], body: Value) -> Result<Value, Failure> {
+        self.call(Method::PATCH, path, &[], Some(body)).await
+    }
+
+    /// Every item of a list, page after page, at most `most`.
+    pub async fn all(
+        &self,
+        path: &[&str],
+        query: &[(&str, String)],
+        most: usize,
+    ) -> Result<Vec<Value>, Failure> {
+        let mut items = Vec::new();
+        let mut cursor: Option<String> = None;
+        while items.len() < most {
+            let mut query = query.to_vec();
+            query.push(("limit", (most - items.len()).min(500).to_string()));
+            query.extend(cursor.take().map(|c| ("cursor", c)));
+            let mut page = self.get(path, &query).await?;
+            let Some(Value::Array(found)) = page.get_mut("items").map(Value::take) else {
+                return Err(self.strange("a list without `items`"));
+            };
+            items.extend(found);
+            match page.get("next").and_then(Value::as_str) {
+                Some(next) => cursor = Some(next.to_owned()),
+                None => break,
+            }
+        }
+        Ok(items)
+    }
+
+    async fn call(
+        &self,
+        method: Method,
+        path: &[&str],
+        query: &[(&str, String)],
+        body: Option<Value>,
+    ) -> Result<Value, Failure> {
+        let mut url = self.base.clone();
+        // names come from the command line: each is one segment, whatever is in it
+        url.path_segments_mut()
+            .map_err(|()| Failure::usage(format!("`{}` cannot be a base", self.base)))?
+            .pop_if_empty()
+            .extend(["admin", "v1"])
+            .extend(path);
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        let mut request = self.http.request(method, url).bearer_auth(&self.key);
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let response = request.send().await.map_err(|e| self.unreachable(&e))?;
+        let status = response.status();
+        let bytes = response.bytes().await.map_err(|e| self.unreachable(&e))?;
+        if bytes.len() > LONGEST_ANSWER {
+            return Err(self.strange("an answer that is too long"));
+        }
+        if !status.is_success() {
+            return Err(refusal(status, &bytes));
+        }
+        if bytes.is_empty() {
+            return Ok(Value::Null);
+        }
+        serde_json::from_slice(&bytes).map_err(|_| self.strange("an answer that is not JSON"))
+    }
+
+    fn strange(&self, what: &str) -> Failure {
+        Failure::failed(format!("`{}` gave {what}", self.base))
+            .todo("is that Countersign's admin API, and of this version?")
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> Failure {
+        let mut why = String::new();
+        let mut source: Option<&dyn std::error::Error> = Some(error);
+        // the innermost reason is the one that says something
+        while let Some(error) = source {
+            why = error.to_string();
+            source = error.source();
+        }
+        let todo = if error.is_timeout() {
+            "it took too long; is the server overloaded or its store locked?"
+        } else if why.to_lowercase().contains("certificate") {
+            "name the authority of its certificate with `--ca FILE`"
+        } else {
+            "is it running? start it with `countersign dev` or `countersign serve`"
+        };
+        Failure::failed(format!("cannot reach the admin API at {}: {why}", self.base)).todo(todo)
+    }
+}
+
+fn again(failure: &Failure) -> Failure {
+    Failure { exit: failure.exit, what: failure.what.clone(), todo: failure.todo.clone() }
+}
+
+/// The address that the configuration listens on, as a client on this host reaches it.
+fn base(listen: SocketAddr, tls: bool) -> Result<Url, Failure> {
+    let address = match listen.ip() {
+        ip if ip.is_unspecified() => SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), listen.port()),
+        _ => listen,
+    };
+    let scheme = if tls { "https" } else { "http" };
+    Url::parse(&format!("{scheme}://{address}"))
+        .map_err(|e| Failure::failed(format!("`{address}` is no address to connect to: {e}")))
+}
+
+/// An operator's key goes out over TLS or loopback only (RULES 1.7).
+fn checked(server: &Url) -> Result<Url, Failure> {
+    let loopback = match server.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    };
+    match server.scheme() {
+        "https" => Ok(server.clone()),
+        "http" if loopback => Ok(server.clone()),
+        _ => Err(Failure::usage(format!(
+            "`{server}` is not `https://`; an operator's key does not go out in the open"
+        ))),
+    }
+}
+
+/// RFC 9457 to words and an exit code.
+fn refusal(status: StatusCode, body: &[u8]) -> Failure {
+    let problem: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
+    let text = |member: &str| problem.get(member).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let (detail, code, instance) = (text("detail"), text("code"), text("instance"));
+    let said = [detail, text("title"), code.clone()].into_iter().find(|t| !t.is_empty());
+    let what = said.unwrap_or_else(|| format!("the server answered {status}"));
+    let what: String = what.chars().filter(|c| !c.is_control()).collect();
+    let exit = match status.as_u16() {
+        401 | 403 => Exit::Denied,
+        404 => Exit::NotFound,
+        409 | 412 => Exit::Conflict,
+        _ => Exit::Failed,
+    };
+    let failure = Failure::new(exit, format!("{what} ({})", status.as_u16()));
+    match status.as_u16() {
+        401 => failure.todo(
+            "the operator's key is not (or no longer) good: name another with `--admin-key-file`, or make one on the \
+             host with `countersign admin recover`",
+        ),
+        403 => failure.todo("the operator's key lacks a scope for this"),
+        503 => failure.todo("the store does not answer; the server's log says why"),
+        500.. if !instance.is_empty() => failure.todo(format!("the server's log knows more under `{instance}`")),
+        _ => failure,
+    }
+}

@@ -1,0 +1,171 @@
+//! The command line: one file per noun, each with its grammar and what it does.
+//!
+//! Owns clap's shapes and the way from a parsed line to an exit code. Asks the running server through
+//! `admin_client`; only `dev`, `serve` and `admin recover` open anything themselves.
+
+pub mod admin;
+pub mod api_key;
+pub mod audit;
+pub mod check;
+pub mod config;
+pub mod principal;
+pub mod route;
+
+use crate::{
+    admin_client::{AdminClient, Connection},
+    output::{Exit, Failure, Format, Output, say},
+};
+use clap::{Args, CommandFactory, Parser, Subcommand, error::ErrorKind};
+use std::{ffi::OsString, path::PathBuf};
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "countersign",
+    version,
+    about = "Lets only the right callers reach an API, and issues the credentials they carry",
+    before_help = "Examples:
+  countersign dev --upstream http://127.0.0.1:3000
+  countersign key create demo --scope orders:read --header > key
+  curl --cacert .countersign/ca.pem -H @key https://localhost:8443/orders/1",
+    disable_help_subcommand = true,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+pub struct CommandLine {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command understands.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Everywhere")]
+pub struct Common {
+    /// The configuration file; otherwise the nearest `.countersign/` upward
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The data folder, with `countersign.toml` in it
+    #[arg(long, global = true, value_name = "FOLDER", conflicts_with = "config")]
+    pub dir: Option<PathBuf>,
+    /// The admin API, instead of what the configuration says
+    #[arg(long, global = true, value_name = "URL")]
+    pub server: Option<url::Url>,
+    /// Certificates in PEM that vouch for the admin API; otherwise `ca.pem` beside the configuration
+    #[arg(long, global = true, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+    /// The operator's key; otherwise `admin.key` beside the configuration
+    #[arg(long, global = true, value_name = "FILE")]
+    pub admin_key_file: Option<PathBuf>,
+    /// How to print data
+    #[arg(long, global = true, value_enum, default_value_t = Format::Table)]
+    pub output: Format,
+    /// Only the id or the secret
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+}
+
+impl Common {
+    pub fn out(&self) -> Output {
+        Output { format: self.output, quiet: self.quiet }
+    }
+
+    pub fn client(&self) -> Result<AdminClient, Failure> {
+        AdminClient::connect(&Connection {
+            config: self.config.clone(),
+            dir: self.dir.clone(),
+            server: self.server.clone(),
+            ca: self.ca.clone(),
+            admin_key_file: self.admin_key_file.clone(),
+        })
+    }
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Would this request be let through, and why?
+    Check(check::Check),
+    /// API keys
+    #[command(subcommand)]
+    Key(api_key::Key),
+    /// People
+    #[command(subcommand)]
+    User(principal::User),
+    /// Programs
+    #[command(subcommand)]
+    Service(principal::Service),
+    /// What the gateway serves, and what it asks of callers
+    #[command(subcommand)]
+    Route(route::Routes),
+    /// The configuration file
+    #[command(subcommand)]
+    Config(config::Config),
+    /// Who did what
+    #[command(subcommand)]
+    Audit(audit::Audit),
+    /// For whoever sits at the machine
+    #[command(subcommand)]
+    Admin(admin::Admin),
+}
+
+/// Parse and run; the process's exit code.
+pub fn run(line: impl IntoIterator<Item = OsString>) -> Exit {
+    let parsed = match CommandLine::try_parse_from(line) {
+        Ok(parsed) => parsed,
+        Err(error) => {
+            // help and version go to stdout, mistakes to stderr; a closed pipe is nobody's failure
+            let _ = error.print();
+            return match error.kind() {
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Exit::Ok,
+                _ => Exit::Usage,
+            };
+        }
+    };
+    match dispatch(parsed) {
+        Ok(exit) => exit,
+        Err(failure) => {
+            say(&format!("countersign: {failure}"));
+            failure.exit
+        }
+    }
+}
+
+/// The grammar, for tests that read it whole.
+pub fn grammar() -> clap::Command {
+    CommandLine::command()
+}
+
+fn dispatch(CommandLine { common, command }: CommandLine) -> Result<Exit, Failure> {
+    match command {
+        Command::Config(command) => config::run(command, &common),
+        Command::Admin(command) => admin::run(command, &common),
+        Command::Check(command) => wait(check::run(command, &common)),
+        Command::Key(command) => wait(api_key::run(command, &common)),
+        Command::User(command) => wait(principal::run(command.into(), &common)),
+        Command::Service(command) => wait(principal::run(command.into(), &common)),
+        Command::Route(command) => wait(route::run(command, &common)),
+        Command::Audit(command) => wait(audit::run(command, &common)),
+    }
+}
+
+/// A command that asks a server: one thread is enough.
+fn wait(command: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Failure::failed(format!("cannot start a runtime: {e}")))?;
+    runtime.block_on(command)
+}
+
+/// `90d`, `24h`.
+fn duration(text: &str) -> Result<String, String> {
+    crate::config::parse_duration(text)
+        .map(|_| text.to_owned())
+        .ok_or_else(|| "not a duration such as `15m`, `24h`, `90d` or `1y`".into())
+}
+
+fn scope(text: &str) -> Result<String, String> {
+    countersign_core::Scope::parse(text)
+        .map(|_| text.to_owned())
+        .ok_or_else(|| "not a scope: no spaces, quotes or backslashes".into())
+}

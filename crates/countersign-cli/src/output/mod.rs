@@ -1,0 +1,241 @@
+//! What the commands say: data to stdout, talk to stderr, and a failure's exit code.
+//!
+//! Owns formats (table, JSON, YAML, quiet) and [`Failure`]. Colour and `NO_COLOR` are anstream's.
+
+use clap::ValueEnum;
+use comfy_table::{ContentArrangement, Table, presets};
+use serde_json::Value;
+use std::{fmt, io::Write};
+
+/// Exit codes of every command (PRODUCT: command line).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    Ok = 0,
+    Failed = 1,
+    Usage = 2,
+    /// A credential is invalid, or a request would be denied.
+    Denied = 3,
+    NotFound = 4,
+    Conflict = 5,
+}
+
+/// What went wrong, why, and what to do about it.
+#[derive(Debug)]
+pub struct Failure {
+    pub exit: Exit,
+    pub what: String,
+    pub todo: Option<String>,
+}
+
+impl Failure {
+    pub fn new(exit: Exit, what: impl Into<String>) -> Self {
+        Self { exit, what: what.into(), todo: None }
+    }
+
+    pub fn failed(what: impl Into<String>) -> Self {
+        Self::new(Exit::Failed, what)
+    }
+
+    pub fn usage(what: impl Into<String>) -> Self {
+        Self::new(Exit::Usage, what)
+    }
+
+    #[must_use]
+    pub fn todo(mut self, todo: impl Into<String>) -> Self {
+        self.todo = Some(todo.into());
+        self
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)?;
+        match &self.todo {
+            Some(todo) => write!(f, "\n  {todo}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl From<crate::config::ConfigError> for Failure {
+    fn from(error: crate::config::ConfigError) -> Self {
+        let n = error.problems.len();
+        let errors = if n == 1 { "1 error".to_owned() } else { format!("{n} errors") };
+        Self::failed(format!("{error}\nthe configuration has {errors}"))
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    Table,
+    Json,
+    Yaml,
+}
+
+/// Where and how to print.
+#[derive(Debug, Clone, Copy)]
+pub struct Output {
+    pub format: Format,
+    /// Only the id or secret.
+    pub quiet: bool,
+}
+
+/// A column: its heading, and the member of the item that stands in it.
+pub type Column = (&'static str, &'static str);
+
+impl Output {
+    /// A list: one row per item; quiet: one `id` member per line.
+    pub fn list(&self, items: &[Value], columns: &[Column], id: &str) -> Result<(), Failure> {
+        if self.quiet {
+            return items.iter().try_for_each(|item| self.line(&cell(item.get(id))));
+        }
+        match self.format {
+            Format::Json => self.json(&Value::Array(items.to_vec())),
+            Format::Yaml => self.yaml(&Value::Array(items.to_vec())),
+            Format::Table => {
+                let mut table = new_table();
+                table.set_header(columns.iter().map(|(heading, _)| *heading));
+                for item in items {
+                    table.add_row(columns.iter().map(|(_, member)| cell(item.get(*member))));
+                }
+                self.line(&trimmed(&table))
+            }
+        }
+    }
+
+    /// One thing: a row per member; quiet: its `id` member.
+    pub fn record(&self, item: &Value, id: &str) -> Result<(), Failure> {
+        if self.quiet {
+            return self.line(&cell(item.get(id)));
+        }
+        match self.format {
+            Format::Json => self.json(item),
+            Format::Yaml => self.yaml(item),
+            Format::Table => {
+                let mut table = new_table();
+                for (member, value) in item.as_object().into_iter().flatten() {
+                    table.add_row([member.replace('_', " "), cell(Some(value))]);
+                }
+                self.line(&trimmed(&table))
+            }
+        }
+    }
+
+    fn json(&self, value: &Value) -> Result<(), Failure> {
+        self.line(&format!("{value:#}"))
+    }
+
+    fn yaml(&self, value: &Value) -> Result<(), Failure> {
+        let mut text = String::new();
+        yaml(value, 0, &mut text);
+        self.line(text.trim_end())
+    }
+
+    /// One line of data.
+    pub fn line(&self, text: &str) -> Result<(), Failure> {
+        let mut out = anstream::stdout().lock();
+        match writeln!(out, "{text}").and_then(|()| out.flush()) {
+            // whoever reads has read enough
+            Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+            Err(e) => Err(Failure::failed(format!("cannot write to stdout: {e}"))),
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// Talk: never data, and silent with `-q`.
+    pub fn say(&self, text: &str) {
+        if !self.quiet {
+            say(text);
+        }
+    }
+}
+
+/// To stderr; a closed stderr is nobody's failure.
+pub fn say(text: &str) {
+    let _ = writeln!(anstream::stderr().lock(), "{text}");
+}
+
+fn new_table() -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table
+}
+
+/// Without the blanks that a table without borders leaves at the ends of its lines.
+fn trimmed(table: &Table) -> String {
+    let lines: Vec<String> = table.to_string().lines().map(|line| line.trim().to_owned()).collect();
+    lines.join("\n")
+}
+
+/// How a value stands in a table. Control characters cannot move the cursor of whoever looks.
+fn cell(value: Option<&Value>) -> String {
+    let text = match value {
+        None | Some(Value::Null) => "-".to_owned(),
+        Some(Value::String(text)) if text.is_empty() => "-".to_owned(),
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Bool(true)) => "yes".to_owned(),
+        Some(Value::Bool(false)) => "no".to_owned(),
+        Some(Value::Array(items)) if items.is_empty() => "-".to_owned(),
+        Some(Value::Array(items)) => items.iter().map(|i| cell(Some(i))).collect::<Vec<_>>().join(" "),
+        // an owner, a limit: what people call it
+        Some(Value::Object(members)) => {
+            match (members.get("name"), members.get("requests"), members.get("per")) {
+                (Some(name), _, _) => cell(Some(name)),
+                (_, Some(requests), Some(per)) => format!("{}/{}", cell(Some(requests)), cell(Some(per))),
+                _ => members
+                    .iter()
+                    .map(|(name, value)| format!("{name}={}", cell(Some(value))))
+                    .collect::<Vec<_>>()
+                    .join(" "),
+            }
+        }
+        Some(other) => other.to_string(),
+    };
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+/// Block style; scalars as JSON writes them, which YAML 1.2 reads as the same values.
+fn yaml(value: &Value, depth: usize, text: &mut String) {
+    let indent = "  ".repeat(depth);
+    match value {
+        Value::Array(items) if !items.is_empty() => {
+            for item in items {
+                text.push_str(&indent);
+                text.push_str("- ");
+                nested(item, depth, text);
+            }
+        }
+        Value::Object(members) if !members.is_empty() => {
+            for (name, item) in members {
+                text.push_str(&indent);
+                text.push_str(&Value::String(name.clone()).to_string());
+                text.push_str(": ");
+                nested(item, depth, text);
+            }
+        }
+        scalar => {
+            text.push_str(&indent);
+            text.push_str(&scalar.to_string());
+            text.push('\n');
+        }
+    }
+}
+
+fn nested(item: &Value, depth: usize, text: &mut String) {
+    let block = match item {
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(members) => !members.is_empty(),
+        _ => false,
+    };
+    if block {
+        text.push('\n');
+        yaml(item, depth + 1, text);
+    } else {
+        yaml(item, 0, text);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,98 @@
+//! Files that only their owner may read: written whole or not at all, and refused when others can read them.
+
+use crate::output::Failure;
+use std::{
+    fs::{File, OpenOptions},
+    io::{Read, Write},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
+    path::Path,
+};
+
+/// A secret of ours is never longer.
+const LONGEST: u64 = 64 * 1024;
+
+/// Into a new 0600 file beside it, synced, then renamed over it: a reader sees the old or the new, never a part.
+pub fn write(path: &Path, content: &[u8]) -> Result<(), Failure> {
+    write_mode(path, content, 0o600)
+}
+
+/// As [`write`], for what everybody may read.
+pub fn write_public(path: &Path, content: &[u8]) -> Result<(), Failure> {
+    write_mode(path, content, 0o644)
+}
+
+fn write_mode(path: &Path, content: &[u8], mode: u32) -> Result<(), Failure> {
+    let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    let temporary = path.with_file_name(format!(".{name}.{}.new", std::process::id()));
+    let written = (|| {
+        let _ = std::fs::remove_file(&temporary);
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
+        // the umask may have taken bits away; never adds any
+        file.set_permissions(std::fs::Permissions::from_mode(mode))?;
+        file.write_all(content)?;
+        file.sync_all()?;
+        std::fs::rename(&temporary, path)?;
+        // the rename itself must outlive a crash too
+        let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        File::open(folder)?.sync_all()
+    })();
+    written.map_err(|e: std::io::Error| {
+        let _ = std::fs::remove_file(&temporary);
+        Failure::failed(format!("cannot write `{}`: {e}", path.display()))
+    })
+}
+
+/// `Ok(None)` where there is no such file. Refused when group or others can read or write it.
+pub fn read(path: &Path) -> Result<Option<String>, Failure> {
+    let shown = path.display();
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(Failure::failed(format!("cannot read `{shown}`: {e}"))),
+    };
+    // of the open file, so that nothing can be put in its place between the look and the read
+    let about = file.metadata().map_err(|e| Failure::failed(format!("cannot read `{shown}`: {e}")))?;
+    if !about.is_file() {
+        return Err(Failure::failed(format!("`{shown}` is not a file")));
+    }
+    if about.mode() & 0o077 != 0 {
+        return Err(Failure::failed(format!(
+            "`{shown}` can be read or written by others (mode {:04o})",
+            about.mode() & 0o7777
+        ))
+        .todo(format!(
+            "take that away with `chmod 600 {shown}`; if others had access, replace what is in it"
+        )));
+    }
+    let mut text = String::new();
+    if about.len() > LONGEST {
+        return Err(Failure::failed(format!("`{shown}` is longer than a secret can be")));
+    }
+    file.read_to_string(&mut text).map_err(|e| Failure::failed(format!("cannot read `{shown}`: {e}")))?;
+    Ok(Some(text))
+}
+
+/// A folder that only its owner may enter.
+pub fn folder(path: &Path) -> Result<(), Failure> {
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.and_then(|()| std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700)))
+        .map_err(|e| Failure::failed(format!("cannot make the folder `{}`: {e}", path.display())))
+}
+
+/// A secret from a file or, for `-`, from stdin: its first line.
+pub fn secret_from(path: &Path) -> Result<String, Failure> {
+    let mut text = String::new();
+    let read = if path == Path::new("-") {
+        std::io::stdin().lock().take(LONGEST).read_to_string(&mut text)
+    } else {
+        File::open(path).and_then(|file| file.take(LONGEST).read_to_string(&mut text))
+    };
+    read.map_err(|e| Failure::failed(format!("cannot read `{}`: {e}", path.display())))?;
+    // what `key create --header` wrote is understood too
+    let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
+    let secret = line.rsplit([':', ' ']).next().unwrap_or_default().trim();
+    if secret.is_empty() {
+        return Err(Failure::usage(format!("`{}` holds no key", path.display())));
+    }
+    Ok(secret.to_owned())
+}
