@@ -3,12 +3,16 @@
 //! Owns the command line, the configuration file and the composition root. Judges, stores and serves nothing itself.
 
 pub mod admin_client;
+pub mod commands;
+pub mod compose;
 pub mod config;
+pub mod echo;
+pub mod keyring;
+pub mod logging;
+pub mod operator;
 pub mod output;
 pub mod place;
 pub mod private_file;
-
-pub mod commands;
 
 /// The whole program: parse the line, do it, say how it ended.
 pub fn main(line: impl IntoIterator<Item = std::ffi::OsString>) -> std::process::ExitCode {

@@ -8,8 +8,10 @@ pub mod api_key;
 pub mod audit;
 pub mod check;
 pub mod config;
+pub mod dev;
 pub mod principal;
 pub mod route;
+pub mod serve;
 
 use crate::{
     admin_client::{AdminClient, Connection},
@@ -83,6 +85,10 @@ impl Common {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Put an API behind keys on this machine, in one command
+    Dev(dev::Dev),
+    /// Serve what a configuration says
+    Serve(serve::Serve),
     /// Would this request be let through, and why?
     Check(check::Check),
     /// API keys
@@ -137,6 +143,8 @@ pub fn grammar() -> clap::Command {
 
 fn dispatch(CommandLine { common, command }: CommandLine) -> Result<Exit, Failure> {
     match command {
+        Command::Dev(command) => dev::run(command, &common),
+        Command::Serve(command) => serve::run(command, &common),
         Command::Config(command) => config::run(command, &common),
         Command::Admin(command) => admin::run(command, &common),
         Command::Check(command) => wait(check::run(command, &common)),

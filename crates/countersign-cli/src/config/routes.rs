@@ -50,8 +50,9 @@ pub(super) fn upstreams(root: &Table<'_, '_>) -> Named<String, UpstreamSettings>
             Some(name)
         });
         let url = table.require("url").and_then(|field| field.parsed(values::upstream_url));
+        let resource = transpose(table.get("resource").map(|field| field.parsed(values::resource)));
         table.finish();
-        let settings = name.clone().zip(url).map(|(name, url)| UpstreamSettings { name, url });
+        let settings = (|| Some(UpstreamSettings { name: name.clone()?, url: url?, resource: resource? }))();
         upstreams.extend(name.map(|name| (name, settings)));
     }
     upstreams
@@ -153,6 +154,10 @@ fn route(
             plan_name(text)
         })
     });
+    let inherited = upstream.as_ref().and_then(|name| {
+        let upstream = upstreams.iter().find(|(other, _)| other == name);
+        upstream?.1.as_ref()?.resource.clone()
+    });
     let cors = table.get("cors").map(|field| {
         let table = field.table()?;
         let cors = cors(&table);
@@ -178,7 +183,7 @@ fn route(
         methods,
         security: security?,
         upstream: UpstreamName(upstream?.into()),
-        resource: transpose(resource)?,
+        resource: transpose(resource)?.or(inherited),
         presentation: transpose(presentation)?.into_iter().collect(),
         limits: limits?,
         plan: transpose(plan)?,

@@ -3,11 +3,10 @@
 use super::{
     reader::{Field, Table},
     routes,
-    settings::{
-        AdminSettings, GatewaySettings, Identity, IssuerSettings, Settings, StoreUrl, Timeouts, TlsSettings,
-    },
+    settings::{AdminSettings, GatewaySettings, IssuerSettings, Settings, StoreUrl, Timeouts, TlsSettings},
     values,
 };
+use countersign_gateway::IdentityPreset;
 use countersign_methods::api_key::{config::ApiKeyConfig, record::Environment};
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -72,10 +71,10 @@ fn gateway(root: &Table<'_, '_>, folder: &Path) -> Option<GatewaySettings> {
     let workers = section.get("workers").map(|field| field.integer(1..=1024));
     let identity = section.get("identity").map(|field| {
         field.choice(&[
-            ("countersign", Identity::Countersign),
-            ("oauth2-proxy", Identity::Oauth2Proxy),
-            ("authelia", Identity::Authelia),
-            ("consumer", Identity::Consumer),
+            ("countersign", IdentityPreset::Countersign),
+            ("oauth2-proxy", IdentityPreset::OAuth2Proxy),
+            ("authelia", IdentityPreset::Authelia),
+            ("consumer", IdentityPreset::Consumer),
         ])
     });
     let timeouts = section.section("timeouts").map_or_else(Timeouts::default, |table| {
@@ -94,7 +93,7 @@ fn gateway(root: &Table<'_, '_>, folder: &Path) -> Option<GatewaySettings> {
             None => None,
         },
         workers: workers.flatten().and_then(|n| usize::try_from(n).ok()),
-        identity: identity.unwrap_or(Some(Identity::Countersign))?,
+        identity: identity.unwrap_or(Some(IdentityPreset::Countersign))?,
         timeouts,
         max_body,
     })

@@ -4,6 +4,7 @@ use countersign_core::check::{
     limit::{PlanName, RateLimit},
     route::Route,
 };
+use countersign_gateway::IdentityPreset;
 use countersign_methods::api_key::config::ApiKeyConfig;
 use std::{collections::HashMap, net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -42,19 +43,10 @@ pub struct GatewaySettings {
     /// `None`: as many as there are cores.
     pub workers: Option<usize>,
     /// How the upstream learns who calls.
-    pub identity: Identity,
+    pub identity: IdentityPreset,
     pub timeouts: Timeouts,
     /// `None`: the gateway's own.
     pub max_body: Option<u64>,
-}
-
-/// The preset of the headers that name the caller to the upstream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Identity {
-    Countersign,
-    Oauth2Proxy,
-    Authelia,
-    Consumer,
 }
 
 /// `None`: the gateway's own.
@@ -90,4 +82,6 @@ pub struct IssuerSettings {
 pub struct UpstreamSettings {
     pub name: String,
     pub url: url::Url,
+    /// The `aud` accepted on its routes, where a route has none of its own (RULES 1.5).
+    pub resource: Option<std::sync::Arc<str>>,
 }

@@ -174,26 +174,33 @@ fn cell(value: Option<&Value>) -> String {
     let text = match value {
         None | Some(Value::Null) => "-".to_owned(),
         Some(Value::String(text)) if text.is_empty() => "-".to_owned(),
-        Some(Value::String(text)) => text.clone(),
+        Some(Value::String(text)) => to_seconds(text).unwrap_or_else(|| text.clone()),
         Some(Value::Bool(true)) => "yes".to_owned(),
         Some(Value::Bool(false)) => "no".to_owned(),
         Some(Value::Array(items)) if items.is_empty() => "-".to_owned(),
         Some(Value::Array(items)) => items.iter().map(|i| cell(Some(i))).collect::<Vec<_>>().join(" "),
-        // an owner, a limit: what people call it
         Some(Value::Object(members)) => {
-            match (members.get("name"), members.get("requests"), members.get("per")) {
-                (Some(name), _, _) => cell(Some(name)),
-                (_, Some(requests), Some(per)) => format!("{}/{}", cell(Some(requests)), cell(Some(per))),
-                _ => members
-                    .iter()
-                    .map(|(name, value)| format!("{name}={}", cell(Some(value))))
-                    .collect::<Vec<_>>()
-                    .join(" "),
+            let member = |name| members.get(name);
+            match (member("id"), member("name"), member("requests"), member("per")) {
+                // an owner, a limit: what people call it
+                (Some(_), Some(name), ..) => cell(Some(name)),
+                (.., Some(requests), Some(per)) => format!("{}/{}", cell(Some(requests)), cell(Some(per))),
+                _ => {
+                    let pairs = members.iter().map(|(name, value)| format!("{name}={}", cell(Some(value))));
+                    pairs.collect::<Vec<_>>().join(" ")
+                }
             }
         }
         Some(other) => other.to_string(),
     };
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+/// A time, without the fraction that only programs want.
+fn to_seconds(text: &str) -> Option<String> {
+    let (seconds, fraction) = text.strip_suffix('Z')?.split_once('.')?;
+    let time = seconds.len() == 19 && seconds.as_bytes().get(10) == Some(&b'T');
+    (time && fraction.bytes().all(|b| b.is_ascii_digit())).then(|| format!("{seconds}Z"))
 }
 
 /// Block style; scalars as JSON writes them, which YAML 1.2 reads as the same values.

@@ -1,0 +1,119 @@
+//! `countersign serve`: the gateway, the admin API and the public face of one configuration.
+
+use super::Common;
+use crate::{
+    compose::{self, GRACE, Rooms, Running, World},
+    config::{Environment, FILE_NAME, Settings},
+    logging, operator,
+    output::{Exit, Failure},
+    place::{ADMIN_KEY, Place},
+};
+use clap::Args;
+use std::path::Path;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+#[derive(Debug, Args)]
+#[command(before_help = "Examples:
+  countersign serve
+  countersign serve --config /etc/countersign/countersign.toml")]
+pub struct Serve {}
+
+pub fn run(_: Serve, common: &Common) -> Result<Exit, Failure> {
+    let place = match (&common.config, &common.dir) {
+        (Some(config), _) => Place::of_config(config),
+        (None, Some(dir)) => Place::of_folder(dir),
+        // not the nearest development folder: what is served for others is named, or stands here
+        (None, None) => Place::of_config(Path::new(FILE_NAME)),
+    };
+    let environment = Environment::of_process();
+    let settings = place.load(&environment)?;
+    let _log = logging::start(&environment);
+    control_runtime()?.block_on(serve(settings, &place))
+}
+
+async fn serve(settings: Settings, place: &Place) -> Result<Exit, Failure> {
+    let mut stop = StopSignal::new()?;
+    let rooms = Rooms::open(&settings, World::of_machine()).await?;
+    // RULES 4.4: what was made for one machine must not be opened to others
+    if rooms.is_development().await? {
+        return Err(Failure::new(
+            Exit::Conflict,
+            "this store was made by `countersign dev`, and its keys with it",
+        )
+        .todo("begin with an empty store: give `[store] url` another file"));
+    }
+    let key_file = place.file(ADMIN_KEY);
+    if operator::ensure(&rooms, &key_file, rooms.now()).await? {
+        tracing::info!(
+            file = %key_file.display(),
+            "made the first operator; its key is in the file, and ends after 24 hours or with the first other operator"
+        );
+    }
+    let mut running = compose::start(&settings, rooms).await?;
+    running.retire_first_operator(&place.folder);
+    for address in running.gateway_addresses() {
+        let tls = settings.gateway.tls.is_some();
+        tracing::info!(%address, tls, "gateway listens");
+        if !tls && !address.ip().is_loopback() {
+            tracing::warn!(%address, "plain HTTP: credentials are refused here (`tls_required`)");
+        }
+    }
+    if let Some(address) = running.admin_address() {
+        tracing::info!(%address, "admin API listens");
+    }
+    if let Some(address) = running.issuer_address() {
+        tracing::info!(%address, "public face listens");
+    }
+    until_stopped(running, &mut stop).await;
+    Ok(Exit::Ok)
+}
+
+/// Serves until a signal; a second one does not wait for what is under way.
+pub(super) async fn until_stopped(running: Running, stop: &mut StopSignal) {
+    stop.recv().await;
+    tracing::info!("stopping: what is under way is finished first");
+    tokio::select! {
+        () = running.stop(GRACE) => tracing::info!("stopped"),
+        () = stop.recv() => tracing::warn!("stopped without waiting any longer"),
+    }
+}
+
+/// SIGTERM or SIGINT.
+#[derive(Debug)]
+pub(super) struct StopSignal {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignal {
+    pub(super) fn new() -> Result<Self, Failure> {
+        let listen =
+            |kind| signal(kind).map_err(|e| Failure::failed(format!("cannot listen for signals: {e}")));
+        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+    }
+
+    async fn recv(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// For the store, the admin API and chores; the gateway's workers have runtimes of their own.
+pub(super) fn control_runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    raise_descriptor_limit();
+    tokio::runtime::Builder::new_multi_thread()
+        .thread_name("control")
+        .enable_all()
+        .build()
+        .map_err(|e| Failure::failed(format!("cannot start a runtime: {e}")))
+}
+
+/// A proxy holds two descriptors per request; the soft limit is there for programs that still use `select`.
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    // where it cannot be raised, the old limit still holds
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+}

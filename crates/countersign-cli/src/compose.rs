@@ -1,0 +1,399 @@
+//! Configuration -> store -> rooms -> decision points -> gateway and server: the only file that knows them all.
+//!
+//! Owns nothing of what it puts together. [`Rooms`] is what the host itself needs (`admin recover`, `dev`);
+//! [`start`] puts listeners in front of them.
+
+use crate::{
+    config::{Settings, TlsSettings},
+    keyring::{self, Needs},
+    operator,
+    output::{Exit, Failure},
+    place::{ADMIN_KEY, KEYRING},
+};
+use countersign_core::{
+    Authenticator, Clock, StoreError, Timestamp,
+    check::{DecisionPoint, Parts, Settings as CheckSettings, route::RouteTable},
+    page::PageRequest,
+};
+use countersign_crypto::{Entropy, FingerprintKey, tls};
+use countersign_gateway::{
+    Gateway, GatewayConfig, ListenerConfig, RouteTableCell, StartError, UpstreamConfig,
+};
+use countersign_methods::{
+    api_key::{
+        authenticator::ApiKeyAuthenticator, config::ApiKeyConfig, issue::ApiKeyIssuer, store::ApiKeyStore,
+        uses::Uses,
+    },
+    principal::{
+        directory::LocalDirectory,
+        issue::PrincipalIssuer,
+        store::{PrincipalQuery, PrincipalStore},
+    },
+    revocation::memory::ChangeMemory,
+};
+use countersign_server::{
+    Limits, Services, admin_routes,
+    listen::{HostList, ListenConfig, ListenError, Listener, serve},
+};
+use countersign_store::{FollowerHandle, Store, StoreOptions, local::LocalCounter};
+use countersign_tower::{AuthLayer, respond};
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// RULES 2.5: blind for longer than this, everything is 503.
+const BLIND_AFTER: Duration = Duration::from_secs(5);
+const DIRECTORY_CAPACITY: usize = 100_000;
+const COUNTER_CAPACITY: usize = 200_000;
+/// Last uses are written this often; a crash loses no more of them.
+const FLUSH_EVERY: Duration = Duration::from_secs(3);
+const RETIRE_EVERY: Duration = Duration::from_secs(1);
+/// What is under way when we are told to stop may take this long.
+pub const GRACE: Duration = Duration::from_secs(20);
+/// `countersign dev` made this store.
+pub const DEVELOPMENT: &str = "development";
+
+/// Time and chance, which come in by argument.
+#[derive(Debug, Clone)]
+pub struct World {
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<dyn Entropy>,
+}
+
+impl World {
+    pub fn of_machine() -> Self {
+        Self {
+            clock: Arc::new(countersign_store::local::SystemClock),
+            entropy: Arc::new(countersign_crypto::SystemEntropy),
+        }
+    }
+}
+
+/// The store and the rooms over it, without anybody listening.
+#[derive(Debug, Clone)]
+pub struct Rooms {
+    pub world: World,
+    pub store: Arc<Store>,
+    pub config: ApiKeyConfig,
+    pub api_keys: Arc<ApiKeyIssuer>,
+    pub principals: Arc<PrincipalIssuer>,
+    authenticator: Arc<ApiKeyAuthenticator>,
+    fingerprint: Arc<FingerprintKey>,
+    uses: Arc<Uses>,
+}
+
+impl Rooms {
+    /// Must be called on the control runtime.
+    pub async fn open(settings: &Settings, world: World) -> Result<Self, Failure> {
+        let control = tokio::runtime::Handle::current();
+        let options = StoreOptions::new(control, world.clock.clone());
+        let store = Store::open(&settings.store_url.0, options).await.map_err(|e| {
+            Failure::failed(format!("cannot open the store: {e}"))
+                .todo("is the path of `[store] url` right, and may this user write there?")
+        })?;
+        let now = world.clock.now();
+        let peppers =
+            keyring::open(&settings.folder.join(KEYRING), &needs(&store, now).await?, &*world.entropy)?;
+        let peppers = Arc::new(peppers);
+        let config = settings.api_keys.clone();
+        let fingerprint = Arc::new(FingerprintKey::new(&*world.entropy));
+        let uses = Arc::new(Uses::default());
+        let word = |_| Failure::failed(format!("`{}` cannot begin a key", config.word));
+        let authenticator = ApiKeyAuthenticator::new(
+            store.clone(),
+            peppers.clone(),
+            config.clone(),
+            fingerprint.clone(),
+            uses.clone(),
+        )
+        .map_err(word)?;
+        let plans = settings.plans.keys().cloned().collect();
+        let entropy = world.entropy.clone();
+        let api_keys =
+            ApiKeyIssuer::new(store.clone(), store.clone(), peppers, config.clone(), plans, entropy)
+                .map_err(word)?;
+        let principals = PrincipalIssuer::new(store.clone(), world.entropy.clone());
+        Ok(Self {
+            world,
+            store,
+            config,
+            api_keys: Arc::new(api_keys),
+            principals: Arc::new(principals),
+            authenticator: Arc::new(authenticator),
+            fingerprint,
+            uses,
+        })
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.world.clock.now()
+    }
+
+    pub async fn is_development(&self) -> Result<bool, Failure> {
+        Ok(self.store.meta(DEVELOPMENT).await.map_err(store_failed)?.is_some())
+    }
+}
+
+async fn needs(store: &Store, now: Timestamp) -> Result<Needs, Failure> {
+    let named = ApiKeyStore::peppers(store, now).await.map_err(store_failed)?;
+    let query = PrincipalQuery { kind: None, page: PageRequest { after: None, limit: 1 } };
+    let anybody = PrincipalStore::list(store, query).await.map_err(store_failed)?;
+    Ok(Needs { named, empty: anybody.items.is_empty() })
+}
+
+pub fn store_failed(error: StoreError) -> Failure {
+    Failure::failed(format!("the store does not answer: {error}"))
+}
+
+/// A process that serves. Dropped without [`Running::stop`] it ends at once.
+#[derive(Debug)]
+pub struct Running {
+    rooms: Rooms,
+    gateway: Gateway,
+    admin: Listener,
+    issuer: Option<Listener>,
+    follower: FollowerHandle,
+    chores: Vec<JoinHandle<()>>,
+    stopping: CancellationToken,
+}
+
+/// Put listeners in front of the rooms: everything that can be wrong is found before the first of them opens.
+pub async fn start(settings: &Settings, rooms: Rooms) -> Result<Running, Failure> {
+    let World { clock, entropy } = rooms.world.clone();
+    let directory = Arc::new(LocalDirectory::new(rooms.store.clone(), DIRECTORY_CAPACITY));
+    let memory = Arc::new(ChangeMemory::new(directory.clone(), BLIND_AFTER));
+    let counter = Arc::new(LocalCounter::new(COUNTER_CAPACITY));
+    let authenticators: Vec<Arc<dyn Authenticator>> = vec![rooms.authenticator.clone()];
+
+    let point = |routes: &Arc<RouteTableCell>| {
+        Arc::new(DecisionPoint::new(Parts {
+            routes: routes.clone(),
+            authenticators: authenticators.clone(),
+            feed: memory.clone(),
+            directory: directory.clone(),
+            counter: counter.clone(),
+            clock: clock.clone(),
+            settings: CheckSettings { plans: settings.plans.clone(), ..CheckSettings::default() },
+        }))
+    };
+    let routes = table(settings.routes.clone(), &authenticators)?;
+    let gateway_point = point(&routes);
+    let door = point(&table(admin_routes(), &authenticators)?);
+
+    let gateway_config = gateway_config(settings)?;
+    let admin_tls = settings.admin.tls.as_ref().map(|t| server_tls(t)).transpose()?;
+    let hosts = HostList::new(settings.admin.hosts.iter().map(String::as_str)).map_err(Failure::failed)?;
+    let issuer_config = settings.issuer.as_ref().map(|issuer| {
+        let tls = issuer.tls.as_ref().map(server_tls).transpose()?;
+        let name = issuer.url.as_deref().and_then(|url| url::Url::parse(url).ok());
+        let name = name.and_then(|url| url.host_str().map(str::to_owned));
+        let hosts = HostList::new(name.as_deref()).map_err(Failure::failed)?;
+        Ok::<_, Failure>(ListenConfig::new(issuer.listen, tls, hosts))
+    });
+    let issuer_config = issuer_config.transpose()?;
+
+    // no request is judged before what was revoked is known
+    let mut follower = rooms.store.clone().follow(memory.clone(), clock.clone());
+    if tokio::time::timeout(Duration::from_secs(10), follower.caught_up()).await.is_err() {
+        return Err(Failure::failed("the store does not say what was revoked")
+            .todo("is its database reachable, and not locked by another process?"));
+    }
+
+    let services = Arc::new(Services {
+        api_keys: rooms.api_keys.clone(),
+        principals: rooms.principals.clone(),
+        api_key_store: rooms.store.clone(),
+        principal_store: rooms.store.clone(),
+        feed_store: rooms.store.clone(),
+        audit: rooms.store.clone(),
+        feed: memory,
+        directory,
+        door: door.clone(),
+        gateway: gateway_point.clone(),
+        gateway_routes: routes.clone(),
+        counter,
+        limits: Limits::default(),
+        fingerprint: rooms.fingerprint.clone(),
+        clock: clock.clone(),
+        entropy: entropy.clone(),
+    });
+    let options = respond::Options { realm: rooms.config.realm.clone(), ..respond::Options::default() };
+    let operators =
+        countersign_server::operator(services.clone()).layer(AuthLayer::new(door, entropy.clone(), options));
+    let admin_config = ListenConfig::new(settings.admin.listen, admin_tls, hosts);
+    let admin = serve(admin_config, operators, entropy.clone()).map_err(listen_failed)?;
+    let issuer = match issuer_config {
+        Some(config) => Some(
+            serve(config, countersign_server::public(services), entropy.clone()).map_err(listen_failed)?,
+        ),
+        None => None,
+    };
+    let gateway =
+        Gateway::start(gateway_config, gateway_point, routes, clock, entropy).map_err(start_failed)?;
+
+    let stopping = CancellationToken::new();
+    let chores = vec![tokio::spawn(flush(rooms.clone(), stopping.clone()))];
+    Ok(Running { rooms, gateway, admin, issuer, follower, chores, stopping })
+}
+
+impl Running {
+    pub fn gateway_addresses(&self) -> Vec<SocketAddr> {
+        self.gateway.addresses().to_vec()
+    }
+
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin.addresses().first().copied()
+    }
+
+    pub fn issuer_address(&self) -> Option<SocketAddr> {
+        self.issuer.as_ref()?.addresses().first().copied()
+    }
+
+    pub fn rooms(&self) -> &Rooms {
+        &self.rooms
+    }
+
+    /// End the first operator's key as soon as somebody else can let others in (RULES 4.4).
+    pub fn retire_first_operator(&mut self, folder: &Path) {
+        let file = folder.join(ADMIN_KEY);
+        let (rooms, stopping) = (self.rooms.clone(), self.stopping.clone());
+        self.chores.push(tokio::spawn(async move {
+            let mut ticks = tokio::time::interval(RETIRE_EVERY);
+            loop {
+                tokio::select! {
+                    () = stopping.cancelled() => return,
+                    _ = ticks.tick() => {}
+                }
+                match operator::retire(&rooms, &file, rooms.now()).await {
+                    Ok(true) => tracing::info!("another operator can let others in: the first key has ended"),
+                    Ok(false) => {}
+                    Err(error) => {
+                        tracing::warn!(%error, "cannot tell whether the first operator's key must end")
+                    }
+                }
+            }
+        }));
+    }
+
+    /// What is under way is finished, for at most `grace`; then last uses are written and the store is closed.
+    pub async fn stop(self, grace: Duration) {
+        let Self { rooms, gateway, admin, issuer, follower, chores, stopping } = self;
+        let issuer = async {
+            if let Some(issuer) = issuer {
+                issuer.stop(grace).await;
+            }
+        };
+        futures_util::future::join3(gateway.stop(grace), admin.stop(grace), issuer).await;
+        stopping.cancel();
+        for chore in chores {
+            let _ = chore.await;
+        }
+        drop(follower);
+        rooms.store.close().await;
+    }
+}
+
+/// Writes down when keys were used, late and in bulk; once more at the end.
+async fn flush(rooms: Rooms, stopping: CancellationToken) {
+    let mut ticks = tokio::time::interval(FLUSH_EVERY);
+    loop {
+        let last = tokio::select! {
+            () = stopping.cancelled() => true,
+            _ = ticks.tick() => false,
+        };
+        let uses = rooms.uses.take();
+        if !uses.is_empty()
+            && let Err(error) = ApiKeyStore::used(&*rooms.store, uses).await
+        {
+            tracing::warn!(%error, "last uses of keys were not written");
+        }
+        if last {
+            return;
+        }
+    }
+}
+
+fn table(
+    routes: Vec<countersign_core::check::route::Route>,
+    authenticators: &[Arc<dyn Authenticator>],
+) -> Result<Arc<RouteTableCell>, Failure> {
+    let table = RouteTable::new(routes, authenticators).map_err(|errors| {
+        let lines: Vec<_> =
+            errors.iter().map(|e| format!("route `{}`: {}: {}", e.route, e.field, e.message)).collect();
+        Failure::failed(lines.join("\n"))
+    })?;
+    Ok(Arc::new(RouteTableCell::new(table)))
+}
+
+fn gateway_config(settings: &Settings) -> Result<GatewayConfig, Failure> {
+    let tls =
+        settings.gateway.tls.as_ref().map(|files| load_tls(files, &[b"h2", b"http/1.1"])).transpose()?;
+    let listen = settings.gateway.listen.iter();
+    let mut config = GatewayConfig {
+        listeners: listen.map(|listen| ListenerConfig { listen: *listen, tls: tls.clone() }).collect(),
+        workers: settings.gateway.workers.unwrap_or(0),
+        identity: settings.gateway.identity,
+        ..GatewayConfig::default()
+    };
+    config.upstreams = settings
+        .upstreams
+        .iter()
+        .map(|u| UpstreamConfig {
+            name: u.name.as_str().into(),
+            url: u.url.as_str().trim_end_matches('/').to_owned(),
+        })
+        .collect();
+    let timeouts = settings.gateway.timeouts;
+    config.timeouts.connect = timeouts.connect.unwrap_or(config.timeouts.connect);
+    config.timeouts.first_byte = timeouts.first_byte.unwrap_or(config.timeouts.first_byte);
+    config.timeouts.idle = timeouts.idle.unwrap_or(config.timeouts.idle);
+    config.limits.body = settings.gateway.max_body.unwrap_or(config.limits.body);
+    config.answers.realm.clone_from(&settings.api_keys.realm);
+    // RULES 3.2: stripped on every route, also where the route did not name it
+    for (_, rule) in settings.routes.iter().flat_map(|route| &route.presentation) {
+        config.key_headers.extend(rule.header.clone());
+        config.query_parameters.extend(rule.query.clone());
+    }
+    config.key_headers.sort_by(|a, b| a.as_str().cmp(b.as_str()));
+    config.key_headers.dedup();
+    config.query_parameters.sort();
+    config.query_parameters.dedup();
+    Ok(config)
+}
+
+fn server_tls(files: &TlsSettings) -> Result<Arc<rustls::ServerConfig>, Failure> {
+    load_tls(files, &[b"h2", b"http/1.1"])
+}
+
+fn load_tls(files: &TlsSettings, alpn: &[&[u8]]) -> Result<Arc<rustls::ServerConfig>, Failure> {
+    let read = |path: &Path| {
+        std::fs::read(path).map_err(|e| Failure::failed(format!("cannot read `{}`: {e}", path.display())))
+    };
+    let config = tls::server_config(&read(&files.certificate)?, &read(&files.key)?, alpn);
+    config.map(Arc::new).map_err(|e| {
+        let (certificate, key) = (files.certificate.display(), files.key.display());
+        Failure::failed(format!("`{certificate}` with `{key}`: {e}"))
+    })
+}
+
+fn listen_failed(error: ListenError) -> Failure {
+    match error {
+        ListenError::Bind { address, source } => bind_failed(address, &source),
+        other => Failure::failed(other.to_string()),
+    }
+}
+
+fn start_failed(error: StartError) -> Failure {
+    match error {
+        StartError::Listen { address, source } => bind_failed(address, &source),
+        other => Failure::failed(other.to_string()),
+    }
+}
+
+fn bind_failed(address: SocketAddr, source: &std::io::Error) -> Failure {
+    if source.kind() == std::io::ErrorKind::AddrInUse {
+        return Failure::new(Exit::Conflict, format!("{address} is taken by another program"))
+            .todo("is Countersign running already? stop it, or listen elsewhere");
+    }
+    Failure::failed(format!("cannot listen on {address}: {source}"))
+}

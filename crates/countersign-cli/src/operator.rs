@@ -1,0 +1,160 @@
+//! The first operator, and the one that the host can always make again (RULES 4.4).
+//!
+//! The key goes into its 0600 file and nowhere else, and ends after 24 hours or with the first other operator who can
+//! let others in. Everything is audited as the host's doing.
+
+use crate::{compose::Rooms, output::Failure, private_file};
+use countersign_core::{
+    Timestamp,
+    page::PageRequest,
+    principal::{Principal, PrincipalKind, PrincipalName},
+};
+use countersign_methods::{
+    api_key::{
+        issue::{Lifetime, NewKey},
+        record::{KeyId, RevocationReason},
+        store::{ApiKeyQuery, ApiKeyStore},
+    },
+    operator,
+    principal::{
+        caller::Caller,
+        issue::NewPrincipal,
+        store::{PrincipalChange, PrincipalStore},
+    },
+};
+use std::{fmt::Display, path::Path, time::Duration};
+
+/// The principal that the host makes for itself.
+const NAME: &str = "operator";
+/// The row that names its key while that key counts as the first one; empty: it does not (any more).
+const FIRST: &str = "first_operator_key";
+const LIFETIME: Duration = Duration::from_secs(24 * 3600);
+
+/// For a store that has no operator yet: make one. `false`: it has one.
+pub async fn ensure(rooms: &Rooms, file: &Path, now: Timestamp) -> Result<bool, Failure> {
+    let operators = PrincipalStore::operators(&*rooms.store).await.map_err(failed)?;
+    if operators.iter().any(|p| operator::can_administer(&p.scopes)) {
+        return Ok(false);
+    }
+    let id = issue(rooms, file, now).await?;
+    rooms.store.set_meta(FIRST, id.as_str()).await.map_err(failed)?;
+    Ok(true)
+}
+
+/// Another key for the host's own operator; the one it had before ends.
+pub async fn recover(rooms: &Rooms, file: &Path, now: Timestamp) -> Result<KeyId, Failure> {
+    let before = first(rooms).await?;
+    let id = issue(rooms, file, now).await?;
+    rooms.store.set_meta(FIRST, id.as_str()).await.map_err(failed)?;
+    // last, so that what fails on the way locks nobody out
+    if let Some(before) = before {
+        revoke(rooms, &before, now).await?;
+    }
+    Ok(id)
+}
+
+/// For a development folder: a key that stays good as long as the folder is used; renewed when half of it is over.
+pub async fn renew(rooms: &Rooms, file: &Path, now: Timestamp) -> Result<(), Failure> {
+    if let Some(text) = private_file::read(file)? {
+        let verified = rooms.api_keys.verify_presented(text.trim().as_bytes(), now).await.map_err(failed)?;
+        if let Ok(record) = verified {
+            let soon = now + LIFETIME / 2;
+            let owner = PrincipalStore::find(&*rooms.store, &record.owner).await.map_err(failed)?;
+            let active = owner.is_some_and(|p| p.enabled && operator::can_administer(&p.scopes));
+            if active && record.expires_at.is_none_or(|end| end > soon) {
+                return Ok(());
+            }
+        }
+    }
+    issue(rooms, file, now).await.map(|_| ())
+}
+
+/// The first key ends when somebody else can let others in. Cheap where it already has: one row is read.
+pub async fn retire(rooms: &Rooms, file: &Path, now: Timestamp) -> Result<bool, Failure> {
+    let Some(first) = first(rooms).await? else { return Ok(false) };
+    let Some(record) = ApiKeyStore::find(&*rooms.store, &first).await.map_err(failed)? else {
+        return Ok(false);
+    };
+    for other in PrincipalStore::operators(&*rooms.store).await.map_err(failed)? {
+        if other.id == record.owner || !operator::can_administer(&other.scopes) {
+            continue;
+        }
+        let query = ApiKeyQuery {
+            owner: Some(other.id.clone()),
+            usable_at: Some(now),
+            page: PageRequest { after: None, limit: PageRequest::MAX_LIMIT },
+        };
+        let keys = ApiKeyStore::list(&*rooms.store, query).await.map_err(failed)?;
+        let able =
+            keys.items.iter().any(|key| operator::can_administer(&key.scopes.intersection(&other.scopes)));
+        if !able {
+            continue;
+        }
+        revoke(rooms, &first, now).await?;
+        rooms.store.set_meta(FIRST, "").await.map_err(failed)?;
+        // a dead key left lying about only misleads whoever finds it
+        if private_file::read(file)?.is_some_and(|text| text.contains(first.as_str())) {
+            let _ = std::fs::remove_file(file);
+        }
+        return Ok(true);
+    }
+    Ok(false)
+}
+
+async fn first(rooms: &Rooms) -> Result<Option<KeyId>, Failure> {
+    let named = rooms.store.meta(FIRST).await.map_err(failed)?;
+    Ok(named.and_then(|id| KeyId::parse(&id)))
+}
+
+async fn revoke(rooms: &Rooms, id: &KeyId, now: Timestamp) -> Result<(), Failure> {
+    let ended = rooms.api_keys.revoke(id, RevocationReason::Operator, &Caller::host(), now).await;
+    match ended {
+        Ok(_) | Err(countersign_methods::api_key::issue::IssueError::KeyUnknown) => Ok(()),
+        Err(e) => Err(failed(e)),
+    }
+}
+
+async fn issue(rooms: &Rooms, file: &Path, now: Timestamp) -> Result<KeyId, Failure> {
+    let owner = principal(rooms, now).await?;
+    let new = NewKey {
+        owner: owner.id,
+        label: "made on the host".into(),
+        scopes: operator::all(),
+        lifetime: Lifetime::For(LIFETIME.min(rooms.config.max_lifetime)),
+        networks: Vec::new(),
+        limit: None,
+        plan: None,
+    };
+    let issued = rooms.api_keys.create(new, &Caller::host(), now).await.map_err(failed)?;
+    let (record, secret) = issued.reveal();
+    private_file::write(file, format!("{}\n", secret.expose()).as_bytes())?;
+    Ok(record.id)
+}
+
+/// The host's own operator, enabled and with every operator's scope.
+async fn principal(rooms: &Rooms, now: Timestamp) -> Result<Principal, Failure> {
+    let name = PrincipalName::parse(NAME).ok_or_else(|| Failure::failed("the operator has no name"))?;
+    let Some(found) = PrincipalStore::find_by_name(&*rooms.store, &name).await.map_err(failed)? else {
+        let new =
+            NewPrincipal { kind: PrincipalKind::Service, name, scopes: operator::all(), groups: Vec::new() };
+        return rooms.principals.create(new, &Caller::host(), now).await.map_err(failed);
+    };
+    if found.enabled && operator::all().is_subset(&found.scopes) {
+        return Ok(found);
+    }
+    let scopes = found.scopes.iter().chain(operator::all().iter()).cloned().collect::<Vec<_>>();
+    let change = PrincipalChange {
+        scopes: Some(countersign_core::ScopeSet::new(scopes)),
+        groups: None,
+        enabled: Some(true),
+    };
+    rooms
+        .principals
+        .change(&found.id, Some(found.version), change, &Caller::host(), now)
+        .await
+        .map_err(failed)
+}
+
+fn failed(error: impl Display) -> Failure {
+    Failure::failed(format!("cannot make an operator: {error}"))
+}
