@@ -181,7 +181,7 @@ pub async fn start(settings: &Settings, rooms: Rooms) -> Result<Running, Failure
     let door = point(&table(admin_routes(), &authenticators)?);
 
     let gateway_config = gateway_config(settings)?;
-    let admin_tls = settings.admin.tls.as_ref().map(|t| server_tls(t)).transpose()?;
+    let admin_tls = settings.admin.tls.as_ref().map(server_tls).transpose()?;
     let hosts = HostList::new(settings.admin.hosts.iter().map(String::as_str)).map_err(Failure::failed)?;
     let issuer_config = settings.issuer.as_ref().map(|issuer| {
         let tls = issuer.tls.as_ref().map(server_tls).transpose()?;
@@ -217,7 +217,7 @@ pub async fn start(settings: &Settings, rooms: Rooms) -> Result<Running, Failure
         clock: clock.clone(),
         entropy: entropy.clone(),
     });
-    let options = respond::Options { realm: rooms.config.realm.clone(), ..respond::Options::default() };
+    let options = respond::Options { realm: rooms.config.realm.clone() };
     let operators =
         countersign_server::operator(services.clone()).layer(AuthLayer::new(door, entropy.clone(), options));
     let admin_config = ListenConfig::new(settings.admin.listen, admin_tls, hosts);

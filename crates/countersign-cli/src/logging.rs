@@ -6,7 +6,6 @@ use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
 /// Once per process. What is returned writes out the rest when it is dropped.
-#[must_use]
 pub fn start(environment: &Environment) -> WorkerGuard {
     // a full queue loses lines rather than holding up requests
     let (writer, guard) = NonBlockingBuilder::default().lossy(true).finish(std::io::stderr());

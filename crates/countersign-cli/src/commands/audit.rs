@@ -72,7 +72,10 @@ pub async fn run(command: Audit, common: &Common) -> Result<Exit, Failure> {
     out.list(&records, &COLUMNS, "number")?;
     let mut last = records.last().and_then(number).unwrap_or(0);
     let mut ticks = tokio::time::interval(Duration::from_secs(1));
-    while tail.follow {
+    if !tail.follow {
+        return Ok(Exit::Ok);
+    }
+    loop {
         ticks.tick().await;
         let after = [query.clone(), vec![("order", "asc".into()), ("after", last.to_string())]].concat();
         let records = items(&client.get(&["audit"], &after).await?);
@@ -85,7 +88,6 @@ pub async fn run(command: Audit, common: &Common) -> Result<Exit, Failure> {
             }
         }
     }
-    Ok(Exit::Ok)
 }
 
 fn items(answer: &Value) -> Vec<Value> {

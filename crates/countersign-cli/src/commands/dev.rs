@@ -157,7 +157,7 @@ fn certify(place: &Place, now: Timestamp, entropy: &dyn Entropy) -> Result<(), F
 /// What the folder's file says, with this run's upstream, and on loopback only (RULES 4.4).
 fn settings(place: &Place, environment: &Environment, upstream: Option<&str>) -> Result<Settings, Failure> {
     let mut settings = place.load(environment)?;
-    if !TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok() {
+    if TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_err() {
         settings.gateway.listen.retain(|address| address.ip() != IpAddr::V6(Ipv6Addr::LOCALHOST));
     }
     let issuer = settings.issuer.as_ref().map(|issuer| issuer.listen);

@@ -1,0 +1,5 @@
+//! HOUSE's walks, through real listeners.
+
+mod key_life;
+mod operators;
+mod request;
