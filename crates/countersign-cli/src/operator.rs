@@ -25,7 +25,7 @@ use countersign_methods::{
 use std::{fmt::Display, path::Path, time::Duration};
 
 /// The principal that the host makes for itself.
-const NAME: &str = "operator";
+const NAME: &str = "bootstrap";
 /// The row that names its key while that key counts as the first one; empty: it does not (any more).
 const FIRST: &str = "first_operator_key";
 const LIFETIME: Duration = Duration::from_secs(24 * 3600);
