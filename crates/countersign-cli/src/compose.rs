@@ -228,8 +228,7 @@ pub async fn start(settings: &Settings, rooms: Rooms) -> Result<Running, Failure
         ),
         None => None,
     };
-    let gateway =
-        Gateway::start(gateway_config, gateway_point, routes, entropy).map_err(start_failed)?;
+    let gateway = Gateway::start(gateway_config, gateway_point, routes, entropy).map_err(start_failed)?;
 
     let stopping = CancellationToken::new();
     let chores = vec![tokio::spawn(flush(rooms.clone(), stopping.clone()))];

@@ -18,7 +18,8 @@ pub enum Key {
     #[command(before_help = "Examples:
   countersign key create demo --scope orders:read
   countersign key create demo --scope orders:read --header > key
-  countersign key create billing --scope orders:read --expires 30d --network 10.0.0.0/8 --limit 100/1m
+  countersign key create billing --scope orders:read --expires 30d --limit 100/1m
+  countersign key create billing --scope orders:read --network 10.0.0.0/8
   KEY=$(countersign key create demo --scope orders:read -q)")]
     Create(Create),
     /// List keys

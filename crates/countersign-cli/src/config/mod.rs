@@ -47,7 +47,7 @@ pub fn parse(file: &Path, text: &str, environment: &Environment) -> Result<Setti
     let overrides = environment.overrides(&report);
     let (mut document, errors) = toml::de::DeTable::parse_recoverable(text);
     for error in errors {
-        report.add(error.span().map_or(0, |s| s.start), "", error.message());
+        report.broken(error.span().map_or(0, |s| s.start), error.message());
     }
     environment::overlay(document.get_mut(), &overrides, &report);
     let folder = match file.parent() {

@@ -3,7 +3,7 @@
 
 use super::{
     environment::Environment,
-    report::{Report, did_you_mean},
+    report::{MISSING, Report, UNKNOWN, did_you_mean},
     values,
 };
 use std::{borrow::Cow, cell::RefCell, ops::Range, path::Path, time::Duration};
@@ -52,7 +52,7 @@ impl<'d, 'i> Table<'d, 'i> {
     pub(super) fn require(&self, key: &'static str) -> Option<Field<'d, 'i>> {
         let field = self.get(key);
         if field.is_none() {
-            self.problem_at(key, "is missing");
+            self.problem_at(key, MISSING);
         }
         field
     }
@@ -92,7 +92,7 @@ impl<'d, 'i> Table<'d, 'i> {
         let known = self.known.borrow();
         for (name, field) in self.entries() {
             if !known.contains(&name) {
-                field.problem(format!("no such key{}", did_you_mean(name, known.iter().copied())));
+                field.problem(format!("{UNKNOWN}{}", did_you_mean(name, known.iter().copied())));
             }
         }
     }

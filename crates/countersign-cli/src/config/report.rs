@@ -1,7 +1,7 @@
 //! Everything that is wrong with a file, each with its line and dotted path.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     collections::HashMap,
     fmt,
     path::{Path, PathBuf},
@@ -55,6 +55,9 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
+pub(super) const MISSING: &str = "is missing";
+pub(super) const UNKNOWN: &str = "no such key";
+
 /// Collects while reading.
 #[derive(Debug)]
 pub(super) struct Report {
@@ -63,6 +66,7 @@ pub(super) struct Report {
     problems: RefCell<Vec<Problem>>,
     /// Paths whose value came from the environment, and from which variable.
     overridden: RefCell<HashMap<String, String>>,
+    broken: Cell<bool>,
 }
 
 impl Report {
@@ -73,6 +77,7 @@ impl Report {
             line_starts: std::iter::once(0).chain(newlines).collect(),
             problems: RefCell::new(Vec::new()),
             overridden: RefCell::new(HashMap::new()),
+            broken: Cell::new(false),
         }
     }
 
@@ -87,6 +92,12 @@ impl Report {
         self.problems.borrow_mut().push(Problem { line, path: path.into(), message });
     }
 
+    /// The text is no TOML here; what follows may be read as something that nobody wrote.
+    pub(super) fn broken(&self, offset: usize, message: &str) {
+        self.broken.set(true);
+        self.add(offset, "", message);
+    }
+
     /// Of the environment, not of the file.
     pub(super) fn add_outside(&self, path: &str, message: String) {
         self.problems.borrow_mut().push(Problem { line: 0, path: path.into(), message });
@@ -99,6 +110,10 @@ impl Report {
     /// Settings only where nothing at all was wrong.
     pub(super) fn into_result<T>(self, settings: Option<T>) -> Result<T, ConfigError> {
         let mut problems = self.problems.into_inner();
+        if self.broken.get() {
+            // of a document with holes nothing can be said about what is not there
+            problems.retain(|p| !p.message.starts_with(MISSING) && !p.message.starts_with(UNKNOWN));
+        }
         problems.sort();
         problems.dedup();
         match settings {

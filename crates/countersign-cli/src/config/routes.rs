@@ -71,47 +71,50 @@ pub(super) fn routes(
         }
     }
     let tables = root.sections("routes");
-    let read: Vec<Option<Route>> = tables
-        .iter()
-        .map(|table| {
-            let route = route(table, &named, plans, upstreams);
-            table.finish();
-            route
-        })
-        .collect();
-    let complete = read.iter().all(Option::is_some);
-    // names first: the table's own errors are found by them
-    let mut by_name: HashMap<&str, &Table<'_, '_>> = HashMap::new();
-    let mut unique = true;
-    for (route, table) in read.iter().zip(&tables) {
-        let Some(route) = route else { continue };
-        if by_name.insert(&route.name, table).is_some() {
-            table.problem_at("name", format!("`{}` is the name of two routes", route.name));
-            unique = false;
-        }
+    let mut complete = Vec::new();
+    let mut shapes = Vec::new();
+    for table in &tables {
+        let (shape, route) = route(table, &named, plans, upstreams);
+        table.finish();
+        complete.push(route);
+        shapes.extend(shape.map(|shape| (shape, table)));
     }
-    if unique && let Err(errors) = RouteTable::new(read.iter().flatten().cloned().collect(), &[]) {
-        for RouteError { route, field, message } in errors {
-            if let Some(table) = by_name.get(route.as_ref()) {
-                match table.get(field) {
-                    Some(at) => at.problem(message),
-                    None => table.problem_at(field, message),
-                }
-            }
-        }
-    }
-    if read.is_empty() {
+    judge_together(shapes);
+    if tables.is_empty() {
         root.problem_at("routes", "is missing: without a route every request is answered with 404");
     }
-    complete.then(|| read.into_iter().flatten().collect())
+    complete.into_iter().collect()
 }
 
+/// What only shows when routes stand side by side: names and patterns that are there twice, paths that cannot be
+/// told apart. `shapes` are routes of which at least name, host, path and methods could be read.
+fn judge_together(shapes: Vec<(Route, &Table<'_, '_>)>) {
+    let mut by_name: HashMap<std::sync::Arc<str>, &Table<'_, '_>> = HashMap::new();
+    let mut routes = Vec::new();
+    for (shape, table) in shapes {
+        if by_name.insert(shape.name.clone(), table).is_some() {
+            table.problem_at("name", format!("`{}` is the name of two routes", shape.name));
+        } else {
+            routes.push(shape);
+        }
+    }
+    let Err(errors) = RouteTable::new(routes, &[]) else { return };
+    for RouteError { route, field, message } in errors {
+        let Some(table) = by_name.get(&route) else { continue };
+        match table.get(field) {
+            Some(at) => at.problem(message),
+            None => table.problem_at(field, message),
+        }
+    }
+}
+
+/// The shape alone, where no more than that could be read, and the route.
 fn route(
     table: &Table<'_, '_>,
     named: &HashMap<String, Option<SecurityRequirement>>,
     plans: &Named<PlanName, RateLimit>,
     upstreams: &Named<String, UpstreamSettings>,
-) -> Option<Route> {
+) -> (Option<Route>, Option<Route>) {
     let path = table.require("path").and_then(|field| {
         field.parsed(|text| {
             text.starts_with('/')
@@ -171,27 +174,36 @@ fn route(
     let (forward_credential, preserve_host) = (flag("forward_credential"), flag("preserve_host"));
     let name = table.get("name").map(|field| field.parsed(route_name));
 
-    let (path, methods) = (path?, methods?);
-    let name = match name {
-        Some(name) => name?,
-        None => default_name(host.as_ref()?, &methods, &path),
-    };
-    Some(Route {
-        name: name.into(),
-        host: host?,
-        path: path.into(),
-        methods,
-        security: security?,
-        upstream: UpstreamName(upstream?.into()),
-        resource: transpose(resource)?.or(inherited),
-        presentation: transpose(presentation)?.into_iter().collect(),
-        limits: limits?,
-        plan: transpose(plan)?,
-        cors: transpose(cors)?,
-        cache: cache?,
-        forward_credential: forward_credential?,
-        preserve_host: preserve_host?,
-    })
+    let shape = (|| {
+        let (host, path, methods) = (host?, path?, methods?);
+        let name = match name {
+            Some(name) => name?,
+            None => default_name(&host, &methods, &path),
+        };
+        // a route that lacks its requirement is refused anyway: any will do to see where it stands
+        let any = security.clone().unwrap_or(SecurityRequirement::Public);
+        let mut shape = Route::new(&path, upstream.as_deref().unwrap_or_default(), any);
+        shape.name = name.into();
+        shape.host = host;
+        shape.methods = methods;
+        Some(shape)
+    })();
+    let route = shape.clone().and_then(|shape| {
+        Some(Route {
+            security: security?,
+            upstream: UpstreamName(upstream?.into()),
+            resource: transpose(resource)?.or(inherited),
+            presentation: transpose(presentation)?.into_iter().collect(),
+            limits: limits?,
+            plan: transpose(plan)?,
+            cors: transpose(cors)?,
+            cache: cache?,
+            forward_credential: forward_credential?,
+            preserve_host: preserve_host?,
+            ..shape
+        })
+    });
+    (shape, route)
 }
 
 /// Absent is fine, unreadable is not.

@@ -156,7 +156,7 @@ fn tls(field: &Field<'_, '_>, folder: &Path) -> Option<TlsSettings> {
         table.require(key).and_then(|field| {
             field.parsed(|text| {
                 let path = folder.join(text);
-                if path.is_file() { Ok(path) } else { Err(format!("`{}` is not a file", path.display())) }
+                if path.is_file() { Ok(path) } else { Err(format!("`{text}` is not a file")) }
             })
         })
     };

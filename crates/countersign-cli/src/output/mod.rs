@@ -63,7 +63,7 @@ impl From<crate::config::ConfigError> for Failure {
     fn from(error: crate::config::ConfigError) -> Self {
         let n = error.problems.len();
         let errors = if n == 1 { "1 error".to_owned() } else { format!("{n} errors") };
-        Self::failed(format!("{error}\nthe configuration has {errors}"))
+        Self::failed(format!("the configuration has {errors}\n{error}"))
     }
 }
 

@@ -113,7 +113,11 @@ fn no_room_imports_a_room_and_no_hall_imports_a_room() {
         for file in sources(&src.join(folder)) {
             let text = fs::read_to_string(&file).unwrap();
             for other in rooms.iter().filter(|r| *r != folder) {
-                assert!(!text.contains(&format!("crate::{other}")), "{} reaches into the room {other}", file.display());
+                assert!(
+                    !text.contains(&format!("crate::{other}")),
+                    "{} reaches into the room {other}",
+                    file.display()
+                );
             }
         }
     }
@@ -130,7 +134,10 @@ fn crates_depend_only_on_whom_they_may() {
             .filter_map(|line| line.split(['.', ' ', '=']).next())
             .collect();
         for dependency in found {
-            assert!(allowed.contains(&dependency), "countersign-{name} may not depend on countersign-{dependency}");
+            assert!(
+                allowed.contains(&dependency),
+                "countersign-{name} may not depend on countersign-{dependency}"
+            );
         }
     }
 }
@@ -140,11 +147,15 @@ fn crates_depend_only_on_whom_they_may() {
 fn core_and_methods_do_no_io() {
     for name in ["core", "methods"] {
         for file in sources(&crates().join(format!("countersign-{name}/src"))) {
-            if file.file_name().is_some_and(|f| f == "tests.rs") || file.components().any(|c| c.as_os_str() == "tests") {
+            if file.file_name().is_some_and(|f| f == "tests.rs")
+                || file.components().any(|c| c.as_os_str() == "tests")
+            {
                 continue;
             }
             let text = fs::read_to_string(&file).unwrap();
-            for word in ["std::fs", "std::net::Tcp", "tokio::", "sqlx::", "hyper::", "std::env::", "SystemTime"] {
+            for word in
+                ["std::fs", "std::net::Tcp", "tokio::", "sqlx::", "hyper::", "std::env::", "SystemTime"]
+            {
                 assert!(!text.contains(word), "{} names `{word}`", file.display());
             }
         }

@@ -182,9 +182,16 @@ impl Deployment {
         self.admin_with(&self.operator, method, path, body).await
     }
 
-    pub(crate) async fn admin_with(&self, key: &str, method: Method, path: &str, body: Option<Value>) -> Answer {
+    pub(crate) async fn admin_with(
+        &self,
+        key: &str,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> Answer {
         let address = self.running.admin_address().unwrap();
-        let mut request = self.http.request(method, format!("https://{address}/admin/v1/{path}")).bearer_auth(key);
+        let mut request =
+            self.http.request(method, format!("https://{address}/admin/v1/{path}")).bearer_auth(key);
         if let Some(body) = body {
             request = request.json(&body);
         }
@@ -273,8 +280,13 @@ impl Served {
             .append(true)
             .open(self.folder.path().join("log"))
             .unwrap();
-        let child =
-            binary().args(arguments).current_dir(self.folder.path()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        let child = binary()
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
         let process = Process(child);
         let http = client(self.folder.path());
         let url = format!("https://127.0.0.1:{admin}/admin/v1/routes");

@@ -20,7 +20,11 @@ async fn the_admin_api_is_never_open() {
             let nobody = read(request.try_clone().unwrap()).await;
             assert_eq!(nobody.status, 401, "{method} {path}: {nobody:?}");
             let weak = read(request.bearer_auth(&powerless)).await;
-            assert_eq!((weak.status.as_u16(), weak.code().as_str()), (403, "scope_missing"), "{method} {path}");
+            assert_eq!(
+                (weak.status.as_u16(), weak.code().as_str()),
+                (403, "scope_missing"),
+                "{method} {path}"
+            );
             operations += 1;
         }
     }
@@ -35,7 +39,8 @@ async fn every_change_is_audited_and_the_chain_holds() {
     let id = key["id"].as_str().unwrap();
     house.admin(Method::POST, &format!("api-keys/{id}/revoke"), Some(json!({"reason": "leaked"}))).await;
     let answer = house.admin(Method::GET, &format!("audit?subject={id}&order=asc"), None).await;
-    let actions: Vec<_> = answer.json()["items"].as_array().unwrap().iter().map(|r| r["action"].clone()).collect();
+    let actions: Vec<_> =
+        answer.json()["items"].as_array().unwrap().iter().map(|r| r["action"].clone()).collect();
     assert_eq!(actions, ["api_key.create", "api_key.revoke"]);
     let state = house.admin(Method::GET, "audit/verify", None).await.json();
     assert_eq!(state["whole"], true, "{state}");
@@ -53,6 +58,10 @@ async fn a_request_is_rehearsed_by_the_gateways_judgement() {
     }
     let body = json!({"method": "GET", "url": "/orders/1", "key": secret, "transport": "plain", "source": "192.0.2.1"});
     let answer = house.admin(Method::POST, "routes/check", Some(body)).await.json();
-    assert_eq!((answer["decision"].as_str(), answer["code"].as_str()), (Some("deny"), Some("tls_required")), "{answer}");
+    assert_eq!(
+        (answer["decision"].as_str(), answer["code"].as_str()),
+        (Some("deny"), Some("tls_required")),
+        "{answer}"
+    );
     house.stop().await;
 }

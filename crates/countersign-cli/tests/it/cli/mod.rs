@@ -1,1 +1,9 @@
-//! placeholder
+//! The binary itself: what a person types, and what only a process can show.
+
+mod dev;
+mod help;
+mod process;
+mod quick_start;
+mod refusals;
+mod shared_store;
+mod verbs;

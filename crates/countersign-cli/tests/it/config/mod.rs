@@ -1,1 +1,100 @@
-//! placeholder
+//! What an operator reads when the configuration is wrong, and the files that we hand out.
+
+use crate::support::{certify, run, text};
+use std::path::Path;
+
+/// stdout, stderr and the exit code of `config validate`.
+fn validate(folder: &Path, content: &str) -> (Option<i32>, String) {
+    std::fs::write(folder.join("countersign.toml"), content).unwrap();
+    let output = run(folder, &["config", "validate", "countersign.toml"]);
+    assert!(output.stdout.is_empty());
+    (output.status.code(), text(&output.stderr))
+}
+
+#[test]
+fn every_error_of_a_bad_file_in_one_pass() {
+    let folder = tempfile::tempdir().unwrap();
+    let (code, said) = validate(folder.path(), include_str!("bad.toml"));
+    assert_eq!(code, Some(1));
+    insta::assert_snapshot!("bad", said);
+}
+
+#[test]
+fn what_is_no_toml() {
+    let folder = tempfile::tempdir().unwrap();
+    let (code, said) = validate(folder.path(), "[gateway\nlisten = 127.0.0.1:8443\n[[routes]\npath = \"/\n");
+    assert_eq!(code, Some(1));
+    insta::assert_snapshot!("syntax", said);
+}
+
+#[test]
+fn a_file_that_cannot_be_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = run(folder.path(), &["config", "validate", "nowhere.toml"]);
+    assert_eq!(output.status.code(), Some(1));
+    insta::assert_snapshot!("unreadable", text(&output.stderr));
+    std::fs::write(folder.path().join("latin.toml"), b"[gateway]\n# caf\xe9\n").unwrap();
+    let output = run(folder.path(), &["config", "validate", "latin.toml"]);
+    assert_eq!(output.status.code(), Some(1));
+    insta::assert_snapshot!("encoding", text(&output.stderr));
+}
+
+#[test]
+fn the_file_that_init_prints_is_good() {
+    let folder = tempfile::tempdir().unwrap();
+    certify(folder.path());
+    let init = run(folder.path(), &["config", "init", "--upstream", "http://10.0.0.5:3000"]);
+    assert!(init.status.success() && init.stderr.is_empty());
+    let content = text(&init.stdout);
+    assert!(content.contains("url = \"http://10.0.0.5:3000\""), "{content}");
+    let (code, said) = validate(folder.path(), &content);
+    assert_eq!(code, Some(0), "{said}");
+    let wrong = run(folder.path(), &["config", "init", "--upstream", "https://u:p@10.0.0.5"]);
+    assert_eq!(wrong.status.code(), Some(2));
+}
+
+#[test]
+fn the_environment_is_part_of_what_is_checked() {
+    let folder = tempfile::tempdir().unwrap();
+    certify(folder.path());
+    let init = run(folder.path(), &["config", "init"]);
+    std::fs::write(folder.path().join("countersign.toml"), &init.stdout).unwrap();
+    let output = crate::support::binary()
+        .args(["config", "validate"])
+        .current_dir(folder.path())
+        .env("COUNTERSIGN__STORE__URL", "mysql://root:secret@db/x")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = text(&output.stderr);
+    assert!(
+        said.contains("store.url") && said.contains("COUNTERSIGN__STORE__URL") && !said.contains("secret"),
+        "{said}"
+    );
+}
+
+#[test]
+fn no_input_makes_it_panic() {
+    let good = include_str!("bad.toml");
+    let environment = countersign_cli::config::Environment::default();
+    for end in (0..good.len()).filter(|end| good.is_char_boundary(*end)) {
+        let _ = countersign_cli::config::parse(Path::new("c.toml"), &good[..end], &environment);
+        let _ = countersign_cli::config::parse(Path::new("c.toml"), &good[end..], &environment);
+    }
+    for odd in [
+        "",
+        "\0",
+        "a",
+        "[",
+        "[[routes]]",
+        "routes = 1",
+        "routes = [1]",
+        "gateway = []",
+        "[security]\na = 1",
+        "[[routes]]\nsecurity = [[]]",
+        "[[routes]]\nlimits = [1]\ncors = 1\napi_key = 1",
+        "[gateway]\nlisten = []\ntls = 1",
+    ] {
+        let _ = countersign_cli::config::parse(Path::new("c.toml"), odd, &environment).unwrap_err();
+    }
+}

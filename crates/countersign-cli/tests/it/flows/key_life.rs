@@ -29,7 +29,11 @@ async fn whoever_holds_a_key_can_end_it() {
     let issuer = house.running.issuer_address().unwrap();
     let revoke = |token: String| {
         let request = house.http.post(format!("https://{issuer}/revoke"));
-        read(request.header("content-type", "application/x-www-form-urlencoded").body(format!("token={token}")))
+        read(
+            request
+                .header("content-type", "application/x-www-form-urlencoded")
+                .body(format!("token={token}")),
+        )
     };
     // RULES 1.7: the public id with rubbish for a secret ends nothing
     let rubbish = format!("{}{}", &secret[..20], "0".repeat(38));
@@ -43,7 +47,8 @@ async fn whoever_holds_a_key_can_end_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rotated_key_stays_good_until_its_grace_ends() {
     let house = Deployment::start().await;
-    let (key, old) = house.key(json!({"networks": ["127.0.0.0/8"], "limit": {"requests": 100, "per": "1m"}})).await;
+    let (key, old) =
+        house.key(json!({"networks": ["127.0.0.0/8"], "limit": {"requests": 100, "per": "1m"}})).await;
     assert_eq!(house.get("/orders/1", &old).await.status, 200);
     let path = format!("api-keys/{}/rotate", key["id"].as_str().unwrap());
     let rotated = house.admin(Method::POST, &path, Some(json!({"grace": "24h"}))).await;
@@ -85,7 +90,8 @@ async fn never_and_too_long_are_refused_unless_the_configuration_allows_them() {
         assert!(answer.status.is_client_error(), "{expires}: {answer:?}");
     }
     house.stop().await;
-    let lenient = Deployment::with(&format!("{}[api_keys]\nallow_never = true\n", crate::support::ROUTES)).await;
+    let lenient =
+        Deployment::with(&format!("{}[api_keys]\nallow_never = true\n", crate::support::ROUTES)).await;
     let (key, _) = lenient.key(json!({"expires_in": "never"})).await;
     assert!(key["expires_at"].is_null(), "{key}");
     lenient.stop().await;

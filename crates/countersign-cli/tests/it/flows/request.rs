@@ -27,7 +27,8 @@ async fn rules_3_2_the_credential_stays_here_and_the_identity_goes_on() {
     let house = Deployment::start().await;
     let (key, secret) = house.key(json!({})).await;
     let forged = house.gateway(Method::GET, "/orders/1").header("x-api-key", &secret);
-    let forged = forged.header("countersign-principal", "usr_somebodyelse").header("x-forwarded-user", "root");
+    let forged =
+        forged.header("countersign-principal", "usr_somebodyelse").header("x-forwarded-user", "root");
     let answer = read(forged).await;
     assert_eq!(answer.status, 200);
     let seen = answer.json()["headers"].clone();

@@ -96,3 +96,6 @@ pub fn secret_from(path: &Path) -> Result<String, Failure> {
     }
     Ok(secret.to_owned())
 }
+
+#[cfg(test)]
+mod tests;

@@ -44,18 +44,18 @@ pub struct Dev {
     /// Where the gateway listens: loopback [default: 127.0.0.1:8443, and [::1]:8443 where there is one]
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
-    /// Where the admin API listens: loopback
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8445")]
-    admin_listen: SocketAddr,
-    /// Where `POST /revoke` listens: loopback
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8444")]
-    issuer_listen: SocketAddr,
+    /// Where the admin API listens: loopback [default: 127.0.0.1:8445]
+    #[arg(long, value_name = "ADDRESS")]
+    admin_listen: Option<SocketAddr>,
+    /// Where `POST /revoke` listens: loopback [default: 127.0.0.1:8444]
+    #[arg(long, value_name = "ADDRESS")]
+    issuer_listen: Option<SocketAddr>,
 }
 
 const DEMO: &str = "demo";
 const DEMO_SCOPES: &str = "orders:read orders:write";
 const IGNORE: &str = "# made by `countersign dev`: keys and certificates of this machine only\n*\n";
-const CONFIG: &str = include_str!("dev.toml");
+const CONFIG: &str = include_str!("countersign.toml");
 const AUTHORITY_KEY: &str = "ca.key";
 const CERTIFICATE: &str = "server.pem";
 const CERTIFICATE_KEY: &str = "server.key";
@@ -87,7 +87,7 @@ async fn serve(dev: Dev, place: &Place, environment: &Environment) -> Result<Exi
         (None, None) => None,
     };
     prepare(&dev, place, upstream.as_deref(), &world)?;
-    let settings = settings(place, environment, upstream.as_deref())?;
+    let settings = settings(&dev, place, environment, upstream.as_deref())?;
     let rooms = Rooms::open(&settings, world).await?;
     furnish(&rooms, place).await?;
     let running = compose::start(&settings, rooms).await?;
@@ -114,8 +114,8 @@ fn prepare(dev: &Dev, place: &Place, upstream: Option<&str>, world: &World) -> R
         };
         let text = CONFIG
             .replace("\"LISTEN\"", &listen)
-            .replace("ADMIN", &dev.admin_listen.to_string())
-            .replace("ISSUER", &dev.issuer_listen.to_string())
+            .replace("ADMIN", &dev.admin_listen.map_or("127.0.0.1:8445".to_owned(), |a| a.to_string()))
+            .replace("ISSUER", &dev.issuer_listen.map_or("127.0.0.1:8444".to_owned(), |a| a.to_string()))
             .replace("UPSTREAM", upstream.unwrap_or_default());
         // what we write must itself be good, whatever was asked for
         let checked = crate::config::parse(&place.config, &text, &Environment::default());
@@ -155,8 +155,28 @@ fn certify(place: &Place, now: Timestamp, entropy: &dyn Entropy) -> Result<(), F
 }
 
 /// What the folder's file says, with this run's upstream, and on loopback only (RULES 4.4).
-fn settings(place: &Place, environment: &Environment, upstream: Option<&str>) -> Result<Settings, Failure> {
+fn settings(
+    dev: &Dev,
+    place: &Place,
+    environment: &Environment,
+    upstream: Option<&str>,
+) -> Result<Settings, Failure> {
     let mut settings = place.load(environment)?;
+    let said = [
+        (dev.listen, settings.gateway.listen.contains(&dev.listen.unwrap_or(settings.admin.listen))),
+        (dev.admin_listen, dev.admin_listen == Some(settings.admin.listen)),
+        (dev.issuer_listen, dev.issuer_listen == settings.issuer.as_ref().map(|issuer| issuer.listen)),
+    ];
+    // the other commands read the file: an address that only this process knew would mislead them
+    if let Some((Some(address), _)) = said.into_iter().find(|(address, same)| address.is_some() && !same) {
+        return Err(Failure::new(
+            Exit::Conflict,
+            format!("`{}` does not say {address}", place.config.display()),
+        )
+        .todo(
+            "addresses are taken from the file once it is there: change them in it, or leave the option out",
+        ));
+    }
     if TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_err() {
         settings.gateway.listen.retain(|address| address.ip() != IpAddr::V6(Ipv6Addr::LOCALHOST));
     }
@@ -224,3 +244,6 @@ fn greet(settings: &Settings, place: &Place, demo: bool) {
         settings.admin.listen.port(),
     ));
 }
+
+#[cfg(test)]
+mod tests;

@@ -67,3 +67,6 @@ impl Place {
         self.folder.join(name)
     }
 }
+
+#[cfg(test)]
+mod tests;

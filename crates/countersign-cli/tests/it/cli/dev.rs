@@ -1,0 +1,126 @@
+//! `countersign dev` beyond the quick start (RULES 4.4).
+
+use crate::support::{LONG, Process, binary, client, free_port, read, run, text};
+use countersign_testkit::eventually;
+use rustix::process::Signal;
+use std::{os::unix::fs::MetadataExt, path::Path, process::Stdio};
+
+struct Ports {
+    gateway: u16,
+    admin: u16,
+    issuer: u16,
+}
+
+impl Ports {
+    fn free() -> Self {
+        Self { gateway: free_port(), admin: free_port(), issuer: free_port() }
+    }
+
+    async fn dev(&self, folder: &Path) -> Process {
+        let address = |port: u16| format!("127.0.0.1:{port}");
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(folder.join("log")).unwrap();
+        let child = binary()
+            .args(["dev", "--demo", "--listen", &address(self.gateway)])
+            .args(["--admin-listen", &address(self.admin), "--issuer-listen", &address(self.issuer)])
+            .current_dir(folder)
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let process = Process(child);
+        let url = format!("https://127.0.0.1:{}/", self.gateway);
+        eventually(LONG, || async {
+            let ca = folder.join(".countersign/ca.pem");
+            ca.exists() && client(&folder.join(".countersign")).get(&url).send().await.is_ok()
+        })
+        .await;
+        process
+    }
+}
+
+fn end(mut process: Process) {
+    process.signal(Signal::INT);
+    assert!(process.0.wait().unwrap().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_second_run_reuses_everything() {
+    let folder = tempfile::tempdir().unwrap();
+    let (here, ports) = (folder.path(), Ports::free());
+    let data = here.join(".countersign");
+    let first = ports.dev(here).await;
+    let made = run(here, &["key", "create", "demo", "--scope", "orders:read", "-q"]);
+    let secret = text(&made.stdout).trim().to_owned();
+    end(first);
+    let look = || {
+        let read = |name: &str| std::fs::read(data.join(name)).unwrap();
+        ["ca.pem", "ca.key", "server.pem", "keyring.toml", "admin.key", "countersign.toml"].map(read)
+    };
+    let before = look();
+    let second = ports.dev(here).await;
+    assert_eq!(before, look());
+    // an address that the file does not say would mislead the other commands
+    let other = format!("127.0.0.1:{}", free_port());
+    for option in ["--listen", "--admin-listen", "--issuer-listen"] {
+        let output = run(here, &["dev", "--demo", option, &other]);
+        assert_eq!(output.status.code(), Some(5), "{option}: {}", text(&output.stderr));
+    }
+    let url = format!("https://127.0.0.1:{}/orders/1", ports.gateway);
+    let answer = read(client(&data).get(url).header("x-api-key", secret)).await;
+    assert_eq!(answer.status, 200);
+    end(second);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn its_folder_is_private_and_ignored_by_git_and_serve_refuses_its_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let (here, ports) = (folder.path(), Ports::free());
+    let data = here.join(".countersign");
+    end(ports.dev(here).await);
+    let mode = |name: &str| std::fs::metadata(data.join(name)).unwrap().mode() & 0o777;
+    assert_eq!(mode(""), 0o700);
+    for secret in ["keyring.toml", "admin.key", "ca.key", "server.key", "countersign.db"] {
+        assert_eq!(mode(secret), 0o600, "{secret}");
+    }
+    assert!(std::fs::read_to_string(data.join(".gitignore")).unwrap().lines().any(|l| l == "*"));
+    let served = run(here, &["serve", "--dir", ".countersign"]);
+    assert_eq!(served.status.code(), Some(5));
+    assert!(text(&served.stderr).contains("made by `countersign dev`"), "{}", text(&served.stderr));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_or_dead_operators_key_is_made_again_and_so_is_a_broken_authority() {
+    let folder = tempfile::tempdir().unwrap();
+    let (here, ports) = (folder.path(), Ports::free());
+    let data = here.join(".countersign");
+    end(ports.dev(here).await);
+    std::fs::remove_file(data.join("admin.key")).unwrap();
+    std::fs::write(data.join("ca.pem"), "no certificate").unwrap();
+    let again = ports.dev(here).await;
+    let listed = run(here, &["key", "list", "--output", "json"]);
+    assert!(listed.status.success(), "{}", text(&listed.stderr));
+    end(again);
+}
+
+#[test]
+fn it_listens_on_loopback_only() {
+    let folder = tempfile::tempdir().unwrap();
+    for option in ["--listen", "--admin-listen", "--issuer-listen"] {
+        let output = run(folder.path(), &["dev", "--demo", option, "0.0.0.0:0"]);
+        assert_eq!(output.status.code(), Some(2), "{option}");
+        assert!(text(&output.stderr).contains("loopback only"), "{}", text(&output.stderr));
+        std::fs::remove_dir_all(folder.path().join(".countersign")).unwrap();
+    }
+}
+
+#[test]
+fn an_upstream_that_is_none_is_usage() {
+    let folder = tempfile::tempdir().unwrap();
+    for url in ["ftp://127.0.0.1:3000", "http://u:p@127.0.0.1", "nonsense"] {
+        let output = run(folder.path(), &["dev", "--upstream", url]);
+        assert_eq!(output.status.code(), Some(2), "{url}: {}", text(&output.stderr));
+    }
+    let output = run(folder.path(), &["dev"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("--demo"));
+}

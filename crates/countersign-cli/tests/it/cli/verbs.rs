@@ -1,0 +1,226 @@
+//! Every verb against a running server: what it prints, and how it exits.
+
+use crate::support::{Process, Served, binary, run, text};
+use countersign_cli::{echo::Echo, private_file};
+use serde_json::Value;
+use std::{io::Write, process::Stdio};
+
+/// Exit code, stdout, stderr.
+type Said = (i32, String, String);
+
+struct Console {
+    served: Served,
+    process: Option<Process>,
+    echo: Echo,
+}
+
+impl Console {
+    async fn start() -> Self {
+        let echo = Echo::start().await.unwrap();
+        let served = Served::prepare(&echo.url());
+        let process = Some(served.start().await);
+        let this = Self { served, process, echo };
+        assert_eq!(
+            this.say("service create demo --scope orders:read --scope orders:write --group staff").0,
+            0
+        );
+        this
+    }
+
+    fn say(&self, line: &str) -> Said {
+        let words: Vec<&str> = line.split(' ').collect();
+        let output = run(self.served.folder.path(), &words);
+        (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
+    }
+
+    fn json(&self, line: &str) -> Value {
+        let (code, out, err) = self.say(&format!("{line} --output json"));
+        assert_eq!(code, 0, "{line}: {err}");
+        serde_json::from_str(&out).unwrap()
+    }
+
+    fn secret(&self, line: &str) -> String {
+        let (code, out, err) = self.say(&format!("{line} -q"));
+        assert_eq!((code, err.as_str()), (0, ""), "{line}");
+        out.trim_end().to_owned()
+    }
+
+    /// With `key` on stdin.
+    fn verify(&self, key: &str) -> Said {
+        let mut child = binary()
+            .args(["key", "verify"])
+            .current_dir(self.served.folder.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(key.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
+    }
+
+    async fn end(self) {
+        drop(self.process);
+        self.echo.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys() {
+    let console = Console::start().await;
+    let (code, out, err) = console.say("key create demo --scope orders:read --label night --expires 30d --network 127.0.0.0/8 --limit 100/1m");
+    assert_eq!(code, 0, "{err}");
+    let secret = out.trim_end();
+    assert!(secret.starts_with("cs_live_") && !secret.contains(char::is_whitespace), "data only: {out}");
+    assert!(
+        err.contains(&format!("-H 'X-API-Key: {secret}'")) && err.contains("curl "),
+        "the curl that uses it: {err}"
+    );
+    let id = &secret[8..20];
+    let shown = console.json(&format!("key show {id}"));
+    assert_eq!(shown["label"], "night");
+    assert_eq!(shown["networks"], serde_json::json!(["127.0.0.0/8"]));
+    assert_eq!((&shown["limit"]["requests"], &shown["limit"]["per"]), (&100.into(), &"1m".into()));
+    assert!(!shown.to_string().contains(secret));
+    assert_eq!(console.verify(&format!("{secret}\n")).0, 0);
+    assert_eq!(console.verify(&format!("X-API-Key: {secret}\n")).0, 0, "what `--header` wrote is understood");
+    assert_eq!(console.verify("").0, 2);
+
+    let (code, out, _) = console.say(&format!("key rotate {id} --grace 1h --header"));
+    let successor = out.strip_prefix("X-API-Key: ").unwrap().trim_end().to_owned();
+    assert_eq!((code, console.verify(&successor).0, console.verify(secret).0), (0, 0, 0));
+    assert_eq!(console.say(&format!("key rotate {id}")).0, 5, "a key is rotated once");
+    assert_eq!(console.say(&format!("key revoke {id} --reason leaked")).0, 0);
+    let (code, _, err) = console.verify(secret);
+    assert!(code == 3 && err.contains("revoked"), "{code} {err}");
+    assert_eq!(console.verify("cs_live_nonsense").0, 3);
+
+    let listed = console.json("key list --owner demo");
+    assert_eq!(listed.as_array().unwrap().len(), 2);
+    assert_eq!(console.json("key list --owner demo --usable").as_array().unwrap().len(), 1);
+    let (_, quiet, _) = console.say("key list --owner demo -q");
+    assert_eq!(quiet.lines().count(), 2);
+    let (_, table, _) = console.say("key list");
+    assert!(table.starts_with("ID ") && table.contains(id), "{table}");
+    console.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_there_is_4_and_what_is_refused_is_named() {
+    let console = Console::start().await;
+    for line in [
+        "key show 4fQ2kZ81mXpA",
+        "key revoke 4fQ2kZ81mXpA",
+        "key create nobody",
+        "user show nobody",
+        "service disable nobody",
+        "user disable demo",
+        "route test GET /nowhere",
+    ] {
+        let (code, out, err) = console.say(line);
+        assert!(code == 4 && out.is_empty() && err.starts_with("countersign: "), "{line}: {code} {err}");
+    }
+    assert_eq!(console.say("service create demo").0, 5, "the name is taken");
+    let (code, _, err) = console.say("key create demo --scope orders:delete");
+    assert!(code == 1 && err.contains("orders:delete"), "{code} {err}");
+    let (code, _, err) = console.say("key create demo --expires never");
+    assert!(code == 1 && err.contains("never"), "{code} {err}");
+    let (code, _, err) = console.say("key create demo --plan golden");
+    assert!(code != 0 && err.contains("plan"), "{code} {err}");
+    console.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn principals() {
+    let console = Console::start().await;
+    let ada = console.json("user create ada --scope orders:read --group staff");
+    assert_eq!((&ada["kind"], &ada["enabled"]), (&"user".into(), &true.into()));
+    let secret = console.secret("key create ada --scope orders:read");
+    assert_eq!(console.json("user disable ada")["enabled"], false);
+    assert_eq!(console.verify(&secret).0, 3);
+    assert_eq!(console.json("user enable ada")["enabled"], true);
+    assert_eq!(console.verify(&secret).0, 0);
+    assert_eq!(console.json("user list").as_array().unwrap().len(), 1);
+    let names: Vec<_> =
+        console.json("service list").as_array().unwrap().iter().map(|s| s["name"].clone()).collect();
+    assert_eq!(names, ["bootstrap", "demo"]);
+    assert_eq!(console.json("user show ada")["id"], ada["id"]);
+    let (_, yaml, _) = console.say("user show ada --output yaml");
+    assert!(yaml.contains("\"name\": \"ada\""), "{yaml}");
+    console.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn routes_and_check() {
+    let console = Console::start().await;
+    let (_, table, _) = console.say("route list");
+    assert!(table.contains("api_key (orders:read)") && table.contains("public"), "{table}");
+    let (code, out, _) = console.say("route test GET /orders/7 -q");
+    assert_eq!((code, out.trim_end()), (0, "GET /orders/{id}"));
+    assert_eq!(console.say("check GET /orders/7").0, 3);
+    let secret = console.secret("key create demo --scope orders:read");
+    let key = console.served.folder.path().join("key");
+    private_file::write(&key, format!("X-API-Key: {secret}\n").as_bytes()).unwrap();
+    let allowed = console.json("check GET /orders/7 --key-file key");
+    assert_eq!(
+        (&allowed["decision"], &allowed["subject"]["name"]),
+        (&"allow".into(), &"demo".into()),
+        "{allowed}"
+    );
+    assert_eq!(console.json("check GET /orders/7 -H @key")["decision"], "allow");
+    let (code, out, _) = console.say("check POST /orders --key-file key");
+    assert!(code == 3 && out.contains("scope_missing"), "{out}");
+    let (code, out, _) = console.say("check GET /orders/7 --key-file key --plain --source 192.0.2.1");
+    assert!(code == 3 && out.contains("tls_required"), "{out}");
+    assert_eq!(console.say("check GET /open").0, 0);
+    console.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn audit_and_recovery() {
+    let console = Console::start().await;
+    let before = console.served.operator();
+    let (code, out, err) = console.say("admin recover");
+    assert!(code == 0 && out.is_empty(), "{err}");
+    let after = console.served.operator();
+    // RULES 4.4: to its file, never to output
+    assert!(before != after && !err.contains(&after) && after.starts_with("cs_live_"), "{err}");
+    assert_eq!(console.say("route list -q").0, 0);
+    let recovered = console.json(&format!("audit tail --subject {}", &after[8..20]));
+    assert_eq!((&recovered[0]["actor"], &recovered[0]["action"]), (&"host".into(), &"api_key.create".into()));
+    let dead = console.json(&format!("audit tail --subject {} --action api_key.revoke", &before[8..20]));
+    assert_eq!(dead.as_array().unwrap().len(), 1, "the key before it ended");
+    let (code, out, _) = console.say("audit verify");
+    assert!(code == 0 && out.contains("whole"), "{out}");
+    let numbers: Vec<i64> = console
+        .json("audit tail -n 3")
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|r| r["number"].as_i64().unwrap())
+        .collect();
+    assert!(numbers.len() == 3 && numbers.is_sorted(), "{numbers:?}");
+    console.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn recovery_needs_no_server() {
+    let served = Served::prepare("http://127.0.0.1:9");
+    drop(served.start().await);
+    std::fs::remove_file(served.folder.path().join("admin.key")).unwrap();
+    let output = run(served.folder.path(), &["admin", "recover"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let _process = served.start().await;
+    assert_eq!(run(served.folder.path(), &["key", "list", "-q"]).status.code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_authority_that_is_not_ours_is_not_trusted() {
+    let console = Console::start().await;
+    let other = tempfile::tempdir().unwrap();
+    crate::support::certify(other.path());
+    let (code, _, err) = console.say(&format!("key list --ca {}", other.path().join("ca.pem").display()));
+    assert!(code == 1 && err.contains("--ca"), "{code} {err}");
+    console.end().await;
+}
