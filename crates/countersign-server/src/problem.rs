@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 use countersign_core::{RequestId, StoreError};
-use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
+use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
 use std::{fmt, time::Duration};
 
@@ -26,8 +26,8 @@ pub(crate) struct Problem {
     pub(crate) detail: String,
     pub(crate) faults: Vec<Fault>,
     pub(crate) retry_after: Option<Duration>,
-    /// 405: what the URL takes.
-    pub(crate) allow: Vec<Method>,
+    /// For the operator's log, under the request id; never sent.
+    pub(crate) reason: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -44,7 +44,7 @@ struct Document<'a> {
 
 impl Problem {
     pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), faults: Vec::new(), retry_after: None, allow: Vec::new() }
+        Self { status, code, detail: detail.into(), faults: Vec::new(), retry_after: None, reason: None }
     }
 
     /// 400: the request breaks a grammar.
@@ -78,8 +78,8 @@ impl Problem {
         let mut problem = Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "store_unavailable",
-            "the store did not answer, so it is unknown whether anything was changed; look before you try again, \
-             and find the reason in the server's log under this request id",
+            "the store did not answer; if this was to change something, look whether it did before you try again; \
+             the server's log has the reason under this request id",
         );
         problem.retry_after = Some(Duration::from_secs(2));
         problem
@@ -141,12 +141,6 @@ impl Problem {
             let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
         }
-        if !self.allow.is_empty() {
-            let allow = self.allow.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
-            if let Ok(value) = HeaderValue::try_from(allow) {
-                headers.insert(header::ALLOW, value);
-            }
-        }
         mark(headers, request);
         response
     }
@@ -164,10 +158,7 @@ pub(crate) fn mark(headers: &mut http::HeaderMap, request: RequestId) {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Unavailable(reason) => {
-                tracing::error!(reason, "the store did not answer an operator's request");
-                Problem::unavailable()
-            }
+            StoreError::Unavailable(reason) => Problem { reason: Some(reason), ..Problem::unavailable() },
             StoreError::Conflict(code) => {
                 let text = "somebody else changed it first; look at what stands now and try again";
                 Problem::conflict(code, text)

@@ -89,6 +89,11 @@ impl Reply {
 
 impl World {
     pub(crate) async fn new() -> Self {
+        Self::judged_by(admin_routes()).await
+    }
+
+    /// With other routes before the admin API than its own.
+    pub(crate) async fn judged_by(admin_routes: Vec<Route>) -> Self {
         let store = Arc::new(MemoryStore::new());
         let clock = Arc::new(ManualClock::default());
         let entropy = Arc::new(SeededEntropy::new(1));
@@ -129,7 +134,7 @@ impl World {
             let scopes = ScopeSet::parse(scopes).unwrap();
             SecurityRequirement::AnyOf(vec![Alternative(vec![(MethodName::ApiKey, scopes)])])
         };
-        let (door, _) = judge(admin_routes());
+        let (door, _) = judge(admin_routes);
         let (gateway, gateway_routes) = judge(vec![
             Route::new("/orders/{id}", "orders", needs("orders:read")),
             Route::new("/public", "orders", SecurityRequirement::Public),
@@ -233,6 +238,23 @@ pub(crate) fn request(method: Method, path: &str, key: Option<&str>) -> http::re
         Some(key) => builder.header("authorization", format!("Bearer {key}")),
         None => builder,
     }
+}
+
+/// A key of the same public id, well-formed down to its checksum, with another secret.
+pub(crate) fn forged(key: &str) -> String {
+    const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    let (public, rest) = key.split_at("cs_live_".len() + 12);
+    let (secret, _) = rest.split_at(32);
+    let other: String = secret.chars().rev().collect();
+    let covered = format!("{public}{other}");
+    // CRC-32 (IEEE 802.3), bit by bit
+    let crc = !covered.bytes().fold(!0_u32, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(byte), |crc, _| (crc >> 1) ^ ((crc & 1) * 0xedb8_8320))
+    });
+    let digits = (0..6).rev().map(|n| char::from(BASE62[(crc / 62_u32.pow(n) % 62) as usize]));
+    let forged = format!("{covered}{}", digits.collect::<String>());
+    assert!(forged != key && forged.len() == key.len());
+    forged
 }
 
 /// What changes from run to run is taken out of a snapshot.

@@ -243,6 +243,9 @@ async fn settle(
             response
         }
         Err(problem) => {
+            if let Some(reason) = &problem.reason {
+                tracing::error!(operation, request = %id, reason, "the store did not answer");
+            }
             tracing::info!(operation, request = %id, status = problem.status.as_u16(), code = problem.code, "refused");
             problem.render(id)
         }

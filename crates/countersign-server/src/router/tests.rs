@@ -137,6 +137,48 @@ async fn without_the_layer_nothing_runs() {
 }
 
 #[tokio::test]
+async fn a_permit_for_something_else_opens_nothing() {
+    // a composition whose decision point was given other routes than ours: names, requirements or both
+    let renamed = |name: &'static str, security: Option<SecurityRequirement>| {
+        let mut routes = admin_routes();
+        for (n, route) in routes.iter_mut().enumerate() {
+            if !name.is_empty() {
+                route.name = format!("{name}{n}").into();
+            }
+            route.security = security.clone().unwrap_or_else(|| route.security.clone());
+        }
+        routes
+    };
+    let swapped = || {
+        let mut routes = admin_routes();
+        let names: Vec<_> = routes.iter().rev().map(|r| r.name.clone()).collect();
+        routes.iter_mut().zip(names).for_each(|(route, name)| route.name = name);
+        routes
+    };
+    let tables = [renamed("other", None), renamed("", Some(SecurityRequirement::Public)), swapped()];
+    for routes in tables {
+        let world = World::judged_by(routes).await;
+        for operation in OPERATOR {
+            let asked = request(operation.method.clone(), &filled(operation.path), Some(&world.root));
+            let reply = world.send(asked.body(Body::empty()).unwrap()).await;
+            reply.refused(500, "internal");
+        }
+        assert_eq!(world.store.actions().len(), 2, "nothing was done");
+    }
+}
+
+#[tokio::test]
+async fn head_is_answered_as_get_without_the_body() {
+    let world = World::new().await;
+    let asked = request(Method::HEAD, "/admin/v1/routes", Some(&world.root)).body(Body::empty()).unwrap();
+    let reply = world.send(asked).await;
+    reply.expect(200);
+    assert!(reply.body.is_empty());
+    let stranger = request(Method::HEAD, "/admin/v1/routes", None).body(Body::empty()).unwrap();
+    assert_eq!(world.send(stranger).await.status.as_u16(), 401);
+}
+
+#[tokio::test]
 async fn a_panic_is_an_answer() {
     let answer = settle("test", RequestId([0; 16]), async { panic!("a test") }).await;
     assert_eq!(answer.status().as_u16(), 500);

@@ -80,6 +80,19 @@ async fn a_request_that_cannot_be_described_is_refused() {
 }
 
 #[tokio::test]
+async fn trying_credentials_is_limited_however_it_is_done() {
+    let world = World::new().await;
+    let body = |n: u32| json!({"method": "GET", "url": "/orders/1", "key": format!("cs_live_{n}")});
+    for n in 0..world.services.limits.verify.quota {
+        world.post(&world.root, "/admin/v1/routes/check", body(n)).await.expect(200);
+    }
+    world.post(&world.root, "/admin/v1/routes/check", body(0)).await.refused(429, "limit_exceeded");
+    // the two ways share one budget
+    let verify = json!({"key": "x"});
+    world.post(&world.root, "/admin/v1/api-keys/verify", verify).await.refused(429, "limit_exceeded");
+}
+
+#[tokio::test]
 async fn the_trail_is_listed_by_what_happened_and_to_whom() {
     let world = World::new().await;
     let root = world.root.clone();
