@@ -72,7 +72,7 @@ pub(crate) async fn handle(
     };
 
     let route = permit.route().clone();
-    let inbound = Inbound { id, peer, head: &head, headers: parts.headers, body };
+    let inbound = Inbound { id, peer, headers: parts.headers, body };
     let mut response = match forward::forward(worker, permit, inbound).await {
         Ok(response) => {
             response.map(|body| Reply { body: ReplyBody::Stream(Box::new(body)), _in_flight: in_flight })

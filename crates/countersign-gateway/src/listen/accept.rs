@@ -2,8 +2,9 @@
 
 use super::{
     Bound,
-    connection::{Connection, Registry, Watched},
+    connection::{Connection, Registry},
     tls::H2,
+    watched::Watched,
 };
 use crate::{enforce::reverse_proxy, gateway::Phase, worker::Worker};
 use countersign_core::check::request::{Peer, Transport};
@@ -138,7 +139,7 @@ impl Door {
     async fn http1<S: AsyncRead + AsyncWrite + Unpin + 'static>(&self, stream: S, peer: Peer, number: u64) {
         let connection = Connection::new(false);
         self.registry().refine(number, connection.clone());
-        let io = TokioIo::new(Watched::new(stream, connection.clone()));
+        let io = TokioIo::new(Watched::new(stream, connection.clone(), self.worker.clone()));
         let service = self.service(peer, connection);
         let serving = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -152,7 +153,7 @@ impl Door {
     async fn http2<S: AsyncRead + AsyncWrite + Unpin + 'static>(&self, stream: S, peer: Peer, number: u64) {
         let connection = Connection::new(true);
         self.registry().refine(number, connection.clone());
-        let io = TokioIo::new(Watched::new(stream, connection.clone()));
+        let io = TokioIo::new(Watched::new(stream, connection.clone(), self.worker.clone()));
         let service = self.service(peer, connection);
         let serving = http2::Builder::new(Local)
             .timer(TokioTimer::new())

@@ -4,17 +4,9 @@ use crate::config::Timeouts;
 use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
-    io,
-    pin::Pin,
     rc::Rc,
-    task::{Context, Poll, ready},
 };
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    sync::Notify,
-    task::AbortHandle,
-    time::Instant,
-};
+use tokio::{sync::Notify, task::AbortHandle, time::Instant};
 
 #[derive(Debug)]
 pub(crate) struct Connection {
@@ -46,9 +38,19 @@ impl Connection {
         InFlight(self.clone())
     }
 
-    fn read_some(&self) {
+    /// Bytes came in.
+    pub(crate) fn read_some(&self) {
         if self.in_flight.get() == 0 && !self.multiplexed && !self.in_head.replace(true) {
             self.since.set(Instant::now());
+        }
+    }
+
+    /// The peer took what we wrote, or not.
+    pub(crate) fn wrote(&self, pending: bool) {
+        if !pending {
+            self.stuck.set(None);
+        } else if self.stuck.get().is_none() {
+            self.stuck.set(Some(Instant::now()));
         }
     }
 
@@ -122,74 +124,5 @@ impl Registry {
                 task.abort();
             }
         }
-    }
-}
-
-/// A stream that tells its [`Connection`] what happens on it.
-#[derive(Debug)]
-pub(crate) struct Watched<S> {
-    stream: S,
-    connection: Rc<Connection>,
-}
-
-impl<S> Watched<S> {
-    pub(crate) fn new(stream: S, connection: Rc<Connection>) -> Self {
-        Self { stream, connection }
-    }
-
-    fn wrote<T>(&self, outcome: Poll<T>) -> Poll<T> {
-        match &outcome {
-            Poll::Pending if self.connection.stuck.get().is_none() => {
-                self.connection.stuck.set(Some(Instant::now()));
-            }
-            Poll::Pending => {}
-            Poll::Ready(_) => self.connection.stuck.set(None),
-        }
-        outcome
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
-        if buf.filled().len() > before {
-            self.connection.read_some();
-        }
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let outcome = Pin::new(&mut self.stream).poll_write(cx, buf);
-        self.wrote(outcome)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let outcome = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
-        self.wrote(outcome)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let outcome = Pin::new(&mut self.stream).poll_flush(cx);
-        self.wrote(outcome)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let outcome = Pin::new(&mut self.stream).poll_shutdown(cx);
-        self.wrote(outcome)
     }
 }

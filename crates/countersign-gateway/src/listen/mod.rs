@@ -6,6 +6,7 @@
 pub(crate) mod accept;
 pub(crate) mod connection;
 pub(crate) mod tls;
+pub(crate) mod watched;
 
 use socket2::{Domain, Protocol, Socket, Type};
 use std::{io, net::SocketAddr};

@@ -12,7 +12,6 @@ use countersign_core::{
     RequestId,
     check::{decision::Permit, path, request::Peer},
 };
-use countersign_tower::Head;
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri,
     header::{CONTENT_LENGTH, TRANSFER_ENCODING},
@@ -25,10 +24,9 @@ use tokio::time::sleep_until;
 
 /// What came in, beside what was permitted.
 #[derive(Debug)]
-pub(crate) struct Inbound<'r> {
+pub(crate) struct Inbound {
     pub(crate) id: RequestId,
     pub(crate) peer: Peer,
-    pub(crate) head: &'r Head,
     /// Admitted and scrubbed.
     pub(crate) headers: HeaderMap,
     pub(crate) body: Incoming,
@@ -110,14 +108,14 @@ impl Failure {
 pub(crate) async fn forward(
     worker: &Worker,
     permit: Permit,
-    inbound: Inbound<'_>,
+    inbound: Inbound,
 ) -> Result<Response<Download>, Failure> {
     let config = &worker.ports.config;
     let pool = worker.pool(&permit.route().upstream.0).ok_or(Failure::NoUpstream)?;
-    let Inbound { id, peer, head, mut headers, body } = inbound;
+    let Inbound { id, peer, mut headers, body } = inbound;
     let (upload, exchange) = Upload::new(body, config.limits.body, config.timeouts.body)
         .ok_or(Failure::Upload(UploadFault::TooLarge))?;
-    let came = Came { id, peer, authority: head.authority(), upstream: pool.origin().authority() };
+    let came = Came { id, peer, upstream: pool.origin().authority() };
     headers::request(&mut headers, &permit, &worker.stripping, config, came).map_err(Failure::Identity)?;
     frame(&mut headers, permit.method(), &upload);
 

@@ -88,8 +88,6 @@ impl Stripping {
 pub(crate) struct Came<'r> {
     pub(crate) id: RequestId,
     pub(crate) peer: Peer,
-    /// As received, port included.
-    pub(crate) authority: &'r str,
     pub(crate) upstream: &'r HeaderValue,
 }
 
@@ -116,7 +114,7 @@ pub(crate) fn request(
     headers.insert(HOST, host(permit, came.upstream)?);
     headers.insert(&X_FORWARDED_FOR, address(came.peer.address)?);
     headers.insert(&X_FORWARDED_PROTO, HeaderValue::from_static(scheme(came.peer)));
-    headers.insert(&X_FORWARDED_HOST, forwarded_host(permit, came.authority)?);
+    headers.insert(&X_FORWARDED_HOST, text(permit.authority(), "x-forwarded-host")?);
     // RFC 9110 7.6.3: a gateway sends Via in each inbound request
     headers.append(VIA, HeaderValue::from_static("1.1 countersign"));
     headers.insert(&respond::REQUEST_ID, text(&came.id.to_string(), "countersign-request-id")?);
@@ -203,15 +201,6 @@ fn host(permit: &Permit, upstream: &HeaderValue) -> Result<HeaderValue, Unrepres
         _ if route.preserve_host => text(permit.authority(), "host"),
         HostPattern::Exact(host) => text(host, "host"),
         HostPattern::Any | HostPattern::Below(_) => Ok(upstream.clone()),
-    }
-}
-
-/// The canonical authority with the port that the caller named, which the check validated.
-fn forwarded_host(permit: &Permit, authority: &str) -> Result<HeaderValue, Unrepresentable> {
-    let port = authority.rsplit_once(':').map(|(_, port)| port);
-    match port.filter(|p| !p.is_empty() && p.bytes().all(|b| b.is_ascii_digit())) {
-        Some(port) => text(&format!("{}:{port}", permit.authority()), "x-forwarded-host"),
-        None => text(permit.authority(), "x-forwarded-host"),
     }
 }
 

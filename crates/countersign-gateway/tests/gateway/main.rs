@@ -5,6 +5,16 @@
     reason = "what cannot go on must stop the test; helpers are no test functions"
 )]
 
+mod ambiguity;
 mod bodies;
-#[allow(dead_code, reason = "used by the tests to come")]
+mod cors;
+mod failures;
+mod hygiene;
+mod identity;
+mod limits;
+mod pool;
+mod responses;
+mod rules;
+mod stop;
 mod support;
+mod tls;

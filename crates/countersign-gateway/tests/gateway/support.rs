@@ -93,6 +93,7 @@ pub(crate) struct Upstream {
     pub(crate) address: SocketAddr,
     pub(crate) got: Arc<Mutex<Vec<Got>>>,
     pub(crate) connections: Arc<AtomicUsize>,
+    open: Arc<AtomicUsize>,
     task: JoinHandle<()>,
 }
 
@@ -109,13 +110,52 @@ impl Upstream {
         let (got, connections) = (Arc::<Mutex<Vec<Got>>>::default(), Arc::new(AtomicUsize::new(0)));
         let script: Script = Arc::new(script);
         let (seen, count) = (got.clone(), connections.clone());
+        let open = Arc::new(AtomicUsize::new(0));
+        let opened = open.clone();
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let connection = count.fetch_add(1, Ordering::SeqCst);
-                tokio::spawn(serve(stream, connection, script.clone(), seen.clone()));
+                let (script, seen, opened) = (script.clone(), seen.clone(), opened.clone());
+                opened.fetch_add(1, Ordering::SeqCst);
+                tokio::spawn(async move {
+                    serve(stream, connection, script, seen).await;
+                    opened.fetch_sub(1, Ordering::SeqCst);
+                });
             }
         });
-        Self { address, got, connections, task }
+        Self { address, got, connections, open, task }
+    }
+
+    /// Answers as soon as it has a head, and reads no further than the other side sends.
+    pub(crate) async fn eager(answer: &'static str) -> Self {
+        let mut upstream = Self::start(|_| Act::Silence).await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        upstream.address = listener.local_addr().unwrap();
+        let opened = upstream.open.clone();
+        upstream.task.abort();
+        upstream.task = tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                opened.fetch_add(1, Ordering::SeqCst);
+                let opened = opened.clone();
+                tokio::spawn(async move {
+                    let mut buffer = Vec::new();
+                    while head_end(&buffer).is_none() {
+                        if !matches!(stream.read_buf(&mut buffer).await, Ok(n) if n > 0) {
+                            break;
+                        }
+                    }
+                    let _ = stream.write_all(answer.as_bytes()).await;
+                    while matches!(stream.read_buf(&mut buffer).await, Ok(n) if n > 0) {}
+                    opened.fetch_sub(1, Ordering::SeqCst);
+                });
+            }
+        });
+        upstream
+    }
+
+    /// Connections that are open now.
+    pub(crate) fn open(&self) -> usize {
+        self.open.load(Ordering::SeqCst)
     }
 
     pub(crate) fn requests(&self) -> Vec<Got> {
