@@ -3,12 +3,14 @@
 
 use crate::{
     config::{GatewayConfig, ListenerConfig},
+    enforce::trusted::is_reserved,
     listen::{self, Bound},
     upstream::pool::{Origin, OriginError},
     worker::{Ports, Worker},
 };
 use countersign_core::check::{DecisionPoint, route::RouteStore};
 use countersign_crypto::Entropy;
+use http::HeaderName;
 use std::{collections::HashMap, fmt, io, net::SocketAddr, sync::Arc, thread::JoinHandle, time::Duration};
 use thiserror::Error;
 use tokio::sync::watch;
@@ -21,6 +23,8 @@ pub enum StartError {
     Upstream { name: Arc<str>, source: OriginError },
     #[error("upstream `{0}` is named twice")]
     DoubledUpstream(Arc<str>),
+    #[error("`{0}` cannot carry a key: fields of that name are dropped from every request")]
+    ReservedHeader(HeaderName),
     #[error("cannot start a worker: {0}")]
     Worker(io::Error),
 }
@@ -59,6 +63,9 @@ impl Gateway {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             n => n,
         };
+        if let Some(reserved) = config.key_headers.iter().find(|n| is_reserved(n.as_str())) {
+            return Err(StartError::ReservedHeader(reserved.clone()));
+        }
         let origins = origins(&config)?;
         let mut addresses = Vec::new();
         // one column per listener, one row per worker

@@ -1,6 +1,6 @@
 //! Bodies both ways: streamed, framed once, bounded, and no connection used again that still has bytes on it.
 
-use crate::support::{Rig, code, status};
+use crate::support::{Act, KEY, Rig, Upstream, code, routes, status};
 
 #[tokio::test]
 async fn a_request_with_a_key_reaches_the_upstream_and_its_answer_comes_back() {
@@ -18,4 +18,103 @@ async fn without_a_key_nothing_reaches_the_upstream() {
     assert_eq!((status(&answer), code(&answer).as_str()), (401, "credential_missing"), "{answer}");
     assert!(answer.to_lowercase().contains("www-authenticate: bearer"), "{answer}");
     assert!(rig.upstream.requests().is_empty());
+}
+
+const MIB: usize = 1024 * 1024;
+
+/// No two bytes alike for long, so that a lost, doubled or swapped piece shows.
+fn pattern(size: usize) -> Vec<u8> {
+    (0..size).map(|n| u8::try_from((n * 7 + n / 251) % 256).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn a_mebibyte_goes_both_ways_unchanged() {
+    let rig = Rig::scripted(|got| {
+        let mut answer =
+            format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", got.body().len()).into_bytes();
+        answer.extend_from_slice(got.body());
+        Act::Answer(answer)
+    })
+    .await;
+    let body = pattern(MIB);
+    let mut client = rig.connect().await;
+    let head = format!("POST /a HTTP/1.1\r\nHost: a.example\r\n{KEY}Content-Length: {MIB}\r\n\r\n");
+    client.write(head).await;
+    client.write(&body).await;
+    let answer = client.answer_to(false).await;
+    assert!(answer.ends_with(&body) && answer.starts_with(b"HTTP/1.1 200"));
+    assert_eq!(rig.upstream.only().body(), body);
+    assert_eq!(rig.upstream.only().field("content-length"), [MIB.to_string()]);
+}
+
+/// Streamed: the first half arrives upstream before the second was sent.
+#[tokio::test]
+async fn a_request_body_is_streamed() {
+    let upstream = Upstream::eager("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
+    let rig = Rig::with(upstream, routes(), |_| {}).await;
+    let mut client = rig.connect().await;
+    client
+        .write(format!(
+            "POST /a HTTP/1.1\r\nHost: a.example\r\n{KEY}Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"
+        ))
+        .await;
+    // the upstream answers on the head alone: it was not kept back for the rest
+    assert_eq!(status(&client.answer().await), 200);
+}
+
+/// Streamed: the first piece of an answer arrives before the upstream sent the second.
+#[tokio::test]
+async fn an_answer_is_streamed() {
+    let rig =
+        Rig::scripted(|_| Act::answer("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n"))
+            .await;
+    let mut client = rig.connect().await;
+    client.write(format!("GET /events HTTP/1.1\r\nHost: a.example\r\n{KEY}\r\n")).await;
+    let reading = async {
+        while !client.buffer.ends_with(b"5\r\nfirst\r\n") {
+            assert!(
+                tokio::io::AsyncReadExt::read_buf(&mut client.stream, &mut client.buffer).await.unwrap() > 0
+            );
+        }
+    };
+    tokio::time::timeout(crate::support::PATIENCE, reading).await.unwrap();
+}
+
+/// RFC 9110 8.6; and a body on a method that seldom has one is a body all the same.
+#[tokio::test]
+async fn every_method_keeps_its_body_and_its_framing() {
+    let rig = Rig::plain().await;
+    for (method, fields, body, length, coding) in [
+        ("GET", "", "", None, false),
+        ("DELETE", "", "", None, false),
+        ("POST", "", "", Some("0"), false),
+        ("POST", "Content-Length: 0\r\n", "", Some("0"), false),
+        ("PUT", "", "", Some("0"), false),
+        ("GET", "Content-Length: 3\r\n", "abc", Some("3"), false),
+        ("DELETE", "Content-Length: 3\r\n", "abc", Some("3"), false),
+        ("GET", "Transfer-Encoding: chunked\r\n", "3\r\nabc\r\n0\r\n\r\n", None, true),
+        ("PATCH", "Transfer-Encoding: chunked\r\n", "3\r\nabc\r\n0\r\n\r\n", None, true),
+    ] {
+        let answer =
+            rig.send(format!("{method} /a HTTP/1.1\r\nHost: a.example\r\n{KEY}{fields}\r\n{body}")).await;
+        assert_eq!(status(&answer), 200, "{method} {fields}: {answer}");
+        let got = rig.upstream.requests().pop().unwrap();
+        assert_eq!(got.field("content-length").first().map(String::as_str), length, "{}", got.text());
+        assert_eq!(!got.field("transfer-encoding").is_empty(), coding, "{}", got.text());
+        assert_eq!(got.body(), body.as_bytes(), "{method} {fields}");
+    }
+}
+
+/// HTTP/1.0 knows no chunks: the end of the connection is the end of the answer.
+#[tokio::test]
+async fn http_1_0_callers_get_an_answer_they_can_read() {
+    let rig = Rig::scripted(|_| {
+        Act::answer("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n")
+    })
+    .await;
+    let mut client = rig.connect().await;
+    client.write(format!("GET /a HTTP/1.0\r\nHost: a.example\r\n{KEY}\r\n")).await;
+    let answer = String::from_utf8(client.rest().await).unwrap();
+    assert!(status(&answer) == 200 && answer.ends_with("\r\n\r\nok"), "{answer}");
+    assert!(rig.upstream.only().line().ends_with("HTTP/1.1"));
 }

@@ -144,3 +144,21 @@ async fn a_caller_that_goes_away_frees_the_upstream() {
     drop(client);
     eventually(PATIENCE, || async { rig.upstream.open() == 0 }).await;
 }
+
+/// A caller that takes nothing of its answer is cut: it would hold an upstream connection for as long as it likes.
+#[tokio::test]
+async fn a_caller_that_does_not_read_is_cut() {
+    let upstream = Upstream::start(|_| {
+        let size = 32 * 1024 * 1024;
+        let mut answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n\r\n").into_bytes();
+        answer.resize(answer.len() + size, b'x');
+        Act::Answer(answer)
+    })
+    .await;
+    let rig = Rig::with(upstream, routes(), |config| config.timeouts.body = SHORT).await;
+    let mut client = rig.connect().await;
+    client.write(format!("GET /a HTTP/1.1\r\nHost: a.example\r\n{KEY}\r\n")).await;
+    eventually(PATIENCE, || async { rig.upstream.requests().len() == 1 }).await;
+    eventually(PATIENCE, || async { rig.upstream.open() == 0 }).await;
+    assert!(client.rest().await.len() < 32 * 1024 * 1024);
+}

@@ -121,11 +121,9 @@ async fn head_204_and_304_have_no_body_and_the_connection_goes_on() {
     .await;
     let mut client = rig.connect().await;
     let ask = |method: &str, path: &str| format!("{method} {path} HTTP/1.1\r\nHost: a.example\r\n{KEY}\r\n");
-    for (method, path, expected, length) in [
-        ("HEAD", "/a", 200, Some("1234")),
-        ("GET", "/204", 204, None),
-        ("GET", "/304", 304, Some("77")),
-    ] {
+    for (method, path, expected, length) in
+        [("HEAD", "/a", 200, Some("1234")), ("GET", "/204", 204, None), ("GET", "/304", 304, Some("77"))]
+    {
         client.write(ask(method, path)).await;
         let answer = String::from_utf8(client.answer_to(true).await).unwrap();
         assert_eq!(status(&answer), expected, "{method} {path}: {answer}");

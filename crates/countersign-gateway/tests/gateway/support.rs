@@ -17,6 +17,7 @@ use std::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+    sync::Semaphore,
     task::JoinHandle,
 };
 
@@ -94,6 +95,8 @@ pub(crate) struct Upstream {
     pub(crate) got: Arc<Mutex<Vec<Got>>>,
     pub(crate) connections: Arc<AtomicUsize>,
     open: Arc<AtomicUsize>,
+    /// Of [`Upstream::held`]: one permit, one answer.
+    pub(crate) hold: Arc<Semaphore>,
     task: JoinHandle<()>,
 }
 
@@ -105,25 +108,35 @@ impl Drop for Upstream {
 
 impl Upstream {
     pub(crate) async fn start(script: impl Fn(&Got) -> Act + Send + Sync + 'static) -> Self {
+        Self::with_hold(script, Arc::new(Semaphore::new(Semaphore::MAX_PERMITS))).await
+    }
+
+    /// Reads every request, and answers one for each permit that it is given.
+    pub(crate) async fn held(answer: &'static str) -> Self {
+        Self::with_hold(move |_| Act::answer(answer), Arc::new(Semaphore::new(0))).await
+    }
+
+    async fn with_hold(script: impl Fn(&Got) -> Act + Send + Sync + 'static, hold: Arc<Semaphore>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (got, connections) = (Arc::<Mutex<Vec<Got>>>::default(), Arc::new(AtomicUsize::new(0)));
         let script: Script = Arc::new(script);
         let (seen, count) = (got.clone(), connections.clone());
         let open = Arc::new(AtomicUsize::new(0));
-        let opened = open.clone();
+        let (opened, held) = (open.clone(), hold.clone());
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let connection = count.fetch_add(1, Ordering::SeqCst);
                 let (script, seen, opened) = (script.clone(), seen.clone(), opened.clone());
+                let held = held.clone();
                 opened.fetch_add(1, Ordering::SeqCst);
                 tokio::spawn(async move {
-                    serve(stream, connection, script, seen).await;
+                    serve(stream, connection, script, seen, held).await;
                     opened.fetch_sub(1, Ordering::SeqCst);
                 });
             }
         });
-        Self { address, got, connections, open, task }
+        Self { address, got, connections, open, hold, task }
     }
 
     /// Answers as soon as it has a head, and reads no further than the other side sends.
@@ -170,7 +183,13 @@ impl Upstream {
     }
 }
 
-async fn serve(mut stream: TcpStream, connection: usize, script: Script, seen: Arc<Mutex<Vec<Got>>>) {
+async fn serve(
+    mut stream: TcpStream,
+    connection: usize,
+    script: Script,
+    seen: Arc<Mutex<Vec<Got>>>,
+    hold: Arc<Semaphore>,
+) {
     let mut buffer = Vec::new();
     loop {
         let end = loop {
@@ -191,6 +210,7 @@ async fn serve(mut stream: TcpStream, connection: usize, script: Script, seen: A
         let got = Got { connection, bytes };
         let act = script(&got);
         seen.lock().unwrap().push(got);
+        hold.acquire().await.unwrap().forget();
         match act {
             Act::Answer(bytes) => {
                 if stream.write_all(&bytes).await.is_err() {

@@ -1,0 +1,148 @@
+use crate::{
+    HeadError,
+    respond::{self, Options},
+};
+use bytes::Bytes;
+use countersign_core::{
+    RequestId, ScopeSet,
+    challenge::Challenge,
+    check::{
+        decision::{Denial, DenialKind, LimitState},
+        limit::RateLimit,
+    },
+};
+use http::{Method, Response, StatusCode, Version};
+use std::{sync::Arc, time::Duration};
+
+const ID: RequestId = RequestId([0xab; 16]);
+
+fn shown(response: &Response<Bytes>) -> String {
+    let mut text = format!("{}\n", response.status());
+    for (name, value) in response.headers() {
+        text.push_str(&format!("{name}: {}\n", value.to_str().unwrap()));
+    }
+    text.push('\n');
+    text.push_str(std::str::from_utf8(response.body()).unwrap());
+    text
+}
+
+fn denied(denial: &Denial) -> String {
+    shown(&respond::denial(denial, ID, &Options::default()))
+}
+
+fn challenges(texts: &[(&str, &[(&str, &str)])]) -> Arc<[Challenge]> {
+    texts.iter().map(|(scheme, parameters)| Challenge::new(scheme, parameters).unwrap()).collect()
+}
+
+/// RFC 6750 3.1: no error where no credential came.
+#[test]
+fn a_missing_credential_gets_the_bare_challenges() {
+    let mut denial = Denial::new(DenialKind::Unauthenticated, "credential_missing", "secret reason");
+    denial.challenges = challenges(&[("Bearer", &[("realm", "api")]), ("Basic", &[("realm", "api")])]);
+    insta::assert_snapshot!(denied(&denial), @r#"
+    401 Unauthorized
+    content-type: application/problem+json
+    cache-control: no-store
+    countersign-request-id: abababababababababababababababab
+    www-authenticate: Bearer realm="api"
+    www-authenticate: Basic realm="api"
+
+    {"code":"credential_missing","detail":"this API needs a credential","instance":"abababababababababababababababab","status":401,"title":"credential required","type":"https://countersign.dev/problems/credential_missing"}
+    "#);
+}
+
+/// RFC 6750 3.1: `invalid_token` for Bearer, and for nothing else; a challenge without parameters stays a challenge.
+#[test]
+fn a_bad_credential_is_told_to_bearer_alone() {
+    let mut denial = Denial::new(DenialKind::Unauthenticated, "credential_invalid", "unknown key");
+    denial.challenges =
+        challenges(&[("Bearer", &[("realm", "api")]), ("DPoP", &[]), ("Basic", &[("realm", "api")])]);
+    let answer = denied(&denial);
+    assert!(answer.contains("www-authenticate: Bearer realm=\"api\", error=\"invalid_token\"\n"), "{answer}");
+    assert!(answer.contains("www-authenticate: DPoP error=\"invalid_token\"\n"), "{answer}");
+    assert!(answer.contains("www-authenticate: Basic realm=\"api\"\n"), "{answer}");
+    assert!(!answer.contains("unknown key"), "{answer}");
+}
+
+#[test]
+fn limits_say_when_to_come_back() {
+    let mut denial = Denial::new(DenialKind::TooMany, "limit_exceeded", "route limit");
+    denial.retry_after = Some(Duration::from_millis(1500));
+    denial.limit = Some(LimitState {
+        limit: RateLimit { quota: 10, window: Duration::from_secs(60) },
+        remaining: 0,
+        reset_after: Duration::from_millis(59_001),
+    });
+    insta::assert_snapshot!(denied(&denial), @r#"
+    429 Too Many Requests
+    content-type: application/problem+json
+    cache-control: no-store
+    countersign-request-id: abababababababababababababababab
+    retry-after: 2
+    ratelimit-policy: "default";q=10;w=60
+    ratelimit: "default";r=0;t=60
+
+    {"code":"limit_exceeded","detail":"the rate limit is used up","instance":"abababababababababababababababab","status":429,"title":"too many requests","type":"https://countersign.dev/problems/limit_exceeded"}
+    "#);
+}
+
+/// RFC 9110 15.5.6 and 10.2.3: `Allow` always, and never zero seconds.
+#[test]
+fn fields_that_go_with_a_status() {
+    let mut denial = Denial::new(DenialKind::MethodNotAllowed, "method_not_allowed", "");
+    denial.allow = vec![Method::GET, Method::HEAD];
+    assert!(denied(&denial).contains("allow: GET, HEAD\n"));
+    let mut denial = Denial::new(DenialKind::TooMany, "too_many_failures", "");
+    denial.retry_after = Some(Duration::ZERO);
+    assert!(denied(&denial).contains("retry-after: 1\n"));
+}
+
+/// Without a known Bearer caller there is nobody to tell which scope is missing.
+#[test]
+fn a_missing_scope_is_not_told_to_nobody() {
+    let mut denial = Denial::new(DenialKind::Forbidden, "scope_missing", "");
+    denial.needs = ScopeSet::parse("orders:read");
+    assert!(!denied(&denial).contains("www-authenticate"));
+}
+
+#[test]
+fn a_refused_head_is_a_problem_too() {
+    let errors = [
+        HeadError::TooManyFields,
+        HeadError::HeadTooLarge,
+        HeadError::TargetTooLong,
+        HeadError::Tunnel,
+        HeadError::Trace,
+        HeadError::TargetForm,
+        HeadError::NoHost,
+        HeadError::DoubledHost,
+        HeadError::BadHost,
+        HeadError::HostMismatch,
+        HeadError::FieldName,
+        HeadError::TransferCoding,
+        HeadError::Framing,
+        HeadError::CleartextUpgrade,
+    ];
+    for error in errors {
+        let response: Response<Bytes> = respond::head_error(error, Version::HTTP_11, ID);
+        assert_eq!(response.status(), error.status());
+        assert_eq!(response.headers().contains_key("connection"), error.ends_connection(), "{error:?}");
+        assert_eq!(
+            response.headers().contains_key("allow"),
+            response.status() == StatusCode::METHOD_NOT_ALLOWED,
+            "{error:?}"
+        );
+        // RFC 9113 8.2.2: no such field in HTTP/2
+        let response: Response<Bytes> = respond::head_error(error, Version::HTTP_2, ID);
+        assert!(!response.headers().contains_key("connection"), "{error:?}");
+    }
+}
+
+/// What a code or detail holds can not end its string.
+#[test]
+fn documents_are_json() {
+    let response: Response<Bytes> = respond::problem(StatusCode::BAD_REQUEST, "a\"b", "t\n", "\\", ID);
+    let document: serde_json::Value = serde_json::from_slice(response.body()).unwrap();
+    assert_eq!(document["code"], "a\"b");
+    assert_eq!(document["status"], 400);
+}
