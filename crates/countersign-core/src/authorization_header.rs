@@ -62,19 +62,24 @@ pub fn parse(value: &[u8]) -> Result<AuthorizationHeader<'_>, Malformed> {
         return Err(Malformed::TooLong);
     }
     let value = trim_ows(value);
-    if !value.iter().all(|b| matches!(b, b' '..=b'~')) {
+    // every byte, without a branch: this stands in front of every bearer credential, good or not
+    if !value.iter().fold(true, |all, b| all & matches!(b, b' '..=b'~')) {
         return Err(Malformed::Character);
     }
-    let Ok(text) = std::str::from_utf8(value) else { return Err(Malformed::Character) };
-    let Some((scheme, credentials)) = text.split_once(' ') else {
-        return Err(if text.is_empty() { Malformed::NoScheme } else { Malformed::NoCredentials });
+    let Some(at) = value.iter().position(|b| *b == b' ') else {
+        return Err(if value.is_empty() { Malformed::NoScheme } else { Malformed::NoCredentials });
     };
+    let (scheme, mut credentials) = value.split_at(at);
+    let Ok(scheme) = std::str::from_utf8(scheme) else { return Err(Malformed::Character) };
     // RFC 9110 11.1: auth-scheme = token
     if scheme.is_empty() || !scheme.bytes().all(is_token) {
         return Err(Malformed::NoScheme);
     }
     // 1*SP between them; the end was trimmed, so something follows
-    Ok(AuthorizationHeader { scheme, credentials: credentials.trim_start_matches(' ').as_bytes() })
+    while let [b' ', rest @ ..] = credentials {
+        credentials = rest;
+    }
+    Ok(AuthorizationHeader { scheme, credentials })
 }
 
 /// RFC 9110 5.6.3: OWS = *( SP / HTAB )
