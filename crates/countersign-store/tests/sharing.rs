@@ -15,7 +15,7 @@ use countersign_methods::{
 };
 use countersign_store::{FollowerHandle, Store, local::SystemClock};
 use countersign_testkit::{
-    conformance::{event, key, key_id, service},
+    conformance::{at, event, key, key_id, service},
     eventually,
 };
 use sqlx::{AssertSqlSafe, Connection};
@@ -61,8 +61,8 @@ async fn a_revocation_is_seen_by_both(url: &str) {
     let node = key_id(1).node();
     assert!(!there.memory.is_revoked(&node));
     let revoke = ports(&here.store).keys;
-    let (at, reason) = (now(), countersign_methods::api_key::record::RevocationReason::Operator);
-    revoke.revoke(&key_id(1), at, reason, event("api_key.revoke", "x")).await.unwrap();
+    let (moment, reason) = (now(), countersign_methods::api_key::record::RevocationReason::Operator);
+    revoke.revoke(&key_id(1), moment, reason, event("api_key.revoke", "x")).await.unwrap();
     assert!(here.memory.is_revoked(&node), "the writing process knows with the answer");
     eventually(ONE_SECOND, || async { there.memory.is_revoked(&node) }).await;
     assert_eq!(there.memory.position(), Position(1));
@@ -117,10 +117,10 @@ async fn both_write_at_once(url: &str) {
     positions.sort_unstable();
     assert_eq!(positions, (1..=40).collect::<Vec<_>>());
     for process in [&here, &there] {
-        eventually(ONE_SECOND, || async { process.memory.position() == Position(40) }).await;
-        for n in 0..40 {
-            assert!(process.memory.is_revoked(&Node::new(NodeKind::Certificate, &format!("c{n}"))), "{n}");
-        }
+        let all = || {
+            (0..40).all(|n| process.memory.is_revoked(&Node::new(NodeKind::Certificate, &format!("c{n}"))))
+        };
+        eventually(ONE_SECOND, || async { all() }).await;
     }
     here.stop().await;
     there.stop().await;
@@ -155,6 +155,38 @@ async fn a_gap_in_the_feed_is_read_anew() {
     eventually(ONE_SECOND, || async { process.memory.position() == Position(9) }).await;
     assert_eq!(process.memory.floor(), Position(9), "what was filled before cannot be judged any more");
     process.stop().await;
+}
+
+async fn what_counts_no_more_is_removed(url: &str) {
+    let process = Process::start(url).await;
+    let store = &process.store;
+    let owner = ports(store).owner(1).await;
+    let change = || event("principal.change", "x");
+    PrincipalStore::change(&**store, &owner.id, 1, PrincipalChange::default(), change()).await.unwrap();
+    for (second, until) in [(0, None), (0, Some(at(50))), (0, Some(at(5000))), (2000, Some(at(50)))] {
+        let node = Node::new(NodeKind::Certificate, "c");
+        FeedStore::revoke(&**store, node, at(second), until, event("x.revoke", "x")).await.unwrap();
+    }
+    let left = async || {
+        let left = ports(store).changes().await;
+        left.iter().map(|change| change.position.0).collect::<Vec<_>>()
+    };
+    assert_eq!(store.prune_feed(at(0)).await.unwrap(), 0);
+    assert_eq!(left().await, [1, 2, 3, 4, 5]);
+    assert_eq!(store.prune_feed(at(1000)).await.unwrap(), 2);
+    assert_eq!(left().await, [2, 4, 5]);
+    assert_eq!(store.head().await.unwrap(), Position(5), "numbers go on");
+    process.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_counts_no_more_is_removed_on_both() {
+    let file = SqliteFile::new();
+    what_counts_no_more_is_removed(&file.url()).await;
+    let name = "sharing::what_counts_no_more_is_removed_on_both";
+    let Some(database) = PostgresDatabase::new(name).await else { return };
+    what_counts_no_more_is_removed(&database.url()).await;
+    database.drop().await;
 }
 
 /// A follower whose connections are all cut comes back, and takes nothing for granted.

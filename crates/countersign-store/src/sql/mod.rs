@@ -38,7 +38,8 @@ pub struct Store {
     engine: Engine,
     control: Handle,
     sinks: Arc<Sinks>,
-    health: Arc<Health>,
+    reading: Arc<Health>,
+    writing: Arc<Health>,
 }
 
 enum Engine {
@@ -51,7 +52,10 @@ const PATIENCE: Duration = Duration::from_secs(8);
 
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Store").field("health", &self.health).finish_non_exhaustive()
+        f.debug_struct("Store")
+            .field("reading", &self.reading)
+            .field("writing", &self.writing)
+            .finish_non_exhaustive()
     }
 }
 
@@ -109,11 +113,11 @@ impl Store {
         F: for<'a, 'c> FnOnce(&'a mut Conn<'c>) -> BoxFuture<'a, Result<T, Failed>> + Send + 'static,
     {
         let read: Read<T> = Box::new(read);
-        let work = self.on_control(match &self.engine {
+        let work: BoxFuture<'static, _> = match &self.engine {
             Engine::Sqlite { readers, .. } => Box::pin(read_on_sqlite(readers.clone(), read)),
             Engine::Postgres { pool } => Box::pin(read_on_postgres(pool.clone(), read)),
-        });
-        Box::pin(work)
+        };
+        Box::pin(self.on_control(&self.reading, work))
     }
 
     /// With the changes that it put into the feed, as they were numbered.
@@ -127,7 +131,7 @@ impl Store {
             Engine::Sqlite { writer, .. } => Box::pin(writer.write(purpose, write)),
             Engine::Postgres { pool } => {
                 let work = write_on_postgres(pool.clone(), write, self.sinks.clone());
-                Box::pin(self.on_control(Box::pin(work)))
+                Box::pin(self.on_control(&self.writing, Box::pin(work)))
             }
         }
     }
@@ -135,9 +139,10 @@ impl Store {
     /// Spawned at once: a caller who goes away does not leave a transaction half done.
     fn on_control<T: Send + 'static>(
         &self,
+        health: &Arc<Health>,
         work: BoxFuture<'static, Result<T, Failed>>,
-    ) -> impl Future<Output = Result<T, StoreError>> + Send + 'static {
-        let health = self.health.clone();
+    ) -> impl Future<Output = Result<T, StoreError>> + Send + use<T> {
+        let health = health.clone();
         let task = self.control.spawn(async move { tokio::time::timeout(PATIENCE, work).await });
         async move {
             match task.await {

@@ -67,7 +67,8 @@ impl Store {
 async fn sqlite(path: PathBuf, options: StoreOptions) -> Result<Arc<Store>, StoreError> {
     let StoreOptions { control, clock, busy_timeout, queue, connections, max_page_count } = options;
     create_private(&path).map_err(|e| StoreError::Unavailable(format!("`{}`: {e}", path.display())))?;
-    let health = Arc::new(Health::new(path.display().to_string()));
+    let name = path.display().to_string();
+    let (reading, writing) = (Arc::new(Health::of_reading(&name)), Arc::new(Health::of_writing(&name)));
     let sinks = Arc::new(Sinks::new(clock.clone()));
     let common = SqliteConnectOptions::new()
         .filename(&path)
@@ -77,12 +78,11 @@ async fn sqlite(path: PathBuf, options: StoreOptions) -> Result<Arc<Store>, Stor
         // a schema is data, and data is not trusted
         .pragma("trusted_schema", "OFF")
         .disable_statement_logging();
-    let mut writing =
-        common.clone().journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
+    let mut file = common.clone().journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
     if let Some(pages) = max_page_count {
-        writing = writing.pragma("max_page_count", pages.to_string());
+        file = file.pragma("max_page_count", pages.to_string());
     }
-    let setup = Setup { path, options: writing, queue, sinks: sinks.clone(), health: health.clone() };
+    let setup = Setup { path, options: file, queue, sinks: sinks.clone(), health: writing.clone() };
     let now = clock.now();
     let writer = Writer::start(setup, move |conn| Box::pin(async move { migrate(conn, now).await })).await?;
     let pool = SqlitePoolOptions::new()
@@ -90,13 +90,13 @@ async fn sqlite(path: PathBuf, options: StoreOptions) -> Result<Arc<Store>, Stor
         .acquire_timeout(Duration::from_secs(3))
         .idle_timeout(None)
         .max_lifetime(None);
-    let reading = common.pragma("query_only", "ON");
+    let look_only = common.pragma("query_only", "ON");
     let readers = {
         // a pool starts its housekeeping on the runtime that it is made on
         let _on_control = control.enter();
-        pool.connect_lazy_with(reading)
+        pool.connect_lazy_with(look_only)
     };
-    Ok(Arc::new(Store { engine: Engine::Sqlite { writer, readers }, control, sinks, health }))
+    Ok(Arc::new(Store { engine: Engine::Sqlite { writer, readers }, control, sinks, reading, writing }))
 }
 
 /// Nobody else reads what is kept. SQLite gives its other files (`-wal`, `-shm`) the mode of this one.
@@ -122,7 +122,8 @@ async fn postgres(url: &str, options: StoreOptions) -> Result<Arc<Store>, StoreE
     let connect = PgConnectOptions::from_str(url)
         .map_err(|_| StoreError::Unavailable("the store's URL cannot be read".into()))?;
     let database = connect.get_database().unwrap_or_else(|| connect.get_username());
-    let health = Arc::new(Health::new(format!("postgres {}/{database}", connect.get_host())));
+    let name = format!("postgres {}/{database}", connect.get_host());
+    let (reading, writing) = (Arc::new(Health::of_reading(&name)), Arc::new(Health::of_writing(&name)));
     let sinks = Arc::new(Sinks::new(clock.clone()));
     let connect = connect.application_name("countersign").disable_statement_logging().options([
         ("statement_timeout", "5000"),
@@ -133,7 +134,7 @@ async fn postgres(url: &str, options: StoreOptions) -> Result<Arc<Store>, StoreE
     ]);
     let now = clock.now();
     let migrating = connect.clone();
-    let noted = health.clone();
+    let noted = writing.clone();
     let pool = control.spawn(async move {
         let mut connection = PgConnection::connect_with(&migrating).await.map_err(|error| {
             noted.ill(Trouble::of(&error), &error.to_string());
@@ -149,5 +150,5 @@ async fn postgres(url: &str, options: StoreOptions) -> Result<Arc<Store>, StoreE
         )
     });
     let pool = pool.await.map_err(|_| StoreError::Unavailable("the control runtime has ended".into()))??;
-    Ok(Arc::new(Store { engine: Engine::Postgres { pool }, control, sinks, health }))
+    Ok(Arc::new(Store { engine: Engine::Postgres { pool }, control, sinks, reading, writing }))
 }

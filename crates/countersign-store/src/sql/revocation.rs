@@ -83,6 +83,23 @@ async fn head(conn: &mut Conn<'_>) -> Result<Position, Failed> {
     Ok(Position(position))
 }
 
+impl Store {
+    /// Removes changes that revoke nothing, and revocations that count no more, once they are older than `before`.
+    /// Whoever had not read that far finds a gap and reads everything anew. Explains nothing and so carries no event.
+    pub async fn prune_feed(&self, before: Timestamp) -> Result<u64, StoreError> {
+        let write = self.write(Purpose::Ordinary, move |unit| {
+            Box::pin(async move {
+                let removed = sql("DELETE FROM feed WHERE at < $1 AND (kind = 'changed' OR until_at < $1)")
+                    .bind(before.as_micros())
+                    .execute(&mut unit.conn)
+                    .await?;
+                Ok(removed)
+            })
+        });
+        write.await.map(|(removed, _)| removed)
+    }
+}
+
 impl FeedStore for Store {
     fn head<'a>(&'a self) -> BoxFuture<'a, Result<Position, StoreError>> {
         self.read(|conn| Box::pin(head(conn)))

@@ -17,6 +17,10 @@ use tokio::sync::watch;
 const POLL: Duration = Duration::from_millis(250);
 /// Changes read at a time.
 const PAGE: u32 = 500;
+/// How often what counts no more is removed, and how long it is kept. Far longer than any process stays away and then
+/// goes on; and that one finds the gap.
+const PRUNE_EVERY: Duration = Duration::from_secs(3600);
+const KEEP: Duration = Duration::from_secs(86_400);
 
 /// What is told of changes. Told of some of them twice: by the write that made them and by the feed.
 pub trait ChangeSink: fmt::Debug + Send + Sync {
@@ -68,7 +72,7 @@ impl Store {
         self.sinks.add(&memory);
         let (loaded, caught_up) = watch::channel(false);
         let control = self.control.clone();
-        let follower = Follower { store: self, memory, clock, at: None };
+        let follower = Follower { store: self, memory, clock, at: None, pruned_at: Timestamp::EPOCH };
         let task = control.spawn(follower.run(loaded));
         FollowerHandle { task, caught_up }
     }
@@ -81,6 +85,7 @@ struct Follower {
     /// How far the feed was read without a hole. Not the memory's own position: this process's writes run ahead of
     /// the others' there. `None`: everything must be read anew.
     at: Option<Position>,
+    pruned_at: Timestamp,
 }
 
 impl Follower {
@@ -120,6 +125,12 @@ impl Follower {
         }
         self.at = Some(at);
         self.memory.heard(asked);
+        if asked.since(self.pruned_at) >= PRUNE_EVERY {
+            self.pruned_at = asked;
+            // Every process may: it is the same whoever does it, and however often. Aside: following does not wait.
+            let store = self.store.clone();
+            tokio::spawn(async move { store.prune_feed(asked.saturating_sub(KEEP)).await.ok() });
+        }
         Ok(())
     }
 

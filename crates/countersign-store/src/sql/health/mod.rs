@@ -3,31 +3,37 @@
 use super::dialect::Trouble;
 use std::sync::{Mutex, PoisonError};
 
+/// Of reading or of writing: a locked database still reads.
 #[derive(Debug)]
 pub(super) struct Health {
     /// The store as the log names it: a path, or a host and a database; never a password.
-    name: String,
+    store: String,
+    work: &'static str,
     trouble: Mutex<Option<Trouble>>,
 }
 
 impl Health {
-    pub(super) fn new(name: String) -> Self {
-        Self { name, trouble: Mutex::new(None) }
+    pub(super) fn of_reading(store: &str) -> Self {
+        Self { store: store.to_owned(), work: "reading", trouble: Mutex::new(None) }
+    }
+
+    pub(super) fn of_writing(store: &str) -> Self {
+        Self { store: store.to_owned(), work: "writing", trouble: Mutex::new(None) }
     }
 
     pub(super) fn ill(&self, trouble: Trouble, error: &str) {
-        let (store, advice) = (&self.name, trouble.advice());
+        let (store, work, advice) = (&self.store, self.work, trouble.advice());
         if trouble == Trouble::Other {
             // one statement's fault rather than the store's
-            tracing::error!(%store, %error, "the store refused a statement; {advice}");
+            tracing::error!(%store, %error, "{work} failed; {advice}");
         } else if self.set(Some(trouble)) {
-            tracing::error!(%store, %error, "store unavailable; {advice}");
+            tracing::error!(%store, %error, "{work} is unavailable; {advice}");
         }
     }
 
     pub(super) fn well(&self) {
         if self.set(None) {
-            tracing::info!(store = %self.name, "store available again");
+            tracing::info!(store = %self.store, "{} is available again", self.work);
         }
     }
 
@@ -39,3 +45,6 @@ impl Health {
         news
     }
 }
+
+#[cfg(test)]
+mod tests;
