@@ -15,7 +15,7 @@ use countersign_core::{
     check::{DecisionPoint, Parts, Settings as CheckSettings, route::RouteTable},
     page::PageRequest,
 };
-use countersign_crypto::{Entropy, FingerprintKey, tls};
+use countersign_crypto::{Entropy, FingerprintKey, tls, token::digest::Peppers};
 use countersign_gateway::{
     Gateway, GatewayConfig, ListenerConfig, RouteTableCell, StartError, UpstreamConfig,
 };
@@ -94,6 +94,7 @@ impl Rooms {
         let now = world.clock.now();
         let peppers =
             keyring::open(&settings.folder.join(KEYRING), &needs(&store, now).await?, &*world.entropy)?;
+        remember(&store, &peppers).await?;
         let peppers = Arc::new(peppers);
         let config = settings.api_keys.clone();
         let fingerprint = Arc::new(FingerprintKey::new(&*world.entropy));
@@ -139,6 +140,28 @@ async fn needs(store: &Store, now: Timestamp) -> Result<Needs, Failure> {
     let query = PrincipalQuery { kind: None, page: PageRequest { after: None, limit: 1 } };
     let anybody = PrincipalStore::list(store, query).await.map_err(store_failed)?;
     Ok(Needs { named, empty: anybody.items.is_empty() })
+}
+
+/// A pepper of the right number and another secret would refuse every key: the store remembers which is which.
+async fn remember(store: &Store, peppers: &Peppers) -> Result<(), Failure> {
+    let row = |number| format!("pepper_{number}");
+    let current = row(peppers.current());
+    if store.meta(&current).await.map_err(store_failed)?.is_none() {
+        store.set_meta(&current, &keyring::mark(peppers)).await.map_err(store_failed)?;
+    }
+    for number in peppers.numbers() {
+        // read again, also what was just written: another process may have begun at the same time
+        let mark = store.meta(&row(number)).await.map_err(store_failed)?;
+        if mark.is_some_and(|mark| !keyring::fits(peppers, number, &mark)) {
+            return Err(Failure::failed(format!(
+                "pepper {number} of `{KEYRING}` is not the one of this store"
+            ))
+            .todo(
+                "its keys cannot be verified with this one: put the right keyring beside the configuration",
+            ));
+        }
+    }
+    Ok(())
 }
 
 pub fn store_failed(error: StoreError) -> Failure {

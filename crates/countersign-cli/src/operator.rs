@@ -18,7 +18,7 @@ use countersign_methods::{
     operator,
     principal::{
         caller::Caller,
-        issue::NewPrincipal,
+        issue::{NewPrincipal, PrincipalError},
         store::{PrincipalChange, PrincipalStore},
     },
 };
@@ -135,9 +135,19 @@ async fn issue(rooms: &Rooms, file: &Path, now: Timestamp) -> Result<KeyId, Fail
 async fn principal(rooms: &Rooms, now: Timestamp) -> Result<Principal, Failure> {
     let name = PrincipalName::parse(NAME).ok_or_else(|| Failure::failed("the operator has no name"))?;
     let Some(found) = PrincipalStore::find_by_name(&*rooms.store, &name).await.map_err(failed)? else {
-        let new =
-            NewPrincipal { kind: PrincipalKind::Service, name, scopes: operator::all(), groups: Vec::new() };
-        return rooms.principals.create(new, &Caller::host(), now).await.map_err(failed);
+        let new = NewPrincipal {
+            kind: PrincipalKind::Service,
+            name: name.clone(),
+            scopes: operator::all(),
+            groups: Vec::new(),
+        };
+        match rooms.principals.create(new, &Caller::host(), now).await {
+            // another process began at the same time: it is the same operator
+            Err(PrincipalError::NameTaken) => {}
+            made => return made.map_err(failed),
+        }
+        let found = PrincipalStore::find_by_name(&*rooms.store, &name).await.map_err(failed)?;
+        return found.ok_or_else(|| Failure::failed("the operator came and went; start again"));
     };
     if found.enabled && operator::all().is_subset(&found.scopes) {
         return Ok(found);

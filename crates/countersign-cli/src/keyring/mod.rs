@@ -4,7 +4,7 @@
 use crate::{output::Failure, private_file};
 use countersign_crypto::{
     Entropy, SecretString,
-    token::digest::{Pepper, Peppers},
+    token::digest::{Pepper, Peppers, TokenParts},
 };
 use serde::Deserialize;
 use std::{fmt::Write, path::Path};
@@ -36,10 +36,10 @@ struct Entry {
 /// keyring lacks stops the start.
 pub fn open(path: &Path, needs: &Needs, entropy: &dyn Entropy) -> Result<Peppers, Failure> {
     let shown = path.display();
+    if needs.empty && needs.named.is_empty() && !path.exists() {
+        generate(path, entropy)?;
+    }
     let Some(text) = private_file::read(path)?.map(SecretString::new) else {
-        if needs.empty && needs.named.is_empty() {
-            return generate(path, entropy);
-        }
         return Err(Failure::failed(format!("`{shown}` is missing, and the store is not empty"))
             .todo("its keys cannot be verified without it: put it back from where you keep a copy"));
     };
@@ -58,23 +58,41 @@ pub fn open(path: &Path, needs: &Needs, entropy: &dyn Entropy) -> Result<Peppers
     Ok(peppers)
 }
 
-/// Number 1, in a new file.
-pub fn generate(path: &Path, entropy: &dyn Entropy) -> Result<Peppers, Failure> {
+/// What a store remembers of a pepper, so that another one under the same number is told apart from it: its digest of
+/// fixed words. Says nothing about the pepper itself.
+pub fn mark(peppers: &Peppers) -> String {
+    hex_of(&peppers.digest(&words()))
+}
+
+/// Is the keyring's pepper of this number the one that the store remembers?
+pub fn fits(peppers: &Peppers, number: u32, mark: &str) -> bool {
+    let Some(mark) = hex(mark).and_then(|mark| <[u8; 32]>::try_from(mark).ok()) else { return false };
+    peppers.verify(number, &mark, &words()).unwrap_or(false)
+}
+
+fn words() -> TokenParts<'static> {
+    TokenParts { kind: "keyring", prefix: "", id: "", secret: b"which pepper is this" }
+}
+
+/// Number 1, in a new file; where another process was first, its file stays.
+fn generate(path: &Path, entropy: &dyn Entropy) -> Result<(), Failure> {
     let mut secret = [0; 32];
     entropy.fill(&mut secret);
-    let hex = secret.iter().fold(String::new(), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    });
+    let secret = hex_of(&secret);
     let text = SecretString::new(format!(
         "# The peppers under which keys are hashed. Keep a copy apart from the store: without them no key can be\n\
          # verified. To retire one, add another with the next number and make it current; keep the old one until no\n\
          # live key names it.\n\
-         current = 1\n\n[[peppers]]\nnumber = 1\nsecret = \"{hex}\"\n"
+         current = 1\n\n[[peppers]]\nnumber = 1\nsecret = \"{secret}\"\n"
     ));
-    private_file::write(path, text.expose().as_bytes())?;
-    parse(text.expose())
-        .map_err(|why| Failure::failed(format!("the keyring that was made is not good: {why}")))
+    private_file::create(path, text.expose().as_bytes()).map(|_| ())
+}
+
+fn hex_of(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
 }
 
 fn parse(text: &str) -> Result<Peppers, String> {

@@ -77,3 +77,16 @@ fn a_pepper_stands_once() {
     let refused = parse(&format!("current = 1\n{entry}{entry}")).unwrap_err();
     assert!(refused.contains("stands twice"), "{refused}");
 }
+
+#[test]
+fn another_pepper_under_the_same_number_is_told_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let make = |name: &str| open(&folder.path().join(name), &needs(&[], true), &SystemEntropy).unwrap();
+    let (one, other) = (make("one"), make("other"));
+    assert!(fits(&one, 1, &mark(&one)));
+    assert!(!fits(&other, 1, &mark(&one)));
+    assert!(!fits(&one, 2, &mark(&one)));
+    for nonsense in ["", "zz", "00"] {
+        assert!(!fits(&one, 1, nonsense));
+    }
+}

@@ -21,7 +21,30 @@ pub fn write_public(path: &Path, content: &[u8]) -> Result<(), Failure> {
     write_mode(path, content, 0o644)
 }
 
+/// As [`write`], but where something stands already it stays, and the answer is `false`.
+pub fn create(path: &Path, content: &[u8]) -> Result<bool, Failure> {
+    put(path, content, 0o600, |temporary, path| {
+        // a link is made only where nothing is
+        let linked = std::fs::hard_link(temporary, path);
+        std::fs::remove_file(temporary)?;
+        match linked {
+            Ok(()) => Ok(true),
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
+            Err(e) => Err(e),
+        }
+    })
+}
+
 fn write_mode(path: &Path, content: &[u8], mode: u32) -> Result<(), Failure> {
+    put(path, content, mode, |temporary, path| std::fs::rename(temporary, path))
+}
+
+fn put<T>(
+    path: &Path,
+    content: &[u8],
+    mode: u32,
+    publish: impl FnOnce(&Path, &Path) -> std::io::Result<T>,
+) -> Result<T, Failure> {
     let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     let temporary = path.with_file_name(format!(".{name}.{}.new", std::process::id()));
     let written = (|| {
@@ -31,10 +54,11 @@ fn write_mode(path: &Path, content: &[u8], mode: u32) -> Result<(), Failure> {
         file.set_permissions(std::fs::Permissions::from_mode(mode))?;
         file.write_all(content)?;
         file.sync_all()?;
-        std::fs::rename(&temporary, path)?;
+        let published = publish(&temporary, path)?;
         // the rename itself must outlive a crash too
         let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        File::open(folder)?.sync_all()
+        File::open(folder)?.sync_all()?;
+        Ok(published)
     })();
     written.map_err(|e: std::io::Error| {
         let _ = std::fs::remove_file(&temporary);

@@ -20,6 +20,17 @@ fn a_file_is_written_whole_and_private_whatever_stood_there() {
 }
 
 #[test]
+fn what_stands_there_stays_where_a_file_is_created() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("secret");
+    assert!(create(&path, b"first").unwrap());
+    assert!(!create(&path, b"second").unwrap());
+    assert_eq!(read(&path).unwrap().unwrap(), "first");
+    assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
 fn what_is_no_private_file_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     assert!(read(&folder.path().join("nowhere")).unwrap().is_none());

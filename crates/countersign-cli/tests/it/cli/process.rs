@@ -105,6 +105,8 @@ async fn sigterm_finishes_what_is_under_way() {
     let url = format!("https://127.0.0.1:{}/open", served.gateway);
     let request = tokio::spawn(async move { read(http.get(url)).await });
     arrived.notified().await;
+    process.signal(Signal::HUP);
+    eventually(LONG, || async { served.log().contains("SIGHUP") }).await;
     process.signal(Signal::TERM);
     eventually(LONG, || async { TcpStream::connect(served.address()).is_err() }).await;
     assert!(process.0.try_wait().unwrap().is_none(), "it waits for what is under way");

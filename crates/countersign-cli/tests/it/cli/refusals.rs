@@ -48,6 +48,13 @@ async fn rules_4_3_a_missing_keyring_stops_the_start() {
     assert_eq!(code, 1);
     assert!(said.contains("lacks pepper 1, which keys in the store need"), "{said}");
 
+    // the right number, another secret
+    let other = kept.replace("secret = \"", "secret = \"00");
+    private_file::write(&keyring, other.as_bytes()).unwrap();
+    let (code, said) = refused(&served, &["serve"]);
+    assert_eq!(code, 1);
+    assert!(said.contains("pepper 1 of `keyring.toml` is not the one of this store"), "{said}");
+
     private_file::write(&keyring, kept.as_bytes()).unwrap();
     std::fs::set_permissions(&keyring, std::fs::Permissions::from_mode(0o644)).unwrap();
     let (code, said) = refused(&served, &["serve"]);

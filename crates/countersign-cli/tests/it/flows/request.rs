@@ -35,6 +35,7 @@ async fn rules_3_2_the_credential_stays_here_and_the_identity_goes_on() {
     assert_eq!(seen["countersign-principal"], key["owner"]["id"]);
     assert!(seen.get("x-api-key").is_none() && seen.get("x-forwarded-user").is_none(), "{seen}");
     assert!(!answer.text.contains(&secret), "{answer:?}");
+    assert_eq!(seen["x-forwarded-host"], house.running.gateway_addresses()[0].to_string());
     // RULES 3.4
     assert_eq!(answer.headers["cache-control"], "private");
     house.stop().await;
