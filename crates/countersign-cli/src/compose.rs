@@ -34,9 +34,10 @@ use countersign_methods::{
 use countersign_server::{
     Limits, Services, admin_routes,
     listen::{HostList, ListenConfig, ListenError, Listener, serve},
+    router,
 };
 use countersign_store::{FollowerHandle, Store, StoreOptions, local::LocalCounter};
-use countersign_tower::{AuthLayer, respond};
+use countersign_tower::respond;
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -231,24 +232,28 @@ pub async fn start(settings: &Settings, rooms: Rooms) -> Result<Running, Failure
         audit: rooms.store.clone(),
         feed: memory,
         directory,
-        door: door.clone(),
+        door,
         gateway: gateway_point.clone(),
         gateway_routes: routes.clone(),
         counter,
         limits: Limits::default(),
+        answers: respond::Options { realm: rooms.config.realm.clone() },
         fingerprint: rooms.fingerprint.clone(),
         clock: clock.clone(),
         entropy: entropy.clone(),
     });
-    let options = respond::Options { realm: rooms.config.realm.clone() };
-    let operators =
-        countersign_server::operator(services.clone()).layer(AuthLayer::new(door, entropy.clone(), options));
+    // where the public face has no listener of its own it stands beside the operators': whoever holds a key can
+    // always kill it (RULES 5.7)
+    let face = match issuer_config {
+        Some(_) => router::operator(services.clone()),
+        None => router::both(services.clone()),
+    };
     let admin_config = ListenConfig::new(settings.admin.listen, admin_tls, hosts);
-    let admin = serve(admin_config, operators, entropy.clone()).map_err(listen_failed)?;
+    let admin = serve(admin_config, face, entropy.clone()).map_err(listen_failed)?;
     let issuer = match issuer_config {
-        Some(config) => Some(
-            serve(config, countersign_server::public(services), entropy.clone()).map_err(listen_failed)?,
-        ),
+        Some(config) => {
+            Some(serve(config, router::public(services), entropy.clone()).map_err(listen_failed)?)
+        }
         None => None,
     };
     let gateway = Gateway::start(gateway_config, gateway_point, routes, entropy).map_err(start_failed)?;

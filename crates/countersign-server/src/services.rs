@@ -18,6 +18,7 @@ use countersign_methods::{
     principal::{issue::PrincipalIssuer, store::PrincipalStore},
     revocation::store::FeedStore,
 };
+use countersign_tower::respond::Options;
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 #[derive(Debug)]
@@ -39,6 +40,8 @@ pub struct Services {
     pub gateway_routes: Arc<dyn RouteStore>,
     pub counter: Arc<dyn Counter>,
     pub limits: Limits,
+    /// How a refusal by the door reads.
+    pub answers: Options,
     pub fingerprint: Arc<FingerprintKey>,
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,

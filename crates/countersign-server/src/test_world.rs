@@ -33,6 +33,7 @@ use countersign_methods::{
     revocation::memory::ChangeMemory,
 };
 use countersign_testkit::{ManualClock, MemoryCounter, MemoryStore, SeededEntropy, StaticRoutes};
+use countersign_tower::respond::Options;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use serde_json::Value;
@@ -155,6 +156,7 @@ impl World {
             gateway_routes,
             counter,
             limits: Limits::default(),
+            answers: Options::default(),
             fingerprint,
             clock: clock.clone(),
             entropy,

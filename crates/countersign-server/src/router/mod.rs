@@ -26,7 +26,7 @@ use countersign_methods::{
     operator::{AUDIT, KEYS, PRINCIPALS, READ, REVOCATIONS},
     principal::caller::Caller,
 };
-use countersign_tower::{AuthLayer, respond::Options};
+use countersign_tower::AuthLayer;
 use futures_util::FutureExt;
 use http::{Method, Request, Response, StatusCode};
 use std::{panic::AssertUnwindSafe, sync::Arc};
@@ -102,7 +102,8 @@ pub fn admin_routes() -> Vec<Route> {
         .collect()
 }
 
-/// The operators' face. Nothing in it runs without a [`Permit`] for that very operation.
+/// The operators' face, judged by [`Services::door`]: the layer is part of it. Nothing in it runs without a [`Permit`]
+/// for that very operation.
 pub fn operator(services: Arc<Services>) -> Router {
     let mut router = Router::new();
     for path in paths(OPERATOR.iter().map(|o| o.path)) {
@@ -117,7 +118,7 @@ pub fn operator(services: Arc<Services>) -> Router {
         router = router.route(path, methods);
     }
     // judged first, routed after: by the very target that was judged
-    let layer = AuthLayer::new(services.door.clone(), services.entropy.clone(), Options::default());
+    let layer = AuthLayer::new(services.door.clone(), services.entropy.clone(), services.answers.clone());
     Router::new().fallback_service(layer.layer(frame(router, services)))
 }
 
