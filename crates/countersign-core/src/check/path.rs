@@ -94,16 +94,27 @@ fn is_plainly_canonical(path: &[u8]) -> bool {
 }
 
 /// RFC 3986 3.3 without escapes and without `;`.
+static PLAIN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte: u8 = 0;
+    while byte < 128 {
+        let [.., last] = table.split_at_mut(byte as usize + 1).0 else { break };
+        *last = is_unreserved(byte)
+            || matches!(
+                byte,
+                b'/' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b'=' | b':' | b'@'
+            );
+        byte += 1;
+    }
+    table
+};
+
 fn is_plain(byte: u8) -> bool {
-    is_unreserved(byte)
-        || matches!(
-            byte,
-            b'/' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b'=' | b':' | b'@'
-        )
+    PLAIN.get(usize::from(byte)).is_some_and(|plain| *plain)
 }
 
 /// RFC 3986 2.3
-fn is_unreserved(byte: u8) -> bool {
+const fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
 }
 
@@ -184,6 +195,9 @@ fn resolve(path: &str) -> Result<String, PathError> {
 
 /// RFC 3986 3.4, and what browsers leave bare there. Whole escapes only.
 fn check_query(query: &str) -> Result<(), PathError> {
+    if query.bytes().all(is_plain) {
+        return Ok(());
+    }
     let mut bytes = query.bytes();
     while let Some(byte) = bytes.next() {
         match byte {

@@ -106,6 +106,8 @@ async fn rule_2_2_the_permit_holds_the_canonical_authority() {
         ("api.example:80", Transport::Tls, Ok("api.example:80")),
         ("api.example:80", Transport::Plain, Ok("api.example")),
         ("api.example:8443", Transport::Tls, Ok("api.example:8443")),
+        ("API.example.:8443", Transport::Tls, Ok("api.example:8443")),
+        ("api.example:08443", Transport::Tls, Ok("api.example:8443")),
         ("other.example", Transport::Tls, Err((404, "route_unknown"))),
         ("u@api.example", Transport::Tls, Err((400, "request_malformed"))),
         ("api.example:x", Transport::Tls, Err((400, "request_malformed"))),

@@ -193,9 +193,16 @@ pub(super) fn canonical<'r>(request: &CheckRequest<'r>) -> Result<Asked<'r>, Ref
         (None, _) | (Some(443), Transport::Tls) | (Some(80), Transport::Plain) => host.clone(),
         // behind a trusted peer the caller may have come by either
         (Some(80 | 443), Transport::PlainTrusted) => host.clone(),
+        (Some(_), _) if has_canonical_port(request.authority, &host) => Cow::Borrowed(request.authority),
         (Some(port), _) => Cow::Owned(format!("{host}:{port}")),
     };
     Ok(Asked { host, authority, target })
+}
+
+/// Is it this host with a port that is written as we would?
+fn has_canonical_port(authority: &str, host: &str) -> bool {
+    let port = authority.strip_prefix(host).and_then(|rest| rest.strip_prefix(':'));
+    port.is_some_and(|port| !port.starts_with('0') || port == "0")
 }
 
 /// The most specific pattern (step *route*).
