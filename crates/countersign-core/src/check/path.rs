@@ -48,16 +48,13 @@ impl PathError {
 
 /// The canonical form; a cheap clone where it already is. Idempotent.
 pub fn canonical_target(target: &PathAndQuery) -> Result<PathAndQuery, PathError> {
-    let whole = target.as_str();
-    let (path, query) = match whole.split_once('?') {
-        Some((path, query)) => (path, Some(query)),
-        None => (whole, None),
-    };
+    // `path()` says `/` where there is none
+    if !target.as_str().starts_with('/') {
+        return Err(PathError::NotOrigin);
+    }
+    let (path, query) = (target.path(), target.query());
     if path.len() > MAX_PATH || query.is_some_and(|q| q.len() > MAX_QUERY) {
         return Err(PathError::TooLong);
-    }
-    if !path.starts_with('/') {
-        return Err(PathError::NotOrigin);
     }
     if let Some(query) = query {
         check_query(query)?;

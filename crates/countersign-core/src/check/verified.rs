@@ -124,11 +124,12 @@ impl VerifiedCache {
         let Some(shard) = self.shard(key) else { return Cached::Miss };
         let (entry, aged) = {
             let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
-            match (shard.young.get(key), shard.old.get(key)) {
-                (Some(held), _) if now < held.until => (held.entry.clone(), false),
-                (None, Some(held)) if now < held.until => (held.entry.clone(), true),
-                _ => return Cached::Miss,
-            }
+            let (held, aged) = match shard.young.get(key) {
+                Some(held) => (Some(held), false),
+                None => (shard.old.get(key), true),
+            };
+            let Some(held) = held.filter(|held| now < held.until) else { return Cached::Miss };
+            (held.entry.clone(), aged)
         };
         match entry.descent(feed) {
             Descent::Holds => {

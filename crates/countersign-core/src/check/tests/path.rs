@@ -90,6 +90,7 @@ fn m2_4_corpus_of_attacks() {
         ("/a^b", PathError::Character),
         // not a path
         ("*", PathError::NotOrigin),
+        ("?a=b", PathError::NotOrigin),
         // the query keeps its grammar
         ("/a?b=%", PathError::Escape),
         ("/a?b=%g0", PathError::Escape),
