@@ -1,9 +1,9 @@
 //! Lineage against what has changed or been revoked, and: is the principal active?
 
 use super::{
-    Case,
+    Case, DecisionPoint,
     authenticate::Good,
-    decision::{Denial, DenialKind, Known, Refused},
+    decision::{Denial, DenialKind, Known, Permit, Refused},
 };
 use crate::{
     NodeKind,
@@ -55,6 +55,31 @@ pub(super) fn descent(lineage: &Lineage, read_at: Position, feed: &dyn Revocatio
     }
     let changed = |node: &Node| feed.changed_at(node).is_some_and(|at| at > read_at);
     if read_at < feed.floor() || lineage.iter().any(changed) { Descent::Stale } else { Descent::Holds }
+}
+
+impl DecisionPoint {
+    /// For what outlives its decision, a stream that is still open (RULES 2.5): has nothing that it descends from been
+    /// revoked, and is every principal active? A store that does not answer is no reason to close.
+    pub async fn stands(&self, permit: &Permit) -> bool {
+        for known in permit.subject().into_iter().chain(permit.actors()) {
+            let authentication = &known.authentication;
+            if authentication.lineage.iter().any(|node| self.parts.feed.is_revoked(node)) {
+                return false;
+            }
+            let directory = &self.parts.directory;
+            let active = match directory.standing(&authentication.principal) {
+                Some(standing) => standing.active,
+                None => match directory.load(&authentication.principal).await {
+                    Ok(standing) => standing.is_some_and(|s| s.active),
+                    Err(_) => true,
+                },
+            };
+            if !active {
+                return false;
+            }
+        }
+        true
+    }
 }
 
 /// Revoked after the secret verified. Only a key's own end is told to its holder; what happened to its owner is not.
