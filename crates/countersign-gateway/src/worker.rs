@@ -12,6 +12,7 @@ use crate::{
     upstream::{
         headers::Stripping,
         pool::{Origin, Pool},
+        streams::Streams,
     },
 };
 use countersign_core::{
@@ -47,6 +48,7 @@ pub(crate) struct Worker {
     pub(crate) ports: Ports,
     pub(crate) stripping: Stripping,
     pub(crate) connections: Registry,
+    pub(crate) streams: Rc<Streams>,
     pools: HashMap<Arc<str>, Rc<Pool>>,
     ids: Ids,
 }
@@ -68,6 +70,7 @@ impl Worker {
         Rc::new(Self {
             stripping: Stripping::new(&ports.config),
             connections: Registry::default(),
+            streams: Rc::default(),
             pools,
             ids: Ids::default(),
             ports,
@@ -92,6 +95,7 @@ impl Worker {
             accepting.push(tokio::task::spawn_local(accept::run(worker, bound, slots, phases)));
         }
         let sweeper = tokio::task::spawn_local(self.clone().sweep());
+        let reviewer = tokio::task::spawn_local(self.clone().review());
         // the other end gone means the gateway was dropped: end at once
         let grace = match phases.wait_for(|p| *p != Phase::Serving).await.as_deref() {
             Ok(Phase::Draining(grace)) => *grace,
@@ -104,6 +108,17 @@ impl Worker {
             tracing::info!(open = self.connections.len(), "grace is over, closing connections");
         }
         sweeper.abort();
+        reviewer.abort();
+    }
+
+    /// Ends streams whose permission was revoked. Apart from the sweeper, because it may wait for the store.
+    async fn review(self: Rc<Self>) {
+        let mut tick = tokio::time::interval(REVIEW);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tick.tick().await;
+            self.streams.review(&self.ports.point).await;
+        }
     }
 
     /// Ends what made no progress for too long. One timer for all connections instead of several for each.
@@ -122,6 +137,8 @@ impl Worker {
     }
 }
 
+/// Beside the 250 ms of the feed this keeps a revocation well below a second (RULES 2.5).
+const REVIEW: Duration = Duration::from_millis(250);
 const SWEEP_MIN: Duration = Duration::from_millis(10);
 const SWEEP_MAX: Duration = Duration::from_secs(1);
 

@@ -1,6 +1,6 @@
 //! Bodies on their way through: counted, timed, and without trailers that could pass for header fields.
 
-use super::{headers, pool::Lease};
+use super::{headers, pool::Lease, streams::Tether};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -147,6 +147,8 @@ pub(crate) enum DownloadError {
     Upstream(hyper::Error),
     #[error("the upstream sends no more of its answer")]
     Stalled,
+    #[error("what permitted this answer has been revoked")]
+    Revoked,
 }
 
 /// The upstream's body on its way to the caller. Holds the connection, and gives it back at its end.
@@ -155,12 +157,20 @@ pub(crate) struct Download {
     body: Incoming,
     lease: Option<Lease>,
     exchange: Rc<Exchange>,
+    tether: Option<Tether>,
     patience: Patience,
 }
 
 impl Download {
-    pub(crate) fn new(body: Incoming, lease: Lease, exchange: Rc<Exchange>, patience: Duration) -> Self {
-        let mut download = Self { body, lease: Some(lease), exchange, patience: Patience::new(patience) };
+    pub(crate) fn new(
+        body: Incoming,
+        lease: Lease,
+        exchange: Rc<Exchange>,
+        tether: Option<Tether>,
+        patience: Duration,
+    ) -> Self {
+        let patience = Patience::new(patience);
+        let mut download = Self { body, lease: Some(lease), exchange, tether, patience };
         download.settle(download.body.is_end_stream());
         download
     }
@@ -169,6 +179,7 @@ impl Download {
         if !over {
             return;
         }
+        self.tether = None;
         if let Some(lease) = self.lease.take()
             && self.exchange.progress() == Progress::Done
         {
@@ -186,6 +197,11 @@ impl Body for Download {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, DownloadError>>> {
         let polled = Pin::new(&mut self.body).poll_frame(cx);
+        let goes_on = polled.is_pending() || !self.body.is_end_stream();
+        if goes_on && self.tether.as_mut().is_some_and(|tether| tether.is_cut(cx)) {
+            self.lease = None;
+            return Poll::Ready(Some(Err(DownloadError::Revoked)));
+        }
         if polled.is_pending() && self.patience.is_over(cx) {
             self.lease = None;
             return Poll::Ready(Some(Err(DownloadError::Stalled)));

@@ -6,6 +6,7 @@ use super::{
     headers::{self, Came},
     identity::Unrepresentable,
     pool::{ConnectError, Lease, Pool},
+    streams::Tether,
 };
 use crate::worker::Worker;
 use countersign_core::{
@@ -130,7 +131,8 @@ pub(crate) async fn forward(
     reframe(&mut parts.headers, permit.method(), parts.status);
     headers::response(&mut parts.headers, &permit, id);
     // a response of our own: nothing of the upstream's connection (version, reason phrase, extensions) goes on
-    let mut answer = Response::new(Download::new(body, lease, exchange, config.timeouts.body));
+    let tether = Tether::new(permit, &worker.streams);
+    let mut answer = Response::new(Download::new(body, lease, exchange, tether, config.timeouts.body));
     *answer.status_mut() = parts.status;
     *answer.headers_mut() = parts.headers;
     Ok(answer)

@@ -9,3 +9,4 @@ pub(crate) mod forward;
 pub(crate) mod headers;
 pub(crate) mod identity;
 pub mod pool;
+pub(crate) mod streams;

@@ -1,10 +1,11 @@
-//! M.2 rules 5 and 10, seen from outside; the others stand in `hygiene` and `ambiguity`.
+//! M.2 rules 5, 8 (as far as streams go) and 10, seen from outside; the others stand in `hygiene` and `ambiguity`.
 
-use crate::support::{Act, OK, Rig, Upstream, code, needs, status};
+use crate::support::{Act, KEY, OK, PATIENCE, Rig, Upstream, code, needs, status};
 use countersign_core::{
     MethodName,
     check::route::{MethodSet, Route, SecurityRequirement},
 };
+use countersign_testkit::eventually;
 use http::Method;
 
 /// M.2 rule 5: deny by default; a public route is public for its own path and methods and for nothing near them.
@@ -85,4 +86,36 @@ async fn a_store_that_does_not_answer_is_503() {
     let answer = rig.get("/a", "").await;
     assert_eq!((status(&answer), code(&answer).as_str()), (503, "store_unavailable"), "{answer}");
     assert!(rig.upstream.requests().is_empty());
+}
+
+/// RULES 2.5 and M.2 rule 8: an open stream ends with what permitted it, and only then.
+#[tokio::test]
+async fn m2_8_an_open_stream_ends_when_its_key_is_revoked() {
+    let rig =
+        Rig::scripted(|_| Act::answer("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n"))
+            .await;
+    let room = rig.fixture.room(MethodName::ApiKey);
+    let other = countersign_testkit::principal("other", "");
+    rig.fixture.directory.set(&other);
+    room.good("other", &other.id, "");
+    let mut streams = Vec::new();
+    for fields in [KEY, "x-api-key: other\r\n"] {
+        let mut client = rig.connect().await;
+        client.write(format!("GET /events HTTP/1.1\r\nHost: a.example\r\n{fields}\r\n")).await;
+        streams.push(client);
+    }
+    let mut public = rig.connect().await;
+    public.write("GET /open/events HTTP/1.1\r\nHost: a.example\r\n\r\n").await;
+    eventually(PATIENCE, || async { rig.upstream.requests().len() == 3 }).await;
+    assert_eq!(rig.upstream.open(), 3);
+
+    rig.fixture.feed.revoke(room.node("good"));
+    let told = String::from_utf8(streams[0].rest().await).unwrap();
+    assert!(told.ends_with("5\r\nfirst\r\n"), "cut, not ended as if it were whole: {told}");
+    eventually(PATIENCE, || async { rig.upstream.open() == 2 }).await;
+
+    // the principal of the second is disabled
+    rig.fixture.directory.set(&countersign_core::principal::Principal { enabled: false, ..other });
+    streams[1].rest().await;
+    eventually(PATIENCE, || async { rig.upstream.open() == 1 }).await;
 }

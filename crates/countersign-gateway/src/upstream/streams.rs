@@ -1,0 +1,98 @@
+//! Answers that outlive their decision. What was permitted when a stream began may have been revoked since; then the
+//! stream ends, in less than a second (RULES 2.5, M.2 rule 8).
+
+use countersign_core::check::{DecisionPoint, decision::Permit};
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+    fmt,
+    rc::Rc,
+    task::{Context, Waker},
+};
+
+/// The open streams of one worker.
+#[derive(Default)]
+pub(crate) struct Streams {
+    open: RefCell<HashMap<u64, Open>>,
+    next: Cell<u64>,
+}
+
+struct Open {
+    permit: Rc<Permit>,
+    cut: bool,
+    waker: Option<Waker>,
+}
+
+impl fmt::Debug for Streams {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Streams({} open)", self.open.borrow().len())
+    }
+}
+
+impl Streams {
+    /// Asks again about every open stream; those whose permit no longer stands are cut.
+    pub(crate) async fn review(&self, point: &DecisionPoint) {
+        let open: Vec<(u64, Rc<Permit>)> =
+            self.open.borrow().iter().map(|(n, stream)| (*n, stream.permit.clone())).collect();
+        for (number, permit) in open {
+            if !point.stands(&permit).await {
+                self.cut(number);
+            }
+        }
+    }
+
+    fn cut(&self, number: u64) {
+        let waker = self.open.borrow_mut().get_mut(&number).and_then(|stream| {
+            stream.cut = true;
+            stream.waker.take()
+        });
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+/// What ties one answer to its permit. Entered among the open streams only once the answer turns out to be one: most
+/// are over at their first frame.
+#[derive(Debug)]
+pub(crate) struct Tether {
+    streams: Rc<Streams>,
+    permit: Rc<Permit>,
+    entered: Option<u64>,
+}
+
+impl Tether {
+    /// `None` on a public route: nobody's permission, nothing to revoke.
+    pub(crate) fn new(permit: Permit, streams: &Rc<Streams>) -> Option<Self> {
+        permit.subject()?;
+        Some(Self { streams: streams.clone(), permit: Rc::new(permit), entered: None })
+    }
+
+    /// Asked whenever the stream would go on; woken when the answer changes.
+    pub(crate) fn is_cut(&mut self, cx: &Context<'_>) -> bool {
+        let number = *self.entered.get_or_insert_with(|| {
+            let number = self.streams.next.get();
+            self.streams.next.set(number.wrapping_add(1));
+            number
+        });
+        let mut open = self.streams.open.borrow_mut();
+        let stream = open.entry(number).or_insert_with(|| Open {
+            permit: self.permit.clone(),
+            cut: false,
+            waker: None,
+        });
+        match &mut stream.waker {
+            Some(waker) => waker.clone_from(cx.waker()),
+            None => stream.waker = Some(cx.waker().clone()),
+        }
+        stream.cut
+    }
+}
+
+impl Drop for Tether {
+    fn drop(&mut self) {
+        if let Some(number) = self.entered {
+            self.streams.open.borrow_mut().remove(&number);
+        }
+    }
+}
