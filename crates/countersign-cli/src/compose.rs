@@ -38,7 +38,12 @@ use countersign_server::{
 };
 use countersign_store::{FollowerHandle, Store, StoreOptions, local::LocalCounter};
 use countersign_tower::respond;
-use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -206,12 +211,13 @@ pub async fn start(settings: &Settings, rooms: Rooms) -> Result<Running, Failure
 
     let gateway_config = gateway_config(settings)?;
     let admin_tls = settings.admin.tls.as_ref().map(server_tls).transpose()?;
-    let hosts = HostList::new(settings.admin.hosts.iter().map(String::as_str)).map_err(Failure::failed)?;
+    let names = settings.admin.hosts.iter().cloned();
+    let hosts = host_list(settings.admin.listen, names)?;
     let issuer_config = settings.issuer.as_ref().map(|issuer| {
         let tls = issuer.tls.as_ref().map(server_tls).transpose()?;
-        let name = issuer.url.as_deref().and_then(|url| url::Url::parse(url).ok());
-        let name = name.and_then(|url| url.host_str().map(str::to_owned));
-        let hosts = HostList::new(name.as_deref()).map_err(Failure::failed)?;
+        let url = issuer.url.as_deref().and_then(|url| url::Url::parse(url).ok());
+        let name = url.and_then(|url| url.host_str().map(str::to_owned));
+        let hosts = host_list(issuer.listen, name)?;
         Ok::<_, Failure>(ListenConfig::new(issuer.listen, tls, hosts))
     });
     let issuer_config = issuer_config.transpose()?;
@@ -350,6 +356,17 @@ fn table(
         Failure::failed(lines.join("\n"))
     })?;
     Ok(Arc::new(RouteTableCell::new(table)))
+}
+
+/// The names that a listener is called by: this machine's, those given, and the address itself.
+fn host_list(listen: SocketAddr, names: impl IntoIterator<Item = String>) -> Result<HostList, Failure> {
+    let address = match listen.ip() {
+        ip if ip.is_unspecified() => None,
+        IpAddr::V4(four) => Some(four.to_string()),
+        IpAddr::V6(six) => Some(format!("[{six}]")),
+    };
+    let names: Vec<String> = names.into_iter().chain(address).collect();
+    HostList::new(names.iter().map(String::as_str)).map_err(Failure::failed)
 }
 
 fn gateway_config(settings: &Settings) -> Result<GatewayConfig, Failure> {

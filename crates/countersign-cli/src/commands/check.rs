@@ -65,7 +65,20 @@ fn headers(given: &[String]) -> Result<Map<String, Value>, Failure> {
                     .map_err(|e| Failure::failed(format!("cannot read `{file}`: {e}")))?;
                 lines.extend(content.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned));
             }
-            None => lines.push(text.clone()),
+            None => {
+                let name = text.split(':').next().unwrap_or_default().trim();
+                // everybody on the machine sees the command line
+                if ["authorization", "x-api-key", "cookie"]
+                    .iter()
+                    .any(|secret| name.eq_ignore_ascii_case(secret))
+                {
+                    return Err(Failure::usage(format!(
+                        "`{name}` on the command line is seen by everybody here"
+                    ))
+                    .todo("say `--key-file FILE`, or `-H @FILE` with the header in the file"));
+                }
+                lines.push(text.clone());
+            }
         }
     }
     let mut headers = Map::new();

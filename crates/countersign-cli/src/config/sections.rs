@@ -117,6 +117,10 @@ fn admin(root: &Table<'_, '_>, folder: &Path) -> Option<AdminSettings> {
     if tls_field.is_none() && listen.is_some_and(|a| !a.ip().is_loopback()) {
         section.problem_at("tls", "is missing: beyond loopback operators' keys need TLS");
     }
+    // RULES 3.8: whoever calls it by a name that is not listed is refused
+    if hosts.is_none() && listen.is_some_and(|a| a.ip().is_unspecified()) {
+        section.problem_at("hosts", "is missing: say under which names operators reach it");
+    }
     section.finish();
     Some(AdminSettings {
         listen: listen?,
@@ -135,6 +139,9 @@ fn issuer(section: &Table<'_, '_>, folder: &Path) -> Option<IssuerSettings> {
     let tls = tls_field.as_ref().map(|field| tls(field, folder));
     if tls_field.is_none() && listen.is_some_and(|a| !a.ip().is_loopback()) {
         section.problem_at("tls", "is missing: beyond loopback credentials need TLS");
+    }
+    if url.is_none() && listen.is_some_and(|a| a.ip().is_unspecified()) {
+        section.problem_at("url", "is missing: say where callers reach it, `https://auth.example.com`");
     }
     Some(IssuerSettings {
         listen: listen?,

@@ -107,8 +107,17 @@ fn a_key_written_twice_is_an_error() {
 
 #[test]
 fn operators_beyond_loopback_need_tls() {
-    let found = problems(&format!("{SMALL}\n[admin]\nlisten = \"0.0.0.0:8445\"\n"));
+    let found = problems(&format!("{SMALL}\n[admin]\nlisten = \"192.0.2.1:8445\"\n"));
     assert!(found.len() == 1 && found[0].contains("admin.tls: is missing"), "{found:?}");
+}
+
+#[test]
+fn rules_3_8_a_listener_on_every_address_says_by_which_names_it_is_called() {
+    let sections = "[admin]\nlisten = \"0.0.0.0:8445\"\n[issuer]\nlisten = \"[::]:8444\"\n";
+    let found = problems(&format!("{SMALL}\n{sections}"));
+    for missing in ["admin.hosts: is missing", "issuer.url: is missing"] {
+        assert!(found.iter().any(|p| p.contains(missing)), "{found:?}");
+    }
 }
 
 #[test]

@@ -66,6 +66,8 @@ pub fn run(dev: Dev, common: &Common) -> Result<Exit, Failure> {
     if common.config.is_some() {
         return Err(Failure::usage("`dev` keeps everything in one folder; name it with `--dir`"));
     }
+    let said = [dev.listen, dev.admin_listen, dev.issuer_listen];
+    said.into_iter().flatten().try_for_each(loopback)?;
     let folder = common.dir.clone().unwrap_or_else(|| PathBuf::from(FOLDER_NAME));
     let place = Place::of_folder(&folder);
     if !dev.demo && dev.upstream.is_none() && !place.config.exists() {
@@ -182,12 +184,7 @@ fn settings(
     }
     let issuer = settings.issuer.as_ref().map(|issuer| issuer.listen);
     let all = settings.gateway.listen.iter().copied().chain([settings.admin.listen]).chain(issuer);
-    for address in all {
-        if !address.ip().is_loopback() {
-            return Err(Failure::usage(format!("`dev` listens on loopback only, and {address} is not"))
-                .todo("`countersign serve` is for others; its configuration begins with `countersign config init`"));
-        }
-    }
+    all.into_iter().try_for_each(loopback)?;
     if let Some(upstream) = upstream {
         let Some(first) = settings.upstreams.first_mut() else {
             return Err(Failure::failed(format!("`{}` has no upstream", place.config.display())));
@@ -195,6 +192,15 @@ fn settings(
         first.url = url::Url::parse(upstream).map_err(|e| Failure::usage(format!("`{upstream}`: {e}")))?;
     }
     Ok(settings)
+}
+
+/// RULES 4.4
+fn loopback(address: SocketAddr) -> Result<(), Failure> {
+    if address.ip().is_loopback() {
+        return Ok(());
+    }
+    Err(Failure::usage(format!("`dev` listens on loopback only, and {address} is not"))
+        .todo("`countersign serve` is for others; its configuration begins with `countersign config init`"))
 }
 
 /// The mark, the service `demo` and the operator's key.

@@ -169,6 +169,8 @@ async fn routes_and_check() {
         "{allowed}"
     );
     assert_eq!(console.json("check GET /orders/7 -H @key")["decision"], "allow");
+    let argv = console.say("check GET /orders/7 -H x-api-key:cs_live_x");
+    assert!(argv.0 == 2 && argv.2.contains("--key-file"), "{argv:?}");
     let (code, out, _) = console.say("check POST /orders --key-file key");
     assert!(code == 3 && out.contains("scope_missing"), "{out}");
     let (code, out, _) = console.say("check GET /orders/7 --key-file key --plain --source 192.0.2.1");

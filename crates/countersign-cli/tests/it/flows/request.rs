@@ -93,3 +93,43 @@ async fn a_key_stands_in_the_routes_header_and_in_the_query_only_where_the_route
     assert_eq!(other.status, 401);
     house.stop().await;
 }
+
+/// The gateway, admin API and public face on plain loopback: allowed, and keys are read there (RULES 1.7).
+#[tokio::test(flavor = "multi_thread")]
+async fn rules_1_7_plain_http_is_for_loopback() {
+    let folder = tempfile::tempdir().unwrap();
+    let echo = countersign_cli::echo::Echo::start().await.unwrap();
+    let text = format!(
+        "[gateway]\nlisten = \"127.0.0.1:0\"\nworkers = 1\nidentity = \"consumer\"\n[admin]\nlisten = \"127.0.0.1:0\"\n\
+         [[upstreams]]\nname = \"api\"\nurl = \"{}\"\n{}",
+        echo.url(),
+        crate::support::ROUTES
+    );
+    let file = folder.path().join("countersign.toml");
+    let settings = countersign_cli::config::parse(&file, &text, &Default::default()).unwrap();
+    let world = countersign_cli::compose::World::of_machine();
+    let rooms = countersign_cli::compose::Rooms::open(&settings, world).await.unwrap();
+    let key = folder.path().join("admin.key");
+    countersign_cli::operator::ensure(&rooms, &key, rooms.now()).await.unwrap();
+    let operator = std::fs::read_to_string(&key).unwrap().trim().to_owned();
+    let running = countersign_cli::compose::start(&settings, rooms).await.unwrap();
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let admin = |path: &str, body: serde_json::Value| {
+        let url = format!("http://{}/admin/v1/{path}", running.admin_address().unwrap());
+        read(http.post(url).bearer_auth(&operator).json(&body))
+    };
+    let owner = json!({"kind": "service", "name": "demo", "scopes": ["orders:read"], "groups": ["staff"]});
+    assert_eq!(admin("principals", owner).await.status, 201);
+    let made = admin("api-keys", json!({"owner": "demo", "scopes": ["orders:read"]})).await;
+    let (record, secret) = crate::support::issued(&made);
+    let url = format!("http://{}/orders/1", running.gateway_addresses()[0]);
+    let answer = read(http.get(url).bearer_auth(&secret)).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    // the preset of the configuration reached the gateway
+    let seen = answer.json()["headers"].clone();
+    assert_eq!(seen["x-consumer-id"], record["owner"]["id"], "{seen}");
+    assert_eq!(seen["x-consumer-username"], "demo", "{seen}");
+    assert!(seen.get("authorization").is_none(), "{seen}");
+    running.stop(std::time::Duration::from_secs(5)).await;
+    echo.stop().await;
+}
