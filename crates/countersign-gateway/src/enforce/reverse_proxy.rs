@@ -18,7 +18,11 @@ use countersign_core::{
     },
 };
 use countersign_tower::{admit_head, respond};
-use http::{Request, Response, header::ORIGIN};
+use http::{
+    HeaderValue, Method, Request, Response, StatusCode,
+    header::{MAX_FORWARDS, ORIGIN},
+    request::Parts,
+};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -71,6 +75,11 @@ pub(crate) async fn handle(
         }
     };
 
+    if goes_no_further(&mut parts) {
+        let mut response = Response::new(Full::default());
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        return whole(response, in_flight);
+    }
     let route = permit.route().clone();
     let inbound = Inbound { id, peer, headers: parts.headers, body };
     let mut response = match forward::forward(worker, permit, inbound).await {
@@ -78,7 +87,12 @@ pub(crate) async fn handle(
             response.map(|body| Reply { body: ReplyBody::Stream(Box::new(body)), _in_flight: in_flight })
         }
         Err(failure) => {
-            tracing::debug!(request = %id, route = %route.name, upstream = ?route.upstream, %failure, "not forwarded");
+            let upstream = &route.upstream;
+            if failure.is_ours() {
+                tracing::error!(request = %id, route = %route.name, ?upstream, %failure, "cannot forward");
+            } else {
+                tracing::debug!(request = %id, route = %route.name, ?upstream, %failure, "not forwarded");
+            }
             whole(refusal(&failure, id), in_flight)
         }
     };
@@ -86,6 +100,23 @@ pub(crate) async fn handle(
         cors::apply(cors, origin.as_ref(), response.headers_mut());
     }
     response
+}
+
+/// RFC 9110 7.6.2: the hops that an OPTIONS request has left; at zero the answer is ours.
+fn goes_no_further(parts: &mut Parts) -> bool {
+    if parts.method != Method::OPTIONS {
+        return false;
+    }
+    let left =
+        parts.headers.get(MAX_FORWARDS).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<u32>().ok());
+    match left {
+        None => false,
+        Some(0) => true,
+        Some(left) => {
+            parts.headers.insert(MAX_FORWARDS, HeaderValue::from(left - 1));
+            false
+        }
+    }
 }
 
 fn refusal(failure: &Failure, id: RequestId) -> Response<Full<Bytes>> {

@@ -22,14 +22,14 @@ pub(crate) fn is_reserved(name: &str) -> bool {
     let name = name.as_ref();
     match name.as_bytes().first() {
         Some(b'c') => {
-            starts(name, &["countersign-", "client-cert", "client-ip", "cf-connecting-ip"])
+            starts(name, &["countersign-", "client-cert", "client-ip", "cf-connecting-ip", "cf-access-"])
                 || name == "countersign"
         }
         Some(b'f') => starts(name, &["forwarded", "fastly-client-ip", "front-end-https"]),
         Some(b'p') => name == "proxy",
         Some(b'r') => starts(name, &["remote-"]),
         Some(b's') => starts(name, &["ssl-"]),
-        Some(b't') => name == "true-client-ip",
+        Some(b't') => starts(name, &["true-client-ip", "tailscale-user"]),
         Some(b'x') => starts(name, X_FAMILIES),
         _ => false,
     }
@@ -50,6 +50,16 @@ const X_FAMILIES: &[&str] = &[
     "x-client-cert",
     "x-client-ip",
     "x-client-dn",
+    // other proxies with identities: an API that stood behind one may still believe it
+    "x-amzn-oidc-",
+    "x-authentik-",
+    "x-goog-authenticated-",
+    "x-goog-iap-",
+    "x-ms-client-principal",
+    "x-ms-token-",
+    "x-pomerium-",
+    "x-vouch-",
+    "x-jwt-assertion",
     // how it came
     "x-forwarded",
     "x-original-",
@@ -58,9 +68,12 @@ const X_FAMILIES: &[&str] = &[
     "x-real-ip",
     "x-cluster-client-ip",
     "x-envoy-",
+    "x-host",
+    "x-scheme",
+    "x-url-scheme",
     "x-request-id",
-    // RULES 2.2: the method that was judged is the method
-    "x-http-method",
+    // RULES 2.2: the method that was judged is the method; and x-http-host-override
+    "x-http-",
     "x-method-override",
 ];
 

@@ -57,6 +57,11 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
+    /// The configuration's fault or this program's: to be seen in the log without asking for it.
+    pub(crate) fn is_ours(&self) -> bool {
+        matches!(self, Failure::NoUpstream | Failure::Identity(_))
+    }
+
     /// Status, code, title and detail for the caller.
     pub(crate) fn words(&self) -> (StatusCode, &'static str, &'static str, &'static str) {
         match self {

@@ -162,3 +162,29 @@ async fn a_caller_that_does_not_read_is_cut() {
     eventually(PATIENCE, || async { rig.upstream.open() == 0 }).await;
     assert!(client.rest().await.len() < 32 * 1024 * 1024);
 }
+
+/// A route to an upstream that the configuration lacks is our fault, not the upstream's.
+#[tokio::test]
+async fn a_route_to_nowhere_is_500() {
+    let upstream = Upstream::start(|_| Act::answer(OK)).await;
+    let rig = Rig::with(upstream, routes(), |config| config.upstreams[0].name = "other".into()).await;
+    let answer = rig.get("/a", "").await;
+    assert_eq!((status(&answer), code(&answer).as_str()), (500, "internal"), "{answer}");
+}
+
+/// Listeners share the cap, and none is starved of its first connection.
+#[tokio::test]
+async fn every_listener_serves_under_the_smallest_cap() {
+    let upstream = Upstream::start(|_| Act::answer(OK)).await;
+    let mut rig = Rig::with(upstream, routes(), |config| {
+        config.limits.connections = 1;
+        config.listeners.push(config.listeners[0].clone());
+    })
+    .await;
+    let addresses = rig.gateway.as_ref().unwrap().addresses().to_vec();
+    assert_eq!(addresses.len(), 2);
+    for address in addresses {
+        rig.address = address;
+        assert_eq!(status(&rig.get("/a", "Connection: close\r\n").await), 200, "{address}");
+    }
+}

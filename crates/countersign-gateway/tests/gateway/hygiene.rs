@@ -50,6 +50,9 @@ async fn m2_2_no_spelling_of_an_identity_header_arrives() {
         "SSL-Client-Verify",
         "X-WEBAUTH-USER",
         "X-Remote-User",
+        "X-Amzn-Oidc-Identity",
+        "Cf-Access-Jwt-Assertion",
+        "X-Goog-Authenticated-User-Email",
     ] {
         let rig = Rig::plain().await;
         let answer = rig.get("/a", &format!("{name}: evil\r\n{name}: evil2\r\n")).await;
@@ -103,6 +106,8 @@ async fn m2_1_no_forwarded_field_is_believed() {
         "X-Request-Id: evil",
         "X-HTTP-Method-Override: DELETE",
         "X-HTTP-Method: DELETE",
+        "X-HTTP-Host-Override: evil",
+        "X-Host: evil",
         "X-Method-Override: DELETE",
         "Proxy: evil",
     ]
@@ -286,4 +291,19 @@ async fn cookies_go_upstream_in_one_field() {
     let rig = Rig::plain().await;
     assert_eq!(status(&rig.get("/a", "Cookie: a=1\r\nCookie: b=2\r\n").await), 200);
     assert_eq!(rig.upstream.only().field("cookie"), ["a=1; b=2"]);
+}
+
+/// RFC 9110 7.6.2.
+#[tokio::test]
+async fn max_forwards_counts_down_and_ends_here() {
+    let rig = Rig::plain().await;
+    let ask =
+        |left: &str| format!("OPTIONS /a HTTP/1.1\r\nHost: a.example\r\n{KEY}Max-Forwards: {left}\r\n\r\n");
+    assert_eq!(status(&rig.send(ask("0")).await), 204);
+    assert!(rig.upstream.requests().is_empty());
+    assert_eq!(status(&rig.send(ask("5")).await), 200);
+    assert_eq!(rig.upstream.only().field("max-forwards"), ["4"]);
+    // who may not ask is not answered either
+    let answer = rig.send("OPTIONS /a HTTP/1.1\r\nHost: a.example\r\nMax-Forwards: 0\r\n\r\n").await;
+    assert_eq!(status(&answer), 401);
 }
