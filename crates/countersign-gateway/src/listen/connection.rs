@@ -16,6 +16,8 @@ pub(crate) struct Connection {
     in_head: Cell<bool>,
     /// HTTP/2 reads frames between requests, so bytes do not mean that a head began.
     multiplexed: bool,
+    /// Every answer so far was written whole: what is written now is none of ours.
+    settled: Cell<bool>,
     /// Since when the peer takes nothing of what we write.
     stuck: Cell<Option<Instant>>,
 }
@@ -27,6 +29,7 @@ impl Connection {
             since: Cell::new(Instant::now()),
             in_head: Cell::new(false),
             multiplexed,
+            settled: Cell::new(true),
             stuck: Cell::new(None),
         })
     }
@@ -35,6 +38,7 @@ impl Connection {
     pub(crate) fn begin(self: &Rc<Self>) -> InFlight {
         self.in_flight.set(self.in_flight.get() + 1);
         self.in_head.set(false);
+        self.settled.set(false);
         InFlight(self.clone())
     }
 
@@ -43,6 +47,15 @@ impl Connection {
         if self.in_flight.get() == 0 && !self.multiplexed && !self.in_head.replace(true) {
             self.since.set(Instant::now());
         }
+    }
+
+    /// Hyper flushes the stream only when it has handed over all that it holds.
+    pub(crate) fn flushed(&self) {
+        self.settled.set(self.in_flight.get() == 0);
+    }
+
+    pub(crate) fn is_settled(&self) -> bool {
+        self.settled.get()
     }
 
     /// The peer took what we wrote, or not.

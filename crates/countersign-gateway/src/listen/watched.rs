@@ -65,7 +65,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
 
 impl<S: AsyncWrite + Unpin> Watched<S> {
     fn write(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        // a body may look like anything, so looks alone do not tell: no answer may be under way
         if self.instead.is_none()
+            && self.connection.is_settled()
             && let Some(status) = parser_refusal(buf)
         {
             let left = problem(status, self.worker.request_id());
@@ -115,6 +117,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let outcome = Pin::new(&mut self.stream).poll_flush(cx);
         self.connection.wrote(outcome.is_pending());
+        if outcome.is_ready() {
+            self.connection.flushed();
+        }
         outcome
     }
 

@@ -1,6 +1,6 @@
 //! M.2 rule 6: what two readers could read in two ways is refused, or goes upstream as one message framed anew.
 
-use crate::support::{KEY, Rig, code, status};
+use crate::support::{Act, KEY, Rig, code, status};
 
 /// Each is refused with this status, by a problem document, and nothing of it reaches the upstream.
 async fn refused(cases: &[(&str, String, u16, &str)]) {
@@ -242,4 +242,35 @@ async fn m2_6_after_both_lengths_the_connection_ends() {
     let all = String::from_utf8(client.rest().await).unwrap();
     assert_eq!(all.matches("HTTP/1.1 ").count(), 1, "{all}");
     assert!(rig.upstream.requests().iter().all(|g| !g.line().contains("/b")));
+}
+
+/// A body that looks like a refusal of the parser is a body: it goes on unchanged, whatever is pipelined behind it.
+#[tokio::test]
+async fn m2_6_a_body_that_looks_like_a_refusal_is_a_body() {
+    const BODY: &str = "HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\
+                        date: Mon, 23 Nov 2026 22:37:46 GMT\r\n\r\n";
+    let rig = Rig::scripted(|got| {
+        if got.line().contains("/sized") {
+            Act::answer(&format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{BODY}", BODY.len()))
+        } else {
+            Act::answer(&format!(
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{BODY}\r\n0\r\n\r\n",
+                BODY.len()
+            ))
+        }
+    })
+    .await;
+    for path in ["/sized", "/chunked"] {
+        let mut client = rig.connect().await;
+        let ask = format!("GET {path} HTTP/1.1\r\nHost: api.example\r\n{KEY}\r\n");
+        client.write(format!("{ask}{ask}rubbish\r\n\r\n")).await;
+        for _ in 0..2 {
+            let answer = client.answer().await;
+            assert!(status(&answer) == 200 && answer.contains(BODY), "{path}: {answer}");
+        }
+        // and the one after them is a refusal with a word
+        let refused = client.answer().await;
+        assert_eq!((status(&refused), code(&refused).as_str()), (400, "request_malformed"), "{refused}");
+        assert!(client.rest().await.is_empty());
+    }
 }
