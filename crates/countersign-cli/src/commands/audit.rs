@@ -1,7 +1,7 @@
 //! `countersign audit ...`
 
 use super::Common;
-use crate::output::{Exit, Failure, Format};
+use crate::output::{Exit, Failure, Format, cell};
 use clap::{Args, Subcommand};
 use serde_json::Value;
 use std::time::Duration;
@@ -99,10 +99,5 @@ fn number(record: &Value) -> Option<i64> {
 }
 
 fn line(record: &Value) -> String {
-    let text = |member: &str| match record.get(member) {
-        Some(Value::String(text)) => text.chars().filter(|c| !c.is_control()).collect(),
-        Some(Value::Null) | None => "-".to_owned(),
-        Some(other) => other.to_string(),
-    };
-    COLUMNS.map(|(_, member)| text(member)).join("  ")
+    COLUMNS.map(|(_, member)| cell(record.get(member))).join("  ")
 }

@@ -14,7 +14,7 @@ pub struct Settings {
     pub folder: PathBuf,
     pub gateway: GatewaySettings,
     pub admin: AdminSettings,
-    /// The public face (`POST /revoke`); `None`: not served.
+    /// The public face (`POST /revoke`); `None`: it stands on the admin listener.
     pub issuer: Option<IssuerSettings>,
     /// `sqlite:/absolute/file` or `postgres://...`. May hold a password: never printed.
     pub store_url: StoreUrl,

@@ -95,7 +95,8 @@ impl Output {
             Format::Json => self.json(&Value::Array(items.to_vec())),
             Format::Yaml => self.yaml(&Value::Array(items.to_vec())),
             Format::Table => {
-                let mut table = new_table();
+                // a line per item, however narrow the terminal: an id that is broken in two cannot be copied
+                let mut table = new_table(ContentArrangement::Disabled);
                 table.set_header(columns.iter().map(|(heading, _)| *heading));
                 for item in items {
                     table.add_row(columns.iter().map(|(_, member)| cell(item.get(*member))));
@@ -114,7 +115,7 @@ impl Output {
             Format::Json => self.json(item),
             Format::Yaml => self.yaml(item),
             Format::Table => {
-                let mut table = new_table();
+                let mut table = new_table(ContentArrangement::Dynamic);
                 for (member, value) in item.as_object().into_iter().flatten() {
                     table.add_row([member.replace('_', " "), cell(Some(value))]);
                 }
@@ -157,20 +158,22 @@ pub fn say(text: &str) {
     let _ = writeln!(anstream::stderr().lock(), "{text}");
 }
 
-fn new_table() -> Table {
+fn new_table(arrangement: ContentArrangement) -> Table {
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table.load_style(presets::NOTHING).set_content_arrangement(arrangement);
     table
 }
 
-/// Without the blanks that a table without borders leaves at the ends of its lines.
+/// Without the blanks that a table without borders has around its lines.
 fn trimmed(table: &Table) -> String {
-    let lines: Vec<String> = table.to_string().lines().map(|line| line.trim().to_owned()).collect();
+    let text = table.to_string();
+    let lines: Vec<&str> =
+        text.lines().map(|line| line.strip_prefix(' ').unwrap_or(line).trim_end()).collect();
     lines.join("\n")
 }
 
 /// How a value stands in a table. Control characters cannot move the cursor of whoever looks.
-fn cell(value: Option<&Value>) -> String {
+pub fn cell(value: Option<&Value>) -> String {
     let text = match value {
         None | Some(Value::Null) => "-".to_owned(),
         Some(Value::String(text)) if text.is_empty() => "-".to_owned(),

@@ -130,6 +130,11 @@ async fn rules_1_7_plain_http_is_for_loopback() {
     assert_eq!(seen["x-consumer-id"], record["owner"]["id"], "{seen}");
     assert_eq!(seen["x-consumer-username"], "demo", "{seen}");
     assert!(seen.get("authorization").is_none(), "{seen}");
+    // RULES 5.7: without a listener of its own the public face stands beside the operators'
+    let url = format!("http://{}/revoke", running.admin_address().unwrap());
+    assert_eq!(read(http.post(url).json(&json!({"token": secret}))).await.status, 200);
+    let url = format!("http://{}/orders/1", running.gateway_addresses()[0]);
+    assert_eq!(read(http.get(url).bearer_auth(&secret)).await.code(), "key_revoked");
     running.stop(std::time::Duration::from_secs(5)).await;
     echo.stop().await;
 }
