@@ -34,6 +34,8 @@ pub(crate) enum Act {
     Answer(Vec<u8>),
     /// Answer, then close.
     Close(Vec<u8>),
+    /// The first piece, and the second with one more permit of [`Upstream::held`].
+    Pieces(Vec<u8>, Vec<u8>),
     /// Say nothing until the other side goes away.
     Silence,
 }
@@ -116,7 +118,10 @@ impl Upstream {
         Self::with_hold(move |_| Act::answer(answer), Arc::new(Semaphore::new(0))).await
     }
 
-    async fn with_hold(script: impl Fn(&Got) -> Act + Send + Sync + 'static, hold: Arc<Semaphore>) -> Self {
+    pub(crate) async fn with_hold(
+        script: impl Fn(&Got) -> Act + Send + Sync + 'static,
+        hold: Arc<Semaphore>,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (got, connections) = (Arc::<Mutex<Vec<Got>>>::default(), Arc::new(AtomicUsize::new(0)));
@@ -214,6 +219,15 @@ async fn serve(
         match act {
             Act::Answer(bytes) => {
                 if stream.write_all(&bytes).await.is_err() {
+                    return;
+                }
+            }
+            Act::Pieces(first, second) => {
+                if stream.write_all(&first).await.is_err() {
+                    return;
+                }
+                hold.acquire().await.unwrap().forget();
+                if stream.write_all(&second).await.is_err() {
                     return;
                 }
             }
