@@ -1,4 +1,4 @@
-//! What a key costs before the cache is asked. Promised (issue 2, figures): one refused malformed key at most 150 ns.
+//! What a key costs before the cache is asked. The aim: one refused malformed key in at most 150 ns.
 #![expect(clippy::expect_used, reason = "a bench that cannot be set up should stop")]
 
 use countersign_core::{
