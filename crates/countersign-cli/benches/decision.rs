@@ -58,7 +58,8 @@ fn scopes(text: &str) -> ScopeSet {
 }
 
 fn routes(limited: bool) -> Vec<Route> {
-    let reads = SecurityRequirement::AnyOf(vec![Alternative(vec![(MethodName::ApiKey, scopes("orders:read"))])]);
+    let reads =
+        SecurityRequirement::AnyOf(vec![Alternative(vec![(MethodName::ApiKey, scopes("orders:read"))])]);
     (0..ROUTES)
         .map(|n| {
             let mut route = Route::new(&format!("/s{n}/orders/{{id}}"), "orders", reads.clone());
@@ -84,9 +85,15 @@ fn bench(limited: bool) -> Bench {
     let (store, entropy, clock) = (Arc::new(MemoryStore::new()), Arc::new(SystemEntropy), SystemClock);
     let peppers = Arc::new(Peppers::new(Pepper::new(1, &[7; 32]).unwrap(), Vec::new()).unwrap());
     let config = ApiKeyConfig::default();
-    let issuer =
-        ApiKeyIssuer::new(store.clone(), store.clone(), peppers.clone(), config.clone(), Arc::new([]), entropy.clone())
-            .unwrap();
+    let issuer = ApiKeyIssuer::new(
+        store.clone(),
+        store.clone(),
+        peppers.clone(),
+        config.clone(),
+        Arc::new([]),
+        entropy.clone(),
+    )
+    .unwrap();
     let principals = PrincipalIssuer::new(store.clone(), entropy.clone());
     let now = clock.now();
     let new = NewPrincipal {
@@ -117,7 +124,8 @@ fn bench(limited: bool) -> Bench {
     memory.reload(position, &revoked, now);
     memory.heard(now);
     let fingerprint = Arc::new(FingerprintKey::new(&*entropy));
-    let room = ApiKeyAuthenticator::new(store, peppers, config, fingerprint, Arc::new(Uses::default())).unwrap();
+    let room =
+        ApiKeyAuthenticator::new(store, peppers, config, fingerprint, Arc::new(Uses::default())).unwrap();
     let authenticators: Vec<Arc<dyn countersign_core::Authenticator>> = vec![Arc::new(room)];
     let table = RouteTable::new(routes(limited), &authenticators).expect("routes");
     let point = DecisionPoint::new(Parts {
@@ -134,7 +142,8 @@ fn bench(limited: bool) -> Bench {
 
 fn decide(point: &DecisionPoint, headers: &HeaderMap, target: &PathAndQuery) -> bool {
     let peer = Peer { address: [192, 0, 2, 1].into(), transport: Transport::Tls };
-    let request = CheckRequest { method: &Method::GET, authority: "api.example.com:8443", target, headers, peer };
+    let request =
+        CheckRequest { method: &Method::GET, authority: "api.example.com:8443", target, headers, peer };
     matches!(point.check(&request).now_or_never(), Some(Decision::Allow(_)))
 }
 
@@ -146,7 +155,9 @@ fn decisions(c: &mut Criterion) {
         let first = headers.first().unwrap();
         let heap = allocation_counter::measure(|| assert!(decide(&point, first, &target)));
         println!("{name}: {} allocations, {} bytes", heap.count_total, heap.bytes_total);
-        c.bench_function(&format!("{name}, one key"), |b| b.iter(|| decide(&point, black_box(first), &target)));
+        c.bench_function(&format!("{name}, one key"), |b| {
+            b.iter(|| decide(&point, black_box(first), &target))
+        });
         let mut around = headers.iter().cycle();
         c.bench_function(&format!("{name}, 10,000 keys in turn"), |b| {
             b.iter(|| around.next().is_some_and(|headers| decide(&point, black_box(headers), &target)));

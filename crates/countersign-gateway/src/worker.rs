@@ -9,6 +9,7 @@ use crate::{
         accept::{self, Slots},
         connection::Registry,
     },
+    sample::Sampler,
     upstream::{
         headers::Stripping,
         pool::{Origin, Pool},
@@ -49,6 +50,7 @@ pub(crate) struct Worker {
     pub(crate) stripping: Stripping,
     pub(crate) connections: Registry,
     pub(crate) streams: Rc<Streams>,
+    pub(crate) refusals: Sampler,
     pools: HashMap<Arc<str>, Rc<Pool>>,
     ids: Ids,
 }
@@ -71,6 +73,7 @@ impl Worker {
             stripping: Stripping::new(&ports.config),
             connections: Registry::default(),
             streams: Rc::default(),
+            refusals: Sampler::default(),
             pools,
             ids: Ids::default(),
             ports,

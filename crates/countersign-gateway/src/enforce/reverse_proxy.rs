@@ -31,6 +31,7 @@ use std::{
     rc::Rc,
     task::{Context, Poll},
 };
+use tokio::time::Instant;
 
 /// One request, from its head to the answer.
 pub(crate) async fn handle(
@@ -49,7 +50,10 @@ pub(crate) async fn handle(
     let head = match admit_head(&parts) {
         Ok(head) => head,
         Err(error) => {
-            tracing::debug!(request = %id, peer = %peer.address, code = error.code(), reason = error.detail(), "refused");
+            if let Some(left_out) = worker.refusals.take(Instant::now()) {
+                let (code, reason) = (error.code(), error.detail());
+                tracing::info!(request = %id, peer = %peer.address, code, reason, left_out, "refused");
+            }
             return whole(respond::head_error(error, parts.version, id), in_flight);
         }
     };
@@ -70,7 +74,7 @@ pub(crate) async fn handle(
             if let Some(cors) = denial.cors() {
                 cors::apply(cors, origin.as_ref(), response.headers_mut());
             }
-            note(&denial, id, peer);
+            note(worker, &denial, id, peer);
             return whole(response, in_flight);
         }
     };
@@ -90,8 +94,8 @@ pub(crate) async fn handle(
             let upstream = &route.upstream;
             if failure.is_ours() {
                 tracing::error!(request = %id, route = %route.name, ?upstream, %failure, "cannot forward");
-            } else {
-                tracing::debug!(request = %id, route = %route.name, ?upstream, %failure, "not forwarded");
+            } else if let Some(left_out) = worker.refusals.take(Instant::now()) {
+                tracing::warn!(request = %id, route = %route.name, ?upstream, %failure, left_out, "not forwarded");
             }
             whole(refusal(&failure, id), in_flight)
         }
@@ -124,9 +128,10 @@ fn refusal(failure: &Failure, id: RequestId) -> Response<Full<Bytes>> {
     respond::problem(status, code, title, detail, id)
 }
 
-/// One event per denial, for whoever turned them on; no target, because a credential may stand in its query.
-fn note(denial: &Denial, id: RequestId, peer: Peer) {
-    tracing::debug!(
+/// The true reason, by request id; no target, because a credential may stand in its query.
+fn note(worker: &Worker, denial: &Denial, id: RequestId, peer: Peer) {
+    let Some(left_out) = worker.refusals.take(Instant::now()) else { return };
+    tracing::info!(
         request = %id,
         peer = %peer.address,
         status = denial.kind.status().as_u16(),
@@ -134,6 +139,7 @@ fn note(denial: &Denial, id: RequestId, peer: Peer) {
         reason = denial.reason,
         route = denial.route.as_ref().map(|r| tracing::field::display(r.name.clone())),
         subject = denial.known.first().map(|k| tracing::field::display(k.authentication.principal.clone())),
+        left_out,
         "denied"
     );
 }
