@@ -185,10 +185,11 @@ pub(crate) fn created(document: &impl Serialize, location: &str) -> Answer {
 }
 
 fn answer(status: StatusCode, document: &impl Serialize) -> Answer {
-    let body = serde_json::to_vec(document).map_err(|error| {
+    let mut body = serde_json::to_vec(document).map_err(|error| {
         tracing::error!(%error, "an answer could not be written as JSON");
         Problem::internal()
     })?;
+    body.push(b'\n');
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));

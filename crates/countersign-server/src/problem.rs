@@ -131,7 +131,8 @@ impl Problem {
             code: self.code,
             errors: &self.faults,
         };
-        let body = serde_json::to_vec(&document).unwrap_or_default();
+        let mut body = serde_json::to_vec(&document).unwrap_or_default();
+        body.push(b'\n');
         let mut response = Response::new(B::from(Bytes::from(body)));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();

@@ -15,6 +15,7 @@ use http::{
     HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version,
     header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
 };
+use serde::Serialize;
 use std::time::Duration;
 
 pub static REQUEST_ID: HeaderName = HeaderName::from_static("countersign-request-id");
@@ -23,6 +24,17 @@ pub static RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-po
 
 /// Where the `type` of our problems points.
 const PROBLEMS: &str = "https://countersign.dev/problems/";
+
+/// RFC 9457 3.1, in the order in which it is read.
+#[derive(Serialize)]
+struct Document<'a> {
+    r#type: String,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    instance: &'a str,
+    code: &'a str,
+}
 
 /// What the answers of one deployment have in common.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,15 +98,12 @@ pub fn problem<B: From<Bytes>>(
     id: RequestId,
 ) -> Response<B> {
     let id = id.to_string();
-    let document = serde_json::json!({
-        "type": format!("{PROBLEMS}{code}"),
-        "title": title,
-        "status": status.as_u16(),
-        "detail": detail,
-        "instance": id,
-        "code": code,
-    });
-    let mut response = Response::new(B::from(Bytes::from(document.to_string())));
+    let r#type = format!("{PROBLEMS}{code}");
+    let document = Document { r#type, title, status: status.as_u16(), detail, instance: &id, code };
+    let mut body = serde_json::to_vec(&document).unwrap_or_default();
+    // for whoever reads it in a terminal: the prompt begins on a line of its own
+    body.push(b'\n');
+    let mut response = Response::new(B::from(Bytes::from(body)));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
@@ -156,11 +165,14 @@ fn seconds(duration: Duration) -> u64 {
 fn words(kind: DenialKind, code: &str) -> (&'static str, &'static str) {
     match code {
         "request_malformed" => ("malformed request", "the request breaks the grammar of HTTP"),
-        "credential_malformed" => {
-            ("malformed credential", "the field that carries the credential breaks its grammar")
-        }
+        "credential_malformed" => (
+            "malformed credential",
+            "the field that carries the credential breaks its grammar; look at its scheme, spaces and quotes",
+        ),
         "credential_doubled" => ("two credentials", "send one credential of a kind"),
-        "credential_missing" => ("credential required", "this API needs a credential"),
+        "credential_missing" => {
+            ("credential required", "this API needs a credential; `WWW-Authenticate` says of which kind")
+        }
         "credential_invalid" => ("credential refused", "the credential is not valid here"),
         "key_expired" => ("key expired", "the key was valid and has expired"),
         "key_revoked" => ("key revoked", "the key was valid and has been revoked"),

@@ -82,6 +82,9 @@ pub struct Output {
     pub quiet: bool,
 }
 
+/// How many characters of a list of words stand in one column.
+const WORDS: usize = 36;
+
 /// A column: its heading, and the member of the item that stands in it.
 pub type Column = (&'static str, &'static str);
 
@@ -99,7 +102,7 @@ impl Output {
                 let mut table = new_table(ContentArrangement::Disabled);
                 table.set_header(columns.iter().map(|(heading, _)| *heading));
                 for item in items {
-                    table.add_row(columns.iter().map(|(_, member)| cell(item.get(*member))));
+                    table.add_row(columns.iter().map(|(_, member)| brief(item.get(*member))));
                 }
                 self.line(&trimmed(&table))
             }
@@ -115,7 +118,8 @@ impl Output {
             Format::Json => self.json(item),
             Format::Yaml => self.yaml(item),
             Format::Table => {
-                let mut table = new_table(ContentArrangement::Dynamic);
+                // a line per member, so that `grep` and `awk` find it whole
+                let mut table = new_table(ContentArrangement::Disabled);
                 for (member, value) in item.as_object().into_iter().flatten() {
                     table.add_row([member.replace('_', " "), cell(Some(value))]);
                 }
@@ -199,8 +203,51 @@ pub fn cell(value: Option<&Value>) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
+/// As [`cell`], where a line is all there is: of many words the first ones and how many more there are.
+pub fn brief(value: Option<&Value>) -> String {
+    let words = |text: &str| {
+        let all: Vec<&str> = text.split(' ').collect();
+        let mut length = 0;
+        let fits = |word: &&&str| {
+            length += word.chars().count() + 1;
+            length <= WORDS
+        };
+        match all.iter().take_while(fits).count().max(1) {
+            shown if shown < all.len() => {
+                format!(
+                    "{} +{}",
+                    all.iter().take(shown).copied().collect::<Vec<_>>().join(" "),
+                    all.len() - shown
+                )
+            }
+            _ => text.to_owned(),
+        }
+    };
+    match value {
+        Some(Value::Array(_)) => words(&cell(value)),
+        // of the audit trail: what changed, by name
+        Some(Value::Object(members))
+            if members.values().all(Value::is_string) && !members.contains_key("id") =>
+        {
+            let pair = |(name, value): (&String, &Value)| {
+                let text = cell(Some(value));
+                let seconds = text.parse().ok().filter(|_| name.ends_with("_at"));
+                let time = seconds.and_then(|s| jiff::Timestamp::from_second(s).ok());
+                let text = time.map_or_else(|| words(&text), |time| time.to_string());
+                format!("{}={text}", cell(Some(&Value::String(name.clone()))))
+            };
+            if members.is_empty() {
+                "-".into()
+            } else {
+                members.iter().map(pair).collect::<Vec<_>>().join(" ")
+            }
+        }
+        _ => cell(value),
+    }
+}
+
 /// A time, without the fraction that only programs want.
-fn to_seconds(text: &str) -> Option<String> {
+pub fn to_seconds(text: &str) -> Option<String> {
     let (seconds, fraction) = text.strip_suffix('Z')?.split_once('.')?;
     let time = seconds.len() == 19 && seconds.as_bytes().get(10) == Some(&b'T');
     (time && fraction.bytes().all(|b| b.is_ascii_digit())).then(|| format!("{seconds}Z"))

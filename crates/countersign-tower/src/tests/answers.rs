@@ -39,6 +39,8 @@ fn challenges(texts: &[(&str, &[(&str, &str)])]) -> Arc<[Challenge]> {
 fn a_missing_credential_gets_the_bare_challenges() {
     let mut denial = Denial::new(DenialKind::Unauthenticated, "credential_missing", "secret reason");
     denial.challenges = challenges(&[("Bearer", &[("realm", "api")]), ("Basic", &[("realm", "api")])]);
+    // a prompt that follows it in a terminal begins on a line of its own
+    assert!(denied(&denial).ends_with("}\n"));
     insta::assert_snapshot!(denied(&denial), @r#"
     401 Unauthorized
     content-type: application/problem+json
@@ -47,7 +49,7 @@ fn a_missing_credential_gets_the_bare_challenges() {
     www-authenticate: Bearer realm="api"
     www-authenticate: Basic realm="api"
 
-    {"code":"credential_missing","detail":"this API needs a credential","instance":"abababababababababababababababab","status":401,"title":"credential required","type":"https://countersign.dev/problems/credential_missing"}
+    {"type":"https://countersign.dev/problems/credential_missing","title":"credential required","status":401,"detail":"this API needs a credential; `WWW-Authenticate` says of which kind","instance":"abababababababababababababababab","code":"credential_missing"}
     "#);
 }
 
@@ -82,7 +84,7 @@ fn limits_say_when_to_come_back() {
     ratelimit-policy: "default";q=10;w=60
     ratelimit: "default";r=0;t=60
 
-    {"code":"limit_exceeded","detail":"the rate limit is used up","instance":"abababababababababababababababab","status":429,"title":"too many requests","type":"https://countersign.dev/problems/limit_exceeded"}
+    {"type":"https://countersign.dev/problems/limit_exceeded","title":"too many requests","status":429,"detail":"the rate limit is used up","instance":"abababababababababababababababab","code":"limit_exceeded"}
     "#);
 }
 

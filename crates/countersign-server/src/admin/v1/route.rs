@@ -84,6 +84,9 @@ struct Verdict {
     route: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     subject: Option<Subject>,
+    /// What the route asks for, where that is what the subject lacks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    needs: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     scopes: Option<Vec<String>>,
 }
@@ -257,6 +260,7 @@ fn verdict(decision: &Decision) -> Verdict {
             reason: None,
             route: Some(permit.route().name.to_string()),
             subject: permit.subject().map(subject),
+            needs: None,
             scopes: permit.subject().map(scopes),
         },
         Decision::Deny(denial) => Verdict {
@@ -266,6 +270,7 @@ fn verdict(decision: &Decision) -> Verdict {
             reason: Some(denial.reason),
             route: denial.route.as_ref().map(|r| r.name.to_string()),
             subject: denial.known.first().map(subject),
+            needs: denial.needs.as_ref().map(|n| n.iter().map(ToString::to_string).collect()),
             scopes: denial.known.first().map(scopes),
         },
     }
