@@ -5,7 +5,7 @@
 
 use crate::{compose::Rooms, output::Failure, private_file};
 use countersign_core::{
-    Timestamp,
+    PrincipalId, Timestamp,
     page::PageRequest,
     principal::{Principal, PrincipalKind, PrincipalName},
 };
@@ -44,8 +44,11 @@ pub async fn ensure(rooms: &Rooms, file: &Path, now: Timestamp) -> Result<bool, 
 /// Another key for the host's own operator; the one it had before ends.
 pub async fn recover(rooms: &Rooms, file: &Path, now: Timestamp) -> Result<KeyId, Failure> {
     let before = first(rooms).await?;
+    let host = principal(rooms, now).await?;
     let id = issue(rooms, file, now).await?;
-    rooms.store.set_meta(FIRST, id.as_str()).await.map_err(failed)?;
+    // Where another operator's key is still good, and lost, this one would end with it at once: then it has its 24 hours.
+    let counts = !somebody_else(rooms, &host.id, now).await?;
+    rooms.store.set_meta(FIRST, if counts { id.as_str() } else { "" }).await.map_err(failed)?;
     // last, so that what fails on the way locks nobody out
     if let Some(before) = before {
         revoke(rooms, &before, now).await?;
@@ -75,8 +78,22 @@ pub async fn retire(rooms: &Rooms, file: &Path, now: Timestamp) -> Result<bool, 
     let Some(record) = ApiKeyStore::find(&*rooms.store, &first).await.map_err(failed)? else {
         return Ok(false);
     };
+    if !somebody_else(rooms, &record.owner, now).await? {
+        return Ok(false);
+    }
+    revoke(rooms, &first, now).await?;
+    rooms.store.set_meta(FIRST, "").await.map_err(failed)?;
+    // a dead key left lying about only misleads whoever finds it
+    if private_file::read(file)?.is_some_and(|text| text.contains(first.as_str())) {
+        let _ = std::fs::remove_file(file);
+    }
+    Ok(true)
+}
+
+/// Does anybody but `host` hold a usable key with which to let others in?
+async fn somebody_else(rooms: &Rooms, host: &PrincipalId, now: Timestamp) -> Result<bool, Failure> {
     for other in PrincipalStore::operators(&*rooms.store).await.map_err(failed)? {
-        if other.id == record.owner || !operator::can_administer(&other.scopes) {
+        if other.id == *host || !operator::can_administer(&other.scopes) {
             continue;
         }
         let query = ApiKeyQuery {
@@ -85,18 +102,9 @@ pub async fn retire(rooms: &Rooms, file: &Path, now: Timestamp) -> Result<bool, 
             page: PageRequest { after: None, limit: PageRequest::MAX_LIMIT },
         };
         let keys = ApiKeyStore::list(&*rooms.store, query).await.map_err(failed)?;
-        let able =
-            keys.items.iter().any(|key| operator::can_administer(&key.scopes.intersection(&other.scopes)));
-        if !able {
-            continue;
+        if keys.items.iter().any(|key| operator::can_administer(&key.scopes.intersection(&other.scopes))) {
+            return Ok(true);
         }
-        revoke(rooms, &first, now).await?;
-        rooms.store.set_meta(FIRST, "").await.map_err(failed)?;
-        // a dead key left lying about only misleads whoever finds it
-        if private_file::read(file)?.is_some_and(|text| text.contains(first.as_str())) {
-            let _ = std::fs::remove_file(file);
-        }
-        return Ok(true);
     }
     Ok(false)
 }

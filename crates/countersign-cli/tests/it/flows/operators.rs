@@ -51,3 +51,21 @@ async fn an_operator_is_made_once() {
     assert!(!made && !file.exists());
     house.stop().await;
 }
+
+/// RULES 4.4: whoever recovers has lost a key that the store still holds to be good; that key must not end the new one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recovered_key_stays_good_beside_a_lost_one() {
+    let house = Deployment::start().await;
+    let (rooms, file) = (house.running.rooms(), house.folder.path().join("admin.key"));
+    let scopes = json!(["countersign:keys", "countersign:principals"]);
+    let ada = json!({"kind": "user", "name": "ada", "scopes": scopes});
+    assert_eq!(house.admin(Method::POST, "principals", Some(ada)).await.status, 201);
+    let made = house.admin(Method::POST, "api-keys", Some(json!({"owner": "ada", "scopes": scopes}))).await;
+    assert_eq!(made.status, 201);
+    assert!(countersign_cli::operator::retire(rooms, &file, house.now()).await.unwrap());
+    countersign_cli::operator::recover(rooms, &file, house.now()).await.unwrap();
+    assert!(!countersign_cli::operator::retire(rooms, &file, house.now()).await.unwrap());
+    let recovered = std::fs::read_to_string(&file).unwrap();
+    assert_eq!(house.admin_with(recovered.trim(), Method::GET, "routes", None).await.status, 200);
+    house.stop().await;
+}
