@@ -64,7 +64,12 @@ impl<'d, 'i> Table<'d, 'i> {
 
     /// `[[key]]`.
     pub(super) fn sections(&self, key: &'static str) -> Vec<Table<'d, 'i>> {
-        let fields = self.get(key).and_then(|field| field.array()).unwrap_or_default();
+        let Some(field) = self.get(key) else { return Vec::new() };
+        if field.value.is_table() {
+            field.problem(format!("is a list; say `[[{key}]]`, once for each"));
+            return Vec::new();
+        }
+        let fields = field.array().unwrap_or_default();
         fields.iter().filter_map(Field::table).collect()
     }
 

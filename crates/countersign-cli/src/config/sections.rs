@@ -23,6 +23,7 @@ pub(super) fn read(root: &Table<'_, '_>, folder: &Path) -> Option<Settings> {
         issuer
     });
     let store_url = store(root, folder);
+    one_each(root, gateway.as_ref(), admin.as_ref(), issuer.as_ref().and_then(Option::as_ref));
     let api_keys = root.section("api_keys").map_or_else(
         || Some(ApiKeyConfig::default()),
         |section| {
@@ -48,6 +49,34 @@ pub(super) fn read(root: &Table<'_, '_>, folder: &Path) -> Option<Settings> {
         upstreams: upstreams.into_iter().map(|(_, upstream)| upstream).collect::<Option<_>>()?,
         routes: routes?,
     })
+}
+
+/// Two faces at one address: which of them answers would be a matter of chance.
+fn one_each(
+    root: &Table<'_, '_>,
+    gateway: Option<&GatewaySettings>,
+    admin: Option<&AdminSettings>,
+    issuer: Option<&IssuerSettings>,
+) {
+    let mut taken: Vec<(&str, SocketAddr)> = Vec::new();
+    taken.extend(gateway.iter().flat_map(|g| &g.listen).map(|address| ("gateway", *address)));
+    for (section, listen) in [("admin", admin.map(|a| a.listen)), ("issuer", issuer.map(|i| i.listen))] {
+        let Some(listen) = listen else { continue };
+        let meets = |other: &SocketAddr| {
+            let any = other.ip().is_unspecified() || listen.ip().is_unspecified();
+            let same = other.ip() == listen.ip() || (any && other.is_ipv4() == listen.is_ipv4());
+            same && other.port() == listen.port() && listen.port() != 0
+        };
+        if let Some((who, _)) = taken.iter().find(|(_, other)| meets(other)) {
+            let message = format!("`{listen}` is where `{who}` listens; give each its own port");
+            match root.section(section).map(|table| (table.get("listen"), table)) {
+                Some((Some(field), _)) => field.problem(message),
+                Some((None, table)) => table.problem_at("listen", message),
+                None => root.problem_at(section, message),
+            }
+        }
+        taken.push((section, listen));
+    }
 }
 
 fn gateway(root: &Table<'_, '_>, folder: &Path) -> Option<GatewaySettings> {
@@ -163,7 +192,7 @@ fn tls(field: &Field<'_, '_>, folder: &Path) -> Option<TlsSettings> {
         table.require(key).and_then(|field| {
             field.parsed(|text| {
                 let path = folder.join(text);
-                if path.is_file() { Ok(path) } else { Err(format!("`{text}` is not a file")) }
+                if path.is_file() { Ok(path) } else { Err(format!("there is no file `{}`", path.display())) }
             })
         })
     };

@@ -90,7 +90,8 @@ pub(super) fn host(text: &str) -> Result<HostPattern, String> {
 
 /// Where an upstream is: scheme, host and port, nothing else. What is not said cannot be lost.
 pub(super) fn upstream_url(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text).map_err(|e| format!("`{text}` is not a URL: {e}"))?;
+    let url = Url::parse(text)
+        .map_err(|e| format!("`{text}` is not a URL such as `http://127.0.0.1:3000`: {e}"))?;
     if !url.username().is_empty() || url.password().is_some() {
         // the value itself is a secret then
         return Err("holds credentials; a URL is shown and logged, so they cannot stand in it".into());

@@ -60,6 +60,11 @@ impl Place {
     }
 
     pub fn load(&self, environment: &Environment) -> Result<Settings, Failure> {
+        // a link that leads nowhere is not there either
+        if !self.config.exists() {
+            return Err(Failure::new(Exit::NotFound, format!("there is no `{}`", self.config.display()))
+                .todo("make one with `countersign config init > countersign.toml`, or name another with `--config`"));
+        }
         Ok(config::load(&self.config, environment)?)
     }
 

@@ -123,3 +123,11 @@ fn an_operators_key_does_not_go_out_in_the_open() {
     assert_eq!(code, 1);
     assert!(said.contains("can be read or written by others"), "{said}");
 }
+
+#[test]
+fn without_a_configuration_there_is_a_next_step() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = run(folder.path(), &["serve"]);
+    assert_eq!(output.status.code(), Some(4));
+    assert!(text(&output.stderr).contains("`countersign config init > countersign.toml`"));
+}

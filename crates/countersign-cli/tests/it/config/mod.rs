@@ -31,7 +31,7 @@ fn what_is_no_toml() {
 fn a_file_that_cannot_be_read() {
     let folder = tempfile::tempdir().unwrap();
     let output = run(folder.path(), &["config", "validate", "nowhere.toml"]);
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.status.code(), Some(4));
     insta::assert_snapshot!("unreadable", text(&output.stderr));
     std::fs::write(folder.path().join("latin.toml"), b"[gateway]\n# caf\xe9\n").unwrap();
     let output = run(folder.path(), &["config", "validate", "latin.toml"]);
@@ -97,4 +97,32 @@ fn no_input_makes_it_panic() {
     ] {
         let _ = countersign_cli::config::parse(Path::new("c.toml"), odd, &environment).unwrap_err();
     }
+}
+
+#[test]
+fn two_faces_at_one_address_are_an_error_of_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    certify(folder.path());
+    let starter = text(&run(folder.path(), &["config", "init"]).stdout);
+    for admin in ["127.0.0.1:8443", "0.0.0.0:8443"] {
+        let (code, said) = validate(folder.path(), &starter.replace("127.0.0.1:8445", admin));
+        assert!(code == Some(1) && said.contains("countersign.toml:15: admin.listen: "), "{said}");
+        assert!(said.contains(&format!("`{admin}` is where `gateway` listens")), "{said}");
+    }
+    // whatever port the system gives is a port of its own
+    let free = starter.replace("0.0.0.0:8443", "127.0.0.1:0").replace("127.0.0.1:8445", "127.0.0.1:0");
+    assert_eq!(validate(folder.path(), &free).0, Some(0));
+}
+
+#[test]
+fn a_list_written_as_a_table_is_told_how_to_write_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (code, said) = validate(
+        folder.path(),
+        "[gateway]\nlisten = \"127.0.0.1:8443\"\n[upstreams]\nname = \"api\"\nurl = \"127.0.0.1:3000\"\n",
+    );
+    assert!(
+        code == Some(1) && said.contains("upstreams: is a list; say `[[upstreams]]`, once for each"),
+        "{said}"
+    );
 }
