@@ -6,7 +6,7 @@ use crate::{
     place::{ADMIN_KEY, AUTHORITY, Place},
     private_file,
 };
-use reqwest::{Certificate, Client, Method, StatusCode, redirect};
+use reqwest::{Certificate, Client, Method, StatusCode, header::WWW_AUTHENTICATE, redirect};
 use serde_json::Value;
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -138,12 +138,15 @@ impl AdminClient {
         }
         let response = request.send().await.map_err(|e| self.unreachable(&e))?;
         let status = response.status();
+        let challenge =
+            response.headers().get(WWW_AUTHENTICATE).and_then(|v| v.to_str().ok()).map(str::to_owned);
         let bytes = response.bytes().await.map_err(|e| self.unreachable(&e))?;
         if bytes.len() > LONGEST_ANSWER {
             return Err(self.strange("an answer that is too long"));
         }
         if !status.is_success() {
-            return Err(refusal(status, &bytes));
+            let needs = challenge.as_deref().and_then(needed_scope);
+            return Err(refusal(status, &bytes, needs));
         }
         if bytes.is_empty() {
             return Ok(Value::Null);
@@ -207,27 +210,49 @@ fn checked(server: &Url) -> Result<Url, Failure> {
     }
 }
 
+/// RFC 6750 3: the `scope` of a challenge; what a scope cannot hold is not repeated.
+fn needed_scope(challenge: &str) -> Option<&str> {
+    let scope = challenge.split_once("scope=\"")?.1.split('"').next()?;
+    scope.split(' ').all(|word| countersign_core::Scope::parse(word).is_some()).then_some(scope)
+}
+
 /// RFC 9457 to words and an exit code.
-fn refusal(status: StatusCode, body: &[u8]) -> Failure {
+fn refusal(status: StatusCode, body: &[u8], needs: Option<&str>) -> Failure {
     let problem: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
     let text = |member: &str| problem.get(member).and_then(Value::as_str).unwrap_or_default().to_owned();
     let (detail, code, instance) = (text("detail"), text("code"), text("instance"));
     let said = [detail, text("title"), code.clone()].into_iter().find(|t| !t.is_empty());
     let what = said.unwrap_or_else(|| format!("the server answered {status}"));
+    // how the API's own readers go on is not how a command does
+    let what = what.split("; `GET /admin/v1/").next().unwrap_or_default();
     let what: String = what.chars().filter(|c| !c.is_control()).collect();
     let exit = match status.as_u16() {
+        400 => Exit::Usage,
         401 | 403 => Exit::Denied,
         404 => Exit::NotFound,
         409 | 412 => Exit::Conflict,
         _ => Exit::Failed,
     };
     let failure = Failure::new(exit, format!("{what} ({})", status.as_u16()));
+    match code.as_str() {
+        "key_unknown" => return failure.todo("`countersign key list` shows the ids"),
+        "principal_unknown" => {
+            return failure.todo("`countersign service list` and `countersign user list` show who there is");
+        }
+        "scopes_beyond_owner" => {
+            return failure.todo("`countersign service change NAME --scope ...` does that");
+        }
+        _ => {}
+    }
     match status.as_u16() {
         401 => failure.todo(
             "the operator's key is not (or no longer) good: name another with `--admin-key-file`, or make one on the \
              host with `countersign admin recover`",
         ),
-        403 => failure.todo("the operator's key lacks a scope for this"),
+        403 if code == "scope_missing" => {
+            let lacks = needs.map_or_else(|| "a scope for this".to_owned(), |scope| format!("`{scope}`"));
+            failure.todo(format!("the operator's key lacks {lacks}; name another with `--admin-key-file`"))
+        }
         503 => failure.todo("the store does not answer; the server's log says why"),
         500.. if !instance.is_empty() => failure.todo(format!("the server's log knows more under `{instance}`")),
         _ => failure,

@@ -437,7 +437,7 @@ fn start_failed(error: StartError) -> Failure {
 fn bind_failed(address: SocketAddr, source: &std::io::Error) -> Failure {
     if source.kind() == std::io::ErrorKind::AddrInUse {
         return Failure::new(Exit::Conflict, format!("{address} is taken by another program"))
-            .todo("is Countersign running already? stop it, or listen elsewhere");
+            .todo("is Countersign running already? stop it, or change the address in the configuration");
     }
     Failure::failed(format!("cannot listen on {address}: {source}"))
 }

@@ -3,7 +3,7 @@
 use super::{Common, duration, scope};
 use crate::{
     config::{Environment, parse_limit, show_duration},
-    output::{Column, Exit, Failure},
+    output::{Column, Exit, Failure, to_seconds},
     place::{AUTHORITY, Place},
     private_file,
 };
@@ -228,8 +228,11 @@ fn show_secret(issued: &Value, header: bool, common: &Common) -> Result<Exit, Fa
         let record = issued.get("key").unwrap_or(&Value::Null);
         let text = |pointer: &str| record.pointer(pointer).and_then(Value::as_str).unwrap_or("-").to_owned();
         let ends = record.get("expires_at").and_then(Value::as_str).unwrap_or("never");
+        let ends = to_seconds(ends).unwrap_or_else(|| ends.to_owned());
+        let none = record.get("scopes").and_then(Value::as_array).is_some_and(Vec::is_empty);
+        let none = if none { " It has no scopes: only routes that ask for none let it through." } else { "" };
         out.say(&format!(
-            "\nkey {} of {}, ends {ends}. The secret is shown this once. Use it:\n\n  {}\n",
+            "\nkey {} of {}, ends {ends}.{none} The secret is shown this once. Use it:\n\n  {}\n",
             text("/id"),
             text("/owner/name"),
             curl(secret, common)

@@ -1,7 +1,7 @@
 //! `countersign audit ...`
 
 use super::Common;
-use crate::output::{Exit, Failure, Format, cell};
+use crate::output::{Exit, Failure, Format, brief};
 use clap::{Args, Subcommand};
 use serde_json::Value;
 use std::time::Duration;
@@ -99,5 +99,5 @@ fn number(record: &Value) -> Option<i64> {
 }
 
 fn line(record: &Value) -> String {
-    COLUMNS.map(|(_, member)| cell(record.get(member))).join("  ")
+    COLUMNS.map(|(_, member)| brief(record.get(member))).join("  ")
 }

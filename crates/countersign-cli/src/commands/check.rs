@@ -84,7 +84,8 @@ fn headers(given: &[String]) -> Result<Map<String, Value>, Failure> {
     let mut headers = Map::new();
     for line in lines {
         let Some((name, value)) = line.split_once(':') else {
-            return Err(Failure::usage("a header without `:`; say `Name: value`"));
+            return Err(Failure::usage("a header without `:`")
+                .todo("say `Name: value`; for a file with the bare key, say `--key-file FILE`"));
         };
         if headers.insert(name.trim().to_lowercase(), json!(value.trim())).is_some() {
             return Err(Failure::usage(format!("`{}` is given twice", name.trim())));

@@ -1,9 +1,12 @@
 //! `countersign user ...` and `countersign service ...`: the same nouns' two kinds.
 
 use super::{Common, scope};
-use crate::output::{Column, Exit, Failure};
+use crate::{
+    admin_client::AdminClient,
+    output::{Column, Exit, Failure},
+};
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 #[derive(Debug, Subcommand)]
 pub enum User {
@@ -21,6 +24,11 @@ pub enum User {
     #[command(before_help = "Examples:
   countersign user show ada")]
     Show(One),
+    /// Give a user other scopes or groups, in place of those it has
+    #[command(before_help = "Examples:
+  countersign user change ada --scope orders:read --scope orders:write
+  countersign user change ada --no-groups")]
+    Change(Change),
     /// Stop everything that belongs to the user, at once
     #[command(before_help = "Examples:
   countersign user disable ada")]
@@ -47,6 +55,11 @@ pub enum Service {
     #[command(before_help = "Examples:
   countersign service show billing")]
     Show(One),
+    /// Give a service other scopes or groups, in place of those it has
+    #[command(before_help = "Examples:
+  countersign service change billing --scope orders:read
+  countersign service change billing --no-scopes --group finance")]
+    Change(Change),
     /// Stop everything that belongs to the service, at once
     #[command(before_help = "Examples:
   countersign service disable billing")]
@@ -67,6 +80,25 @@ pub struct Create {
     /// A label that goes upstream and grants nothing; repeat for more
     #[arg(long = "group", value_name = "GROUP")]
     groups: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("change").required(true).multiple(true)))]
+pub struct Change {
+    /// Name or id
+    name: String,
+    /// What it may do from now on, and nothing else; repeat for more
+    #[arg(long = "scope", value_name = "SCOPE", value_parser = scope, group = "change")]
+    scopes: Vec<String>,
+    /// It may do nothing any more
+    #[arg(long, conflicts_with = "scopes", group = "change")]
+    no_scopes: bool,
+    /// Its labels from now on, and no others; repeat for more
+    #[arg(long = "group", value_name = "GROUP", group = "change")]
+    groups: Vec<String>,
+    /// No labels any more
+    #[arg(long, conflicts_with = "groups", group = "change")]
+    no_groups: bool,
 }
 
 #[derive(Debug, Args)]
@@ -94,6 +126,7 @@ enum Verb {
     Create(Create),
     List(List),
     Show(One),
+    Change(Change),
     Enable(One, bool),
 }
 
@@ -103,6 +136,7 @@ impl From<User> for Principal {
             User::Create(create) => Verb::Create(create),
             User::List(list) => Verb::List(list),
             User::Show(one) => Verb::Show(one),
+            User::Change(change) => Verb::Change(change),
             User::Disable(one) => Verb::Enable(one, false),
             User::Enable(one) => Verb::Enable(one, true),
         };
@@ -116,6 +150,7 @@ impl From<Service> for Principal {
             Service::Create(create) => Verb::Create(create),
             Service::List(list) => Verb::List(list),
             Service::Show(one) => Verb::Show(one),
+            Service::Change(change) => Verb::Change(change),
             Service::Disable(one) => Verb::Enable(one, false),
             Service::Enable(one) => Verb::Enable(one, true),
         };
@@ -149,17 +184,30 @@ pub async fn run(Principal { kind, verb }: Principal, common: &Common) -> Result
             let found = client.get(&["principals", &name], &[]).await?;
             out.record(of_kind(&found, kind, &name)?, "id")?;
         }
+        Verb::Change(change) => {
+            let mut body = Map::new();
+            if change.no_scopes || !change.scopes.is_empty() {
+                body.insert("scopes".into(), json!(change.scopes));
+            }
+            if change.no_groups || !change.groups.is_empty() {
+                body.insert("groups".into(), json!(change.groups));
+            }
+            out.record(&patch(&client, kind, &change.name, Value::Object(body)).await?, "id")?;
+        }
         Verb::Enable(One { name }, enabled) => {
-            let found = client.get(&["principals", &name], &[]).await?;
-            let found = of_kind(&found, kind, &name)?;
-            let id = found.get("id").and_then(Value::as_str).unwrap_or(&name);
-            out.record(&client.patch(&["principals", id], json!({"enabled": enabled})).await?, "id")?;
+            out.record(&patch(&client, kind, &name, json!({"enabled": enabled})).await?, "id")?;
         }
     }
     Ok(Exit::Ok)
 }
 
-/// `user disable billing` must not stop the service `billing`.
+/// Changes the one of this kind: `user disable billing` must not stop the service `billing`.
+async fn patch(client: &AdminClient, kind: &str, name: &str, body: Value) -> Result<Value, Failure> {
+    let found = client.get(&["principals", name], &[]).await?;
+    let id = of_kind(&found, kind, name)?.get("id").and_then(Value::as_str).unwrap_or(name);
+    client.patch(&["principals", id], body).await
+}
+
 fn of_kind<'v>(found: &'v Value, kind: &str, name: &str) -> Result<&'v Value, Failure> {
     match found.get("kind").and_then(Value::as_str) {
         Some(other) if other != kind => {

@@ -4,7 +4,8 @@ use super::Common;
 use crate::{
     compose::{self, GRACE, Rooms, Running, World},
     config::{Environment, FILE_NAME, Settings},
-    logging, operator,
+    logging::{self, Reader},
+    operator,
     output::{Exit, Failure},
     place::{ADMIN_KEY, Place},
 };
@@ -27,7 +28,7 @@ pub fn run(_: Serve, common: &Common) -> Result<Exit, Failure> {
     };
     let environment = Environment::of_process();
     let settings = place.load(&environment)?;
-    let _log = logging::start(&environment);
+    let _log = logging::start(&environment, Reader::Operator);
     control_runtime()?.block_on(serve(settings, &place))
 }
 

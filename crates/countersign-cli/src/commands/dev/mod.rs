@@ -8,7 +8,8 @@ use crate::{
     compose::{self, DEVELOPMENT, Rooms, World, store_failed},
     config::{Environment, FOLDER_NAME, Settings},
     echo::Echo,
-    logging, operator,
+    logging::{self, Reader},
+    operator,
     output::{Exit, Failure, say},
     place::{ADMIN_KEY, AUTHORITY, Place},
     private_file,
@@ -25,7 +26,8 @@ use countersign_methods::principal::{
     store::PrincipalStore,
 };
 use std::{
-    net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener},
+    io::ErrorKind,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
 };
 
@@ -59,6 +61,9 @@ const CONFIG: &str = include_str!("countersign.toml");
 const AUTHORITY_KEY: &str = "ca.key";
 const CERTIFICATE: &str = "server.pem";
 const CERTIFICATE_KEY: &str = "server.key";
+const GATEWAY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8443);
+const ISSUER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8444);
+const ADMIN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8445);
 /// A root with less than this left is replaced.
 const SOON: i64 = 24 * 3600;
 
@@ -75,7 +80,7 @@ pub fn run(dev: Dev, common: &Common) -> Result<Exit, Failure> {
             .todo("say `--upstream URL`, or `--demo` for a built-in echo API"));
     }
     let environment = Environment::of_process();
-    let _log = logging::start(&environment);
+    let _log = logging::start(&environment, Reader::Developer);
     control_runtime()?.block_on(serve(dev, &place, &environment))
 }
 
@@ -92,7 +97,7 @@ async fn serve(dev: Dev, place: &Place, environment: &Environment) -> Result<Exi
     let settings = settings(&dev, place, environment, upstream.as_deref())?;
     let rooms = Rooms::open(&settings, world).await?;
     furnish(&rooms, place).await?;
-    let running = compose::start(&settings, rooms).await?;
+    let running = compose::start(&settings, rooms).await.map_err(|failure| elsewhere(failure, place))?;
     greet(&settings, place, echo.is_some());
     until_stopped(running, &mut stop).await;
     if let Some(echo) = echo {
@@ -110,14 +115,15 @@ fn prepare(dev: &Dev, place: &Place, upstream: Option<&str>, world: &World) -> R
     }
     certify(place, world.clock.now(), &*world.entropy)?;
     if !place.config.exists() {
+        untaken(dev)?;
         let listen = match dev.listen {
             Some(listen) => format!("\"{listen}\""),
             None => "[\"127.0.0.1:8443\", \"[::1]:8443\"]".to_owned(),
         };
         let text = CONFIG
             .replace("\"LISTEN\"", &listen)
-            .replace("ADMIN", &dev.admin_listen.map_or("127.0.0.1:8445".to_owned(), |a| a.to_string()))
-            .replace("ISSUER", &dev.issuer_listen.map_or("127.0.0.1:8444".to_owned(), |a| a.to_string()))
+            .replace("ADMIN", &dev.admin_listen.unwrap_or(ADMIN).to_string())
+            .replace("ISSUER", &dev.issuer_listen.unwrap_or(ISSUER).to_string())
             .replace("UPSTREAM", upstream.unwrap_or_default());
         // what we write must itself be good, whatever was asked for
         let checked = crate::config::parse(&place.config, &text, &Environment::default());
@@ -128,6 +134,33 @@ fn prepare(dev: &Dev, place: &Place, upstream: Option<&str>, world: &World) -> R
         private_file::write(&place.config, text.as_bytes())?;
     }
     Ok(())
+}
+
+/// Before the addresses are written down: where one is taken, the options must still be able to say another.
+fn untaken(dev: &Dev) -> Result<(), Failure> {
+    let said = [
+        dev.listen.unwrap_or(GATEWAY),
+        dev.admin_listen.unwrap_or(ADMIN),
+        dev.issuer_listen.unwrap_or(ISSUER),
+    ];
+    for address in said {
+        if TcpListener::bind(address).is_err_and(|e| e.kind() == ErrorKind::AddrInUse) {
+            return Err(Failure::new(Exit::Conflict, format!("{address} is taken by another program")).todo(
+                "is Countersign running already? stop it, or choose ports of your own: `--listen 127.0.0.1:9443 \
+                 --issuer-listen 127.0.0.1:9444 --admin-listen 127.0.0.1:9445`",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Once the addresses are written down, they are changed there.
+fn elsewhere(failure: Failure, place: &Place) -> Failure {
+    if failure.exit != Exit::Conflict {
+        return failure;
+    }
+    let file = place.config.display();
+    failure.todo(format!("is Countersign running already? stop it, or change the address in `{file}`"))
 }
 
 /// A root that can speak for localhost only, for 30 days (RULES 4.4), and a server certificate below it.

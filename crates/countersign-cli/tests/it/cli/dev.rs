@@ -65,10 +65,16 @@ async fn the_second_run_reuses_everything() {
         let output = run(here, &["dev", "--demo", option, &other]);
         assert_eq!(output.status.code(), Some(5), "{option}: {}", text(&output.stderr));
     }
+    let again = run(here, &["dev", "--demo"]);
+    let said = text(&again.stderr);
+    assert!(again.status.code() == Some(5) && said.contains("in `.countersign/countersign.toml`"), "{said}");
     let url = format!("https://127.0.0.1:{}/orders/1", ports.gateway);
     let answer = read(client(&data).get(url).header("x-api-key", secret)).await;
     assert_eq!(answer.status, 200);
     end(second);
+    // a person reads it, wherever it goes
+    let said = std::fs::read_to_string(here.join("log")).unwrap();
+    assert!(!said.contains('{') && !said.contains("migration"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -123,4 +129,24 @@ fn an_upstream_that_is_none_is_usage() {
     let output = run(folder.path(), &["dev"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).contains("--demo"));
+}
+
+/// Where a port is taken, nothing is written yet that would hold the next try to it.
+#[test]
+fn a_taken_port_leaves_the_choice_open() {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let free = || format!("127.0.0.1:{}", free_port());
+    let (gateway, issuer) = (free(), free());
+    let line =
+        ["dev", "--demo", "--listen", &gateway, "--issuer-listen", &issuer, "--admin-listen", &address];
+    let output = run(folder.path(), &line);
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(5), "{said}");
+    assert!(
+        said.contains(&format!("{address} is taken")) && said.contains("`--listen 127.0.0.1:9443"),
+        "{said}"
+    );
+    assert!(!folder.path().join(".countersign/countersign.toml").exists());
 }

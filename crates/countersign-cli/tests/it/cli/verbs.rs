@@ -86,6 +86,12 @@ async fn keys() {
     assert_eq!(console.verify(&format!("{secret}\n")).0, 0);
     assert_eq!(console.verify(&format!("X-API-Key: {secret}\n")).0, 0, "what `--header` wrote is understood");
     assert_eq!(console.verify("").0, 2);
+    assert_eq!(console.say("check GET orders/7").0, 2, "a value that is none is usage");
+    // an operator that may look and not issue is told which scope it lacks
+    let reader = console.secret("key create bootstrap --scope countersign:read");
+    private_file::write(&console.served.folder.path().join("reader.key"), reader.as_bytes()).unwrap();
+    let (code, _, err) = console.say("key create demo --admin-key-file reader.key");
+    assert!(code == 3 && err.contains("lacks `countersign:keys`"), "{code} {err}");
 
     let (code, out, _) = console.say(&format!("key rotate {id} --grace 1h --header"));
     let successor = out.strip_prefix("X-API-Key: ").unwrap().trim_end().to_owned();
@@ -120,6 +126,7 @@ async fn what_is_not_there_is_4_and_what_is_refused_is_named() {
     ] {
         let (code, out, err) = console.say(line);
         assert!(code == 4 && out.is_empty() && err.starts_with("countersign: "), "{line}: {code} {err}");
+        assert!(!err.contains("/admin/v1/"), "how the API is asked is not how a command is: {err}");
     }
     assert_eq!(console.say("service create demo").0, 5, "the name is taken");
     let (code, _, err) = console.say("key create demo --scope orders:delete");
@@ -137,6 +144,15 @@ async fn principals() {
     let ada = console.json("user create ada --scope orders:read --group staff");
     assert_eq!((&ada["kind"], &ada["enabled"]), (&"user".into(), &true.into()));
     let secret = console.secret("key create ada --scope orders:read");
+    let changed = console.json("user change ada --scope orders:write --no-groups");
+    assert_eq!(
+        (&changed["scopes"], &changed["groups"]),
+        (&serde_json::json!(["orders:write"]), &serde_json::json!([]))
+    );
+    assert_eq!(console.json("user change ada --scope orders:read")["groups"], serde_json::json!([]));
+    assert_eq!(console.say("user change ada").0, 2, "nothing to change");
+    assert_eq!(console.say("user change ada --scope orders:read --no-scopes").0, 2);
+    assert_eq!(console.say("service change ada --no-scopes").0, 4, "of the other kind");
     assert_eq!(console.json("user disable ada")["enabled"], false);
     assert_eq!(console.verify(&secret).0, 3);
     assert_eq!(console.json("user enable ada")["enabled"], true);
@@ -172,7 +188,9 @@ async fn routes_and_check() {
     let argv = console.say("check GET /orders/7 -H x-api-key:cs_live_x");
     assert!(argv.0 == 2 && argv.2.contains("--key-file"), "{argv:?}");
     let (code, out, _) = console.say("check POST /orders --key-file key");
-    assert!(code == 3 && out.contains("scope_missing"), "{out}");
+    let members: Vec<&str> = out.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    let order = ["decision", "status", "code", "reason", "route", "subject", "needs", "scopes"];
+    assert!(code == 3 && members == order && out.contains("orders:write"), "{out}");
     let (code, out, _) = console.say("check GET /orders/7 --key-file key --plain --source 192.0.2.1");
     assert!(code == 3 && out.contains("tls_required"), "{out}");
     assert_eq!(console.say("check GET /open").0, 0);
