@@ -10,6 +10,7 @@
 mod admin;
 mod cli;
 mod config;
+mod docs;
 mod flows;
 mod furnished;
 mod support;

@@ -250,6 +250,19 @@ pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
+/// The ports that the documentation prints cannot be chosen: one test at a time has them, whichever process it is in.
+/// Until what is returned is dropped.
+pub(crate) async fn fixed_ports() -> std::fs::File {
+    let file = std::fs::File::create(std::env::temp_dir().join("countersign-fixed-ports.lock")).unwrap();
+    countersign_testkit::eventually(LONG * 12, || async { file.try_lock().is_ok() }).await;
+    // and whoever else tries the quick start on this machine is waited for
+    countersign_testkit::eventually(LONG * 3, || async {
+        [8443, 8444, 8445].iter().all(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok())
+    })
+    .await;
+    file
+}
+
 /// A port that nobody else will be given: below those that the kernel hands out by itself, and each once per process.
 pub(crate) fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);

@@ -1,9 +1,9 @@
 //! The three commands of the README, as they stand there, typed into a shell.
 
-use crate::support::{LONG, Process, text};
+use crate::support::{LONG, Process, fixed_ports, text};
 use countersign_testkit::eventually;
 use std::{
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     path::Path,
     process::{Command, Output, Stdio},
 };
@@ -13,8 +13,6 @@ const FIRST: &str = "countersign dev --upstream http://127.0.0.1:3000";
 const DEMO: &str = "countersign dev --demo";
 const KEY: &str = "countersign key create demo --scope orders:read --header > key";
 const CURL: &str = "curl --cacert .countersign/ca.pem -H @key https://localhost:8443/orders/1";
-
-const PORTS: [u16; 3] = [8443, 8444, 8445];
 
 /// `countersign` is found as it is after the README's set-up command.
 fn shell(folder: &Path, line: &str) -> Command {
@@ -35,12 +33,7 @@ async fn three_commands() {
     for line in [FIRST, KEY, CURL] {
         assert!(readme.lines().any(|l| l == line), "the README does not say `{line}`");
     }
-    // The printed ports are what is tested, so there is no choosing others: whoever else tries the quick start on
-    // this machine is waited for.
-    eventually(LONG * 3, || async {
-        PORTS.iter().all(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
-    })
-    .await;
+    let _alone = fixed_ports().await;
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
     // `exec`, so that the process is the binary and not the shell before it
