@@ -1,5 +1,6 @@
 //! Names of things. Random where we make them, never used twice.
 
+use crate::word::word;
 use std::{fmt, sync::Arc};
 
 /// `usr_` or `svc_` and 20 base62 characters (RULES 1.8: random, typed, never used twice).
@@ -15,10 +16,6 @@ impl PrincipalId {
         (body.len() == Self::BODY && body.bytes().all(|b| b.is_ascii_alphanumeric()))
             .then(|| Self(text.into()))
     }
-
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
 }
 
 /// The public name of one credential within its method: for an API key the 12 characters of its id.
@@ -29,25 +26,9 @@ impl CredentialId {
     pub fn new(text: &str) -> Self {
         Self(text.into())
     }
-
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
 }
 
-macro_rules! text_id { ($($name:ident),*) => { $(
-    impl fmt::Display for $name {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str(&self.0)
-        }
-    }
-    impl fmt::Debug for $name {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str(&self.0)
-        }
-    }
-)* } }
-text_id!(PrincipalId, CredentialId);
+word!(PrincipalId, CredentialId);
 
 /// 128 random bits of ours, 32 hex digits in text (RULES 3.8).
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]

@@ -18,6 +18,7 @@ pub mod page;
 pub mod principal;
 pub mod scope;
 pub mod store_error;
+mod word;
 
 pub use authentication::{Authentication, Lineage, Node, NodeKind, Place};
 pub use authenticator::{

@@ -1,7 +1,8 @@
 //! Who calls: users and services. What they may do are scopes; groups are labels that go upstream and grant nothing.
 
+use crate::word::word;
 use crate::{Timestamp, identifiers::PrincipalId, scope::ScopeSet};
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PrincipalKind {
@@ -58,24 +59,7 @@ impl Group {
     }
 }
 
-macro_rules! text { ($($name:ident),*) => { $(
-    impl $name {
-        pub fn as_str(&self) -> &str {
-            &self.0
-        }
-    }
-    impl fmt::Display for $name {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str(&self.0)
-        }
-    }
-    impl fmt::Debug for $name {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str(&self.0)
-        }
-    }
-)* } }
-text!(PrincipalName, Group);
+word!(PrincipalName, Group);
 
 /// What the store keeps of a principal.
 #[derive(Debug, Clone, PartialEq, Eq)]

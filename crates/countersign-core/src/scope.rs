@@ -1,5 +1,6 @@
 //! Scopes (RFC 6749 3.3): case-sensitive tokens without order and without wildcards.
 
+use crate::word::word;
 use std::{fmt, sync::Arc};
 
 /// One scope-token: 1 to 128 characters of %x21 / %x23-5B / %x5D-7E (RFC 6749 3.3).
@@ -13,10 +14,6 @@ impl Scope {
         let fits = (1..=Self::MAX_LENGTH).contains(&text.len());
         let token = text.bytes().all(|b| matches!(b, 0x21 | 0x23..=0x5B | 0x5D..=0x7E));
         (fits && token).then(|| Self(text.into()))
-    }
-
-    pub fn as_str(&self) -> &str {
-        &self.0
     }
 
     /// `countersign:` scopes act on Countersign itself; they come only from our own store (RULES 1.8).
@@ -71,17 +68,7 @@ impl ScopeSet {
     }
 }
 
-impl fmt::Display for Scope {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for Scope {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+word!(Scope);
 
 impl fmt::Display for ScopeSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

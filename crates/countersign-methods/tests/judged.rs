@@ -167,7 +167,7 @@ async fn a_key_opens_what_its_scopes_allow() {
     assert_eq!(house.uses.take(), [(record.id, house.now())]);
 }
 
-/// RULES 2.5, issue 2: a cached yes does not outlive the key.
+/// RULES 2.5: a cached yes does not outlive the key.
 #[tokio::test]
 async fn a_revoked_key_is_refused_at_once() {
     let house = House::new().await;
@@ -196,7 +196,7 @@ async fn a_revocation_that_comes_late_is_not_lost() {
     assert_eq!(house.ask("/orders/1", &key).await, Some((401, "key_revoked")));
 }
 
-/// Issue 2, point 3: disabling a principal stops all its credentials at once; and scopes are taken at every use.
+/// Disabling a principal stops all its credentials at once; and scopes are taken at every use.
 #[tokio::test]
 async fn a_cached_yes_follows_the_owner() {
     let house = House::new().await;
@@ -212,7 +212,7 @@ async fn a_cached_yes_follows_the_owner() {
     assert_eq!(house.ask("/orders/1", &key).await, None);
 }
 
-/// Issue 2, point 2: rotation with overlap, and expiry, judged also where the answer is cached.
+/// Rotation with overlap, and expiry, judged also where the answer is cached.
 #[tokio::test]
 async fn rotation_overlaps_and_ends() {
     let house = House::new().await;
