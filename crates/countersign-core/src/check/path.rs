@@ -165,6 +165,35 @@ fn decode(path: &str) -> Result<String, PathError> {
     Ok(out)
 }
 
+/// How an upstream reads this canonical segment: with the escapes decoded that the canonical form keeps but no path
+/// needs (the sub-delims, `:` and `@`). Nearly every server decodes them before it looks for a handler, so `%40admin`
+/// must be judged by the route of `@admin`; what is forwarded still holds the escape.
+pub(in crate::check) fn as_read(segment: &str) -> Cow<'_, str> {
+    if !segment.bytes().any(|b| b == b'%') {
+        return Cow::Borrowed(segment);
+    }
+    let mut out = String::with_capacity(segment.len());
+    let mut left = segment;
+    while let Some((before, rest)) = left.split_once('%') {
+        out.push_str(before);
+        let mut digits = rest.bytes();
+        let byte = hex(digits.next()).zip(hex(digits.next())).map(|(high, low)| high << 4 | low);
+        left = match (byte, rest.split_at_checked(2)) {
+            // never a delimiter: `/` and `;` are no plain part of a segment, and no canonical path holds their escapes
+            (Some(byte), Some((_, rest))) if byte != b'/' && is_plain(byte) => {
+                out.push(char::from(byte));
+                rest
+            }
+            _ => {
+                out.push('%');
+                rest
+            }
+        };
+    }
+    out.push_str(left);
+    Cow::Owned(out)
+}
+
 /// RFC 3986 5.2.4, with empty segments collapsed first, as file systems and most servers do.
 fn resolve(path: &str) -> Result<String, PathError> {
     let mut segments: Vec<&str> = Vec::new();

@@ -2,7 +2,7 @@
 //! that before a trailing `*`; where a branch leads nowhere the next is tried. Every node is reached by one pattern
 //! alone, so a search sees no node twice, and goes no deeper than the longest pattern.
 
-use super::super::path::canonical_target;
+use super::super::path::{as_read, canonical_target};
 use http::{Method, uri::PathAndQuery};
 use std::collections::HashMap;
 
@@ -14,6 +14,7 @@ pub(super) type Index = usize;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Segment {
+    /// As an upstream reads it, see [`as_read`].
     Static(Box<str>),
     Parameter,
     /// Any rest, an empty one included: `/files/*` takes `/files/a/b`, `/files/` and `/files`.
@@ -58,7 +59,7 @@ pub(super) fn parse(pattern: &str) -> Result<Vec<Segment>, String> {
         } else if segment.is_empty() && n + 1 != raw.len() {
             return Err("an empty segment can never match: requests have none".into());
         } else {
-            segments.push(Segment::Static((*segment).into()));
+            segments.push(Segment::Static(as_read(segment).into()));
             text.push_str(segment);
         }
     }
@@ -155,7 +156,7 @@ impl Node {
                     Some((segment, rest)) => (segment, rest.strip_prefix('/')),
                     None => (left, None),
                 };
-                let fixed = self.fixed.get(segment).and_then(|node| node.descend(left));
+                let fixed = self.fixed.get(&*as_read(segment)).and_then(|node| node.descend(left));
                 fixed.or_else(|| self.parameter.as_ref().and_then(|node| node.descend(left)))
             }
         };

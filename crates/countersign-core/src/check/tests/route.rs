@@ -92,6 +92,42 @@ fn rule_2_2_most_specific_path() {
     }
 }
 
+/// M.2 rule 4: RFC 3986 calls `%40` and `@` two paths, upstreams call them one. An escape leads to no wider pattern.
+#[test]
+fn m2_4_an_escaped_delimiter_leads_to_no_wider_pattern() {
+    let table = table(&[
+        ("*", "/*"),
+        ("*", "/@admin"),
+        ("*", "/users:delete"),
+        ("*", "/a!$&'()+,=b"),
+        ("*", "/caf%C3%A9"),
+        ("*", "/x%20y"),
+    ]);
+    let rows = [
+        ("/@admin", "*/@admin"),
+        ("/%40admin", "*/@admin"),
+        ("/users%3Adelete", "*/users:delete"),
+        ("/a%21%24%26%27%28%29%2B%2C%3Db", "*/a!$&'()+,=b"),
+        ("/caf%C3%A9", "*/caf%C3%A9"),
+        ("/x%20y", "*/x%20y"),
+        ("/%40other", "*/*"),
+    ];
+    for (path, expected) in rows {
+        assert_eq!(found(&table, "any.example", path, &Method::GET), expected, "{path}");
+    }
+}
+
+/// Two spellings of one path are one pattern.
+#[test]
+fn m2_4_spellings_of_one_pattern_are_doubled_routes() {
+    let routes = vec![public("one", "*", "/@a", &[]), public("two", "*", "/%40a", &[])];
+    let errors = RouteTable::new(routes, &[]).unwrap_err();
+    assert!(
+        errors.iter().any(|e| e.field == "path" && e.message.contains("same host and pattern")),
+        "{errors:?}"
+    );
+}
+
 #[test]
 fn rule_2_2_most_specific_host() {
     let table = table(&[
