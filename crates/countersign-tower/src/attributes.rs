@@ -16,6 +16,19 @@ pub const MAX_HEAD: usize = 16 * 1024;
 /// Bytes in a target (RFC 9110 4.1 asks for at least 8000).
 pub const MAX_TARGET: usize = 8 * 1024;
 
+/// RFC 9110 9.3, RFC 5789.
+const STANDARD: [Method; 9] = [
+    Method::GET,
+    Method::HEAD,
+    Method::POST,
+    Method::PUT,
+    Method::DELETE,
+    Method::PATCH,
+    Method::OPTIONS,
+    Method::CONNECT,
+    Method::TRACE,
+];
+
 /// A head that may be looked at: one authority, one origin-form target, one framing. Holds no borrow, so that fields
 /// may be dropped between admission and check.
 #[derive(Debug, Clone)]
@@ -64,6 +77,8 @@ pub enum HeadError {
     Tunnel,
     /// TRACE.
     Trace,
+    /// A standard method in other letters: a stranger here, and the method itself to frameworks that ignore case.
+    MethodCase,
     /// Asterisk-form, authority-form, or a path that does not begin with `/`.
     TargetForm,
     NoHost,
@@ -111,6 +126,7 @@ impl HeadError {
             HeadError::TargetTooLong => "the request target is longer than 8 KiB",
             HeadError::Tunnel => "this server opens no tunnels",
             HeadError::Trace => "TRACE is not answered here",
+            HeadError::MethodCase => "method names are case-sensitive",
             HeadError::TargetForm => "the request target is not in origin-form",
             HeadError::NoHost => "the request names no host",
             HeadError::DoubledHost => "the request has more than one Host field",
@@ -123,9 +139,26 @@ impl HeadError {
         }
     }
 
-    /// After these nobody can say where the next request begins, so the connection ends (RFC 9112 6.3).
+    /// Whoever sends such a head, or passes it on, may read it in another way than we do, and so see the next request
+    /// begin elsewhere: the connection ends (M.2 rule 6, RFC 9112 6.3).
     pub fn ends_connection(self) -> bool {
-        matches!(self, HeadError::TransferCoding | HeadError::Framing | HeadError::Tunnel)
+        match self {
+            HeadError::TooManyFields
+            | HeadError::HeadTooLarge
+            | HeadError::TargetTooLong
+            | HeadError::Trace
+            | HeadError::MethodCase => false,
+            HeadError::Tunnel
+            | HeadError::TargetForm
+            | HeadError::NoHost
+            | HeadError::DoubledHost
+            | HeadError::BadHost
+            | HeadError::HostMismatch
+            | HeadError::FieldName
+            | HeadError::TransferCoding
+            | HeadError::Framing
+            | HeadError::CleartextUpgrade => true,
+        }
     }
 }
 
@@ -159,6 +192,12 @@ fn admit_target(parts: &Parts) -> Result<&PathAndQuery, HeadError> {
         Method::CONNECT => return Err(HeadError::Tunnel),
         Method::TRACE => return Err(HeadError::Trace),
         _ => {}
+    }
+    // RFC 9110 9.1: case-sensitive. WSGI frameworks upper-case it, so that `get` would be judged as one method and
+    // served as another
+    let standard = |known: &Method| known.as_str().eq_ignore_ascii_case(parts.method.as_str());
+    if !STANDARD.contains(&parts.method) && STANDARD.iter().any(standard) {
+        return Err(HeadError::MethodCase);
     }
     // authority-form: what a parser makes of a target without scheme and without a leading slash
     if parts.uri.authority().is_some() != parts.uri.scheme().is_some() {

@@ -85,6 +85,43 @@ async fn m2_6_a_head_that_can_be_read_in_two_ways_is_refused() {
     .await;
 }
 
+/// What follows such a head on its connection is not read as a request: a proxy in front that takes `Content_Length` for
+/// a length would have passed on one caller's body as another's request.
+#[tokio::test]
+async fn m2_6_after_an_ambiguous_head_the_connection_ends() {
+    let rig = Rig::plain().await;
+    let next = format!("GET /smuggled HTTP/1.1\r\nHost: api.example\r\n{KEY}\r\n");
+    for (line, fields) in [
+        ("GET /a HTTP/1.1", format!("Host: api.example\r\nContent_Length: {}\r\n", next.len())),
+        ("GET /a HTTP/1.1", "Host: api.example\r\nHost: other.example\r\n".into()),
+        ("GET http://other.example/a HTTP/1.1", "Host: api.example\r\n".into()),
+        ("GET /a HTTP/1.1", "Host: api.example\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n".into()),
+        ("GET /a HTTP/1.1", String::new()),
+    ] {
+        let mut client = rig.connect().await;
+        client.write(format!("{}{next}", head(line, &fields))).await;
+        let all = String::from_utf8(client.rest().await).unwrap();
+        assert_eq!(status(&all), 400, "{line} {fields}: {all}");
+        assert_eq!(all.matches("HTTP/1.1 ").count(), 1, "{line} {fields}: {all}");
+        assert!(rig.upstream.requests().is_empty(), "{line} {fields}");
+    }
+}
+
+/// RFC 9110 9.1: Django and Werkzeug upper-case the method, so `get` would be judged by the route of any method and
+/// served as GET.
+#[tokio::test]
+async fn m2_6_a_method_in_other_letters_is_refused() {
+    let host = "Host: api.example\r\n";
+    let get = ("get", head("get /a HTTP/1.1", host), 400, "request_malformed");
+    let post = ("Post", head("Post /a HTTP/1.1", host), 400, "request_malformed");
+    let trace = ("trace", head("trace /a HTTP/1.1", host), 400, "request_malformed");
+    let options = ("oPTIONS", head("oPTIONS /a HTTP/1.1", host), 400, "request_malformed");
+    refused(&[get, post, trace, options]).await;
+    // a method of an extension is a method
+    let rig = Rig::plain().await;
+    assert_eq!(status(&rig.send(head("PROPFIND /a HTTP/1.1", host)).await), 200);
+}
+
 #[tokio::test]
 async fn m2_6_a_head_that_the_parser_refuses_is_a_problem_too() {
     let host = "Host: api.example\r\n";

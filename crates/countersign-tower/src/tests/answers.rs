@@ -115,6 +115,7 @@ fn a_refused_head_is_a_problem_too() {
         HeadError::TargetTooLong,
         HeadError::Tunnel,
         HeadError::Trace,
+        HeadError::MethodCase,
         HeadError::TargetForm,
         HeadError::NoHost,
         HeadError::DoubledHost,
