@@ -17,19 +17,19 @@ pub(crate) fn scrub(headers: &mut HeaderMap) {
 /// Servers behind CGI, WSGI or FastCGI read every character that is no letter and no digit as `_`, so `a-b`, `a_b` and
 /// `a.b` are one name here (CVE-2025-64484).
 pub(crate) fn is_reserved(name: &str) -> bool {
-    let plain = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-    let name = if plain { Cow::Borrowed(name) } else { Cow::Owned(respell(name)) };
-    let name = name.as_ref();
+    let name = &*as_read(name);
     match name.as_bytes().first() {
         Some(b'c') => {
             starts(name, &["countersign-", "client-cert", "client-ip", "cf-connecting-ip", "cf-access-"])
                 || name == "countersign"
         }
-        Some(b'f') => starts(name, &["forwarded", "fastly-client-ip", "front-end-https"]),
+        Some(b'f') => starts(name, &["forwarded", "fastly-client-ip", "fly-client-ip", "front-end-https"]),
+        // mod_auth_openidc
+        Some(b'o') => starts(name, &["oidc-claim-"]),
         Some(b'p') => name == "proxy",
         Some(b'r') => starts(name, &["remote-"]),
         Some(b's') => starts(name, &["ssl-"]),
-        Some(b't') => starts(name, &["true-client-ip", "tailscale-user"]),
+        Some(b't') => starts(name, &["true-client-ip", "tailscale-user", "teleport-jwt-assertion"]),
         Some(b'x') => starts(name, X_FAMILIES),
         _ => false,
     }
@@ -52,12 +52,22 @@ const X_FAMILIES: &[&str] = &[
     "x-client-dn",
     // other proxies with identities: an API that stood behind one may still believe it
     "x-amzn-oidc-",
+    "x-amzn-mtls-",
+    "x-apigateway-api-userinfo",
+    "x-appengine-user-",
+    "x-arr-clientcert",
+    "x-auth-user",
     "x-authentik-",
+    "x-azure-clientip",
+    "x-azure-socketip",
+    "x-endpoint-api-userinfo",
     "x-goog-authenticated-",
     "x-goog-iap-",
     "x-ms-client-principal",
     "x-ms-token-",
     "x-pomerium-",
+    "x-tls-client-",
+    "x-userinfo",
     "x-vouch-",
     "x-jwt-assertion",
     // how it came
@@ -81,6 +91,16 @@ fn starts(name: &str, families: &[&str]) -> bool {
     families.iter().any(|family| name.starts_with(family))
 }
 
-fn respell(name: &str) -> String {
-    name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect()
+/// The name as servers behind CGI, WSGI or FastCGI see it.
+pub(crate) fn as_read(name: &str) -> Cow<'_, str> {
+    if is_plain(name) {
+        return Cow::Borrowed(name);
+    }
+    let spelled = name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' });
+    Cow::Owned(spelled.collect())
+}
+
+/// Is there one way only to read this name?
+pub(crate) fn is_plain(name: &str) -> bool {
+    name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }

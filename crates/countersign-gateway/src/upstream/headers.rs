@@ -3,7 +3,10 @@
 //! header must find nothing to remove).
 
 use super::identity::{self, Unrepresentable};
-use crate::{config::GatewayConfig, enforce::trusted::is_reserved};
+use crate::{
+    config::GatewayConfig,
+    enforce::trusted::{as_read, is_plain, is_reserved},
+};
 use countersign_core::{
     MethodName, Place, RequestId,
     check::{
@@ -99,6 +102,7 @@ pub(crate) fn request(
     came: Came<'_>,
 ) -> Result<(), Unrepresentable> {
     hop_by_hop(headers);
+    aliases(headers, stripping);
     // answered here by hyper when the body is first read
     headers.remove(EXPECT);
     // hyper frames the message anew
@@ -176,6 +180,21 @@ fn hop_by_hop(headers: &mut HeaderMap) {
     }
     for name in &HOP_BY_HOP {
         headers.remove(name);
+    }
+}
+
+/// M.2 rule 2: `x.api.key` and `content!length` are nothing to us, and the fields themselves to a server that reads
+/// names as CGI does. What we consume or write goes up in its own spelling or not at all.
+fn aliases(headers: &mut HeaderMap, stripping: &Stripping) {
+    let ours = [HOST, CONTENT_LENGTH, EXPECT, COOKIE, VIA];
+    let is_alias = |name: &HeaderName| {
+        let read = as_read(name.as_str());
+        let all = HOP_BY_HOP.iter().chain(&ours).chain(&stripping.headers);
+        !is_plain(name.as_str()) && all.into_iter().any(|known| *known == *read && known != name)
+    };
+    let found: Vec<HeaderName> = headers.keys().filter(|name| is_alias(name)).cloned().collect();
+    for name in found {
+        headers.remove(&name);
     }
 }
 

@@ -51,6 +51,18 @@ async fn m2_2_no_spelling_of_an_identity_header_arrives() {
         "X-WEBAUTH-USER",
         "X-Remote-User",
         "X-Amzn-Oidc-Identity",
+        "X-Amzn-Mtls-Clientcert-Subject",
+        "X-ARR-ClientCert",
+        "X-Apigateway-Api-Userinfo",
+        "X-Endpoint-API-UserInfo",
+        "X-Userinfo",
+        "X-Auth-User",
+        "X-Appengine-User-Email",
+        "X-Azure-ClientIP",
+        "Fly-Client-IP",
+        "X-TLS-Client-Cert",
+        "Oidc-Claim-Email",
+        "Teleport-Jwt-Assertion",
         "Cf-Access-Jwt-Assertion",
         "X-Goog-Authenticated-User-Email",
     ] {
@@ -212,6 +224,30 @@ async fn rules_3_2_credentials_are_stripped_on_every_route() {
         assert_eq!(got.line(), expected);
         assert!(!got.text().contains("good") && !got.text().contains("cs_live_x"), "{}", got.text());
     }
+}
+
+/// M.2 rule 2: another spelling of a field that we consume is the field itself to a server that reads names as CGI
+/// does: a key that was never checked, or a length that we did not frame.
+#[tokio::test]
+async fn m2_2_no_other_spelling_of_what_we_consume_arrives() {
+    let upstream = Upstream::start(|_| Act::answer(OK)).await;
+    let own = HeaderName::from_static("x-own-key");
+    let rig = Rig::with(upstream, routes(), |config| config.key_headers = vec![own]).await;
+    let names = [
+        "X.Api.Key",
+        "x-api!key",
+        "X-Own'Key",
+        "Transfer.Encoding",
+        "Content!Length",
+        "Keep*Alive",
+        "Proxy.Authorization",
+    ];
+    let fields: String = names.iter().map(|name| format!("{name}: evil\r\n")).collect();
+    let answer = rig.get("/a", &format!("{fields}X.Kept: yes\r\n")).await;
+    assert_eq!(status(&answer), 200, "{answer}");
+    let got = rig.upstream.only();
+    assert!(!got.text().contains("evil"), "{}", got.text());
+    assert_eq!(got.field("x.kept"), ["yes"]);
 }
 
 #[tokio::test]
