@@ -3,6 +3,7 @@
 use super::{
     Bound,
     connection::{Connection, Registry},
+    multiplexed::Streams,
     tls::H2,
     watched::Watched,
 };
@@ -11,7 +12,6 @@ use countersign_core::check::request::{Peer, Transport};
 use futures_util::FutureExt;
 use hyper::{
     body::Incoming,
-    rt::Executor,
     server::conn::{http1, http2},
     service::service_fn,
 };
@@ -155,7 +155,7 @@ impl Door {
         self.registry().refine(number, connection.clone());
         let io = TokioIo::new(Watched::new(stream, connection.clone(), self.worker.clone()));
         let service = self.service(peer, connection);
-        let serving = http2::Builder::new(Local)
+        let serving = http2::Builder::new(Streams::new(&self.worker.ports.config.timeouts))
             .timer(TokioTimer::new())
             .max_concurrent_streams(self.worker.ports.config.limits.streams)
             .max_header_list_size(HTTP2_HEAD)
@@ -220,18 +220,5 @@ struct Entry {
 impl Drop for Entry {
     fn drop(&mut self) {
         self.worker.connections.leave(self.number);
-    }
-}
-
-/// Runs HTTP/2 streams on this worker's thread.
-#[derive(Debug, Clone, Copy)]
-struct Local;
-
-impl<F: Future + 'static> Executor<F> for Local
-where
-    F::Output: 'static,
-{
-    fn execute(&self, future: F) {
-        spawn_local(future);
     }
 }

@@ -5,6 +5,7 @@
 
 pub(crate) mod accept;
 pub(crate) mod connection;
+pub(crate) mod multiplexed;
 pub(crate) mod tls;
 pub(crate) mod watched;
 

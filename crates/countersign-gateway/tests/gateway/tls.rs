@@ -1,6 +1,6 @@
 //! TLS, and HTTP/2 on it.
 
-use crate::support::{Act, KEY, OK, PATIENCE, Rig, Upstream, routes, status};
+use crate::support::{Act, Got, KEY, OK, PATIENCE, Rig, Upstream, routes, status};
 use bytes::Bytes;
 use countersign_crypto::{SystemEntropy, x509::development::DevelopmentAuthority};
 use countersign_testkit::eventually;
@@ -173,6 +173,7 @@ struct Frames(TlsStream<TcpStream>);
 
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
+const SETTINGS: u8 = 4;
 const GOAWAY: u8 = 7;
 const CONTINUATION: u8 = 9;
 const END_STREAM: u8 = 1;
@@ -296,6 +297,34 @@ async fn m2_6_an_endless_field_block_ends_the_connection() {
     }
     assert!(matches!(frames.next(&[GOAWAY]).await, Some((GOAWAY, _)) | None));
     assert!(tls.rig.upstream.requests().is_empty());
+}
+
+/// CVE-2019-9517: a caller that grants no window takes nothing and stops nothing; without an end it would hold the
+/// upstream's connection for as long as it likes. Its other streams go on.
+#[tokio::test]
+async fn m2_6_a_stream_without_window_is_reset_and_the_others_go_on() {
+    let size = 1024 * 1024;
+    let mut big = format!("HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n\r\n").into_bytes();
+    big.resize(big.len() + size, b'x');
+    let script = move |got: &Got| {
+        if got.line().starts_with("HEAD") { Act::answer(OK) } else { Act::Answer(big.clone()) }
+    };
+    let tls = Tls::behind(Upstream::start(script).await, |config| {
+        config.timeouts.body = Duration::from_millis(100);
+        config.timeouts.first_byte = Duration::from_millis(100);
+        config.timeouts.connect = Duration::from_millis(100);
+    })
+    .await;
+    let mut frames = Frames::open(&tls).await;
+    // SETTINGS_INITIAL_WINDOW_SIZE = 0
+    assert!(frames.send(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0]).await);
+    assert!(frames.send(HEADERS, END_STREAM | END_HEADERS, 1, &block(&GET)).await);
+    assert_eq!(frames.next(&[RST_STREAM, GOAWAY]).await, Some((RST_STREAM, 1)));
+    eventually(PATIENCE, || async { tls.rig.upstream.open() == 0 }).await;
+    let mut head = GET;
+    head[0] = (":method", "HEAD");
+    assert!(frames.send(HEADERS, END_STREAM | END_HEADERS, 3, &block(&head)).await);
+    assert_eq!(frames.next(&[HEADERS, GOAWAY]).await, Some((HEADERS, 3)));
 }
 
 #[tokio::test]
