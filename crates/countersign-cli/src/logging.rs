@@ -19,7 +19,9 @@ pub fn start(environment: &Environment, reader: Reader) -> WorkerGuard {
     let (writer, guard) = NonBlockingBuilder::default().lossy(true).finish(std::io::stderr());
     let filter = match environment.get("COUNTERSIGN_LOG") {
         Some(directives) => EnvFilter::builder().parse_lossy(directives),
-        None if reader == Reader::Developer => EnvFilter::new("warn,countersign_cli=info"),
+        None if reader == Reader::Developer => {
+            EnvFilter::new("warn,countersign_cli=info,countersign_gateway=info")
+        }
         None => EnvFilter::new("info"),
     };
     let terminal = std::io::stderr().is_terminal();

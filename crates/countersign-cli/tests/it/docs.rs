@@ -167,11 +167,13 @@ async fn upstream() -> JoinHandle<()> {
     })
 }
 
-async fn follow(document: &str) {
+/// `before`: what stands in the document that this one goes on from.
+async fn follow(document: &str, before: &str) {
     let _alone = fixed_ports().await;
     let upstream = upstream().await;
     let markdown = fs::read_to_string(root().join(document)).unwrap();
     let mut person = Person::new();
+    person.type_in(before).await;
     let mut typed = 0;
     for (word, block) in blocks(&markdown) {
         if word == "sh" {
@@ -190,22 +192,27 @@ async fn readme() {
     for line in SET_UP {
         assert!(markdown.lines().any(|l| l == line), "the README does not say `{line}`");
     }
-    follow("README.md").await;
+    follow("README.md", "").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn guide_protect_an_api() {
-    follow("docs/guides/protect-an-api.md").await;
+    follow("docs/guides/protect-an-api.md", "").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn guide_keys() {
-    follow("docs/guides/keys.md").await;
+    follow("docs/guides/keys.md", "").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn guide_production() {
-    follow("docs/guides/production.md").await;
+    follow("docs/guides/production.md", "").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reference_admin_api() {
+    follow("docs/reference/admin-api.md", "countersign dev --demo").await;
 }
 
 /// A guide that no test above follows would go stale; a command that needs no placeholder has no reason not to run.

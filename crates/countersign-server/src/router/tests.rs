@@ -183,3 +183,20 @@ async fn a_panic_is_an_answer() {
     let answer = settle("test", RequestId([0; 16]), async { panic!("a test") }).await;
     assert_eq!(answer.status().as_u16(), 500);
 }
+
+/// docs/reference/admin-api.md lists what there is, in our order, each with its scope.
+#[test]
+fn the_reference_lists_every_operation_with_its_scope() {
+    let reference = include_str!("../../../../docs/reference/admin-api.md");
+    let cell = |row: &str, n: usize| {
+        row.split(" | ").nth(n).unwrap_or_default().trim_matches(['|', ' ', '`']).to_owned()
+    };
+    let operations =
+        reference.split("## Operations").nth(1).unwrap_or_default().split("\n## ").next().unwrap_or_default();
+    let listed: Vec<(String, String)> =
+        operations.lines().filter(|l| l.starts_with("| `")).map(|row| (cell(row, 0), cell(row, 1))).collect();
+    let ours = OPERATOR.iter().map(|o| (format!("{} {}", o.method, o.path), o.scope.to_owned()));
+    let public =
+        PUBLIC.iter().map(|o| (format!("{} {}", o.method, o.path), "none: whoever holds a key".to_owned()));
+    assert_eq!(listed, ours.chain(public).collect::<Vec<_>>());
+}

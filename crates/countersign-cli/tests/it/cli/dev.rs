@@ -74,7 +74,7 @@ async fn the_second_run_reuses_everything() {
     end(second);
     // a person reads it, wherever it goes
     let said = std::fs::read_to_string(here.join("log")).unwrap();
-    assert!(!said.contains('{') && !said.contains("migration"), "{said}");
+    assert!(!said.contains("timestamp") && !said.contains("migration"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
