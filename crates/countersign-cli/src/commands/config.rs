@@ -52,6 +52,14 @@ pub fn run(command: Config, common: &Common) -> Result<Exit, Failure> {
                 place.config.display(),
                 settings.routes.len()
             ));
+            // `serve` reads the one that stands here, other commands the nearest
+            let said = file.is_some() || common.config.is_some() || common.dir.is_some();
+            let here = std::env::current_dir().map(|folder| folder.join(FILE_NAME)).unwrap_or_default();
+            if !said && here.is_file() && here != place.config {
+                common.out().say(&format!(
+                    "not looked at: `{FILE_NAME}` in this folder; `countersign config validate {FILE_NAME}` does"
+                ));
+            }
             Ok(Exit::Ok)
         }
         Config::Init { upstream } => {

@@ -126,3 +126,18 @@ fn a_list_written_as_a_table_is_told_how_to_write_it() {
         "{said}"
     );
 }
+
+/// In the folder of a quick start two files stand, and `serve` reads the other one.
+#[test]
+fn a_file_that_was_not_looked_at_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join(".countersign");
+    std::fs::create_dir(&data).unwrap();
+    certify(&data);
+    let starter = text(&run(folder.path(), &["config", "init"]).stdout);
+    std::fs::write(data.join("countersign.toml"), &starter).unwrap();
+    let said = || text(&run(folder.path(), &["config", "validate"]).stderr);
+    assert!(said().contains("is good") && !said().contains("not looked at"), "{}", said());
+    std::fs::write(folder.path().join("countersign.toml"), "nonsense").unwrap();
+    assert!(said().contains("not looked at: `countersign.toml` in this folder"), "{}", said());
+}
