@@ -161,7 +161,10 @@ pub async fn run(command: Key, common: &Common) -> Result<Exit, Failure> {
             query.extend(list.owner.map(|owner| ("owner", owner)));
             query.extend(list.usable.then(|| ("usable", "true".to_owned())));
             let most = usize::try_from(list.limit).unwrap_or(usize::MAX);
-            let items = common.client()?.all(&["api-keys"], &query, most).await?;
+            let mut items = common.client()?.all(&["api-keys"], &query, most).await?;
+            if out.format == crate::output::Format::Table {
+                items.iter_mut().for_each(owner_stops);
+            }
             out.list(&items, &COLUMNS, "id")?;
             Ok(Exit::Ok)
         }
@@ -208,6 +211,15 @@ pub async fn run(command: Key, common: &Common) -> Result<Exit, Failure> {
             let reason = answer.get("reason").and_then(Value::as_str).unwrap_or("unknown");
             Err(Failure::new(Exit::Denied, format!("the key is not good: {reason}")))
         }
+    }
+}
+
+/// A usable key of a disabled owner works as little as a revoked one: in a table its state says so.
+fn owner_stops(key: &mut Value) {
+    let usable = matches!(key.get("state").and_then(Value::as_str), Some("active" | "rotated"));
+    let disabled = key.pointer("/owner/enabled").and_then(Value::as_bool) == Some(false);
+    if let Some(state) = key.get_mut("state").filter(|_| usable && disabled) {
+        *state = "owner disabled".into();
     }
 }
 

@@ -1,6 +1,6 @@
 //! Every verb against a running server: what it prints, and how it exits.
 
-use crate::support::{Process, Served, binary, run, text};
+use crate::support::{LONG, Process, Served, binary, run, text};
 use countersign_cli::{echo::Echo, private_file};
 use serde_json::Value;
 use std::{io::Write, process::Stdio};
@@ -154,6 +154,10 @@ async fn principals() {
     assert_eq!(console.say("user change ada --scope orders:read --no-scopes").0, 2);
     assert_eq!(console.say("service change ada --no-scopes").0, 4, "of the other kind");
     assert_eq!(console.json("user disable ada")["enabled"], false);
+    // from the feed, as every gateway hears it
+    let listed = || async { console.say("key list --owner ada").1.contains("owner disabled") };
+    countersign_testkit::eventually(LONG, listed).await;
+    assert_eq!(console.json("key list --owner ada")[0]["owner"]["enabled"], false);
     assert_eq!(console.verify(&secret).0, 3);
     assert_eq!(console.json("user enable ada")["enabled"], true);
     assert_eq!(console.verify(&secret).0, 0);

@@ -27,6 +27,8 @@ struct Owner {
     id: String,
     /// `null` where it could not be found out.
     name: Option<String>,
+    /// No key of a disabled owner works, whatever its own state; `null` as above.
+    enabled: Option<bool>,
 }
 
 #[derive(Debug, Serialize)]
@@ -272,7 +274,7 @@ async fn shown(facts: &Facts, record: &ApiKeyRecord) -> Shown {
         id: record.id.to_string(),
         prefix: record.prefix.clone(),
         environment: record.environment.as_str(),
-        owner: Owner { id: record.owner.to_string(), name: name_of(facts, &record.owner).await },
+        owner: owner(facts, &record.owner).await,
         label: record.label.clone(),
         scopes: record.scopes.iter().map(ToString::to_string).collect(),
         networks: record.networks.iter().map(ToString::to_string).collect(),
@@ -289,14 +291,18 @@ async fn shown(facts: &Facts, record: &ApiKeyRecord) -> Shown {
     }
 }
 
-/// Names never change, so local memory is as good as the store; a store that does not answer costs the name only.
-async fn name_of(facts: &Facts, owner: &PrincipalId) -> Option<String> {
+/// Local memory is as good as the judgement that reads it; a store that does not answer costs what it would say.
+async fn owner(facts: &Facts, owner: &PrincipalId) -> Owner {
     let directory = &facts.services.directory;
     let standing = match directory.standing(owner) {
         Some(standing) => Some(standing),
         None => directory.load(owner).await.ok().flatten(),
     };
-    standing.map(|s| s.name.to_string())
+    Owner {
+        id: owner.to_string(),
+        name: standing.as_ref().map(|s| s.name.to_string()),
+        enabled: standing.map(|s| s.active),
+    }
 }
 
 impl From<IssueError> for Problem {
