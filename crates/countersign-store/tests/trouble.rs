@@ -64,6 +64,35 @@ async fn a_database_locked_at_the_start_is_unavailable_then_opens() {
     impatient(&file).await.unwrap().close().await;
 }
 
+// RULES 4.1: what would be written into a file that nobody finds again is not "kept"
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_moved_or_replaced_below_us_is_unavailable() {
+    let file = SqliteFile::new();
+    let store = file.open().await;
+    create(&store, 1).await.unwrap();
+    let aside = file.folder.path().join("aside.db");
+    fs::rename(file.path(), &aside).unwrap();
+    let another = SqliteFile::new();
+    another.open().await.close().await;
+    for replaced in [false, true] {
+        if replaced {
+            fs::copy(another.path(), file.path()).unwrap();
+        }
+        assert_unavailable(create(&store, 2).await, "moved, deleted or replaced");
+        // reading is the follower's way to know: without it everything is denied after a while (RULES 2.5)
+        assert_unavailable(ports(&store).feed.head().await, "moved, deleted or replaced");
+    }
+    fs::rename(&aside, file.path()).unwrap();
+    create(&store, 3).await.unwrap();
+    store.close().await;
+    let store = file.open().await;
+    assert_eq!(
+        (exists(&store, 1).await, exists(&store, 2).await, exists(&store, 3).await),
+        (true, false, true)
+    );
+    store.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_no_database_is_refused() {
     for bytes in

@@ -6,6 +6,7 @@ mod api_key;
 mod audit;
 pub(crate) mod dialect;
 mod directory;
+mod file;
 mod follower;
 mod health;
 mod meta;
@@ -21,6 +22,7 @@ pub use open::StoreOptions;
 use countersign_core::{BoxFuture, Clock, StoreError, page::Page};
 use countersign_methods::revocation::store::Change;
 use dialect::{Conn, Failed, Read, Trouble};
+use file::DatabaseFile;
 use health::Health;
 use sqlx::{PgPool, SqlitePool};
 use std::{
@@ -43,7 +45,7 @@ pub struct Store {
 }
 
 enum Engine {
-    Sqlite { writer: Writer, readers: SqlitePool },
+    Sqlite { writer: Writer, readers: SqlitePool, file: Arc<DatabaseFile> },
     Postgres { pool: PgPool },
 }
 
@@ -94,7 +96,7 @@ impl Store {
     /// Answers what is queued and closes all connections. Dropping the store does the same without waiting.
     pub async fn close(&self) {
         match &self.engine {
-            Engine::Sqlite { writer, readers } => {
+            Engine::Sqlite { writer, readers, .. } => {
                 readers.close().await;
                 if let Some(thread) = writer.finish() {
                     self.control.spawn_blocking(|| thread.join().ok()).await.ok();
@@ -114,7 +116,9 @@ impl Store {
     {
         let read: Read<T> = Box::new(read);
         let work: BoxFuture<'static, _> = match &self.engine {
-            Engine::Sqlite { readers, .. } => Box::pin(read_on_sqlite(readers.clone(), read)),
+            Engine::Sqlite { readers, file, .. } => {
+                Box::pin(read_on_sqlite(readers.clone(), file.clone(), read))
+            }
             Engine::Postgres { pool } => Box::pin(read_on_postgres(pool.clone(), read)),
         };
         Box::pin(self.on_control(&self.reading, work))
@@ -167,7 +171,9 @@ impl Store {
     }
 }
 
-async fn read_on_sqlite<T>(readers: SqlitePool, read: Read<T>) -> Result<T, Failed> {
+async fn read_on_sqlite<T>(readers: SqlitePool, file: Arc<DatabaseFile>, read: Read<T>) -> Result<T, Failed> {
+    // the follower reads too: where the file is gone for longer, everything is denied (RULES 2.5)
+    file.stands()?;
     let mut connection = readers.acquire().await?;
     read(&mut Conn::Sqlite(&mut connection)).await
 }

@@ -3,6 +3,7 @@
 use super::{
     Engine, Sinks, Store,
     dialect::{Conn, Trouble},
+    file::DatabaseFile,
     health::Health,
     migrate::migrate,
     writer::{Setup, Writer},
@@ -66,7 +67,9 @@ impl Store {
 
 async fn sqlite(path: PathBuf, options: StoreOptions) -> Result<Arc<Store>, StoreError> {
     let StoreOptions { control, clock, busy_timeout, queue, connections, max_page_count } = options;
-    create_private(&path).map_err(|e| StoreError::Unavailable(format!("`{}`: {e}", path.display())))?;
+    let file = create_private(&path).and_then(|()| DatabaseFile::at(&path));
+    let file = file.map_err(|e| StoreError::Unavailable(format!("`{}`: {e}", path.display())))?;
+    let database = Arc::new(file);
     let name = path.display().to_string();
     let (reading, writing) = (Arc::new(Health::of_reading(&name)), Arc::new(Health::of_writing(&name)));
     let sinks = Arc::new(Sinks::new(clock.clone()));
@@ -82,7 +85,14 @@ async fn sqlite(path: PathBuf, options: StoreOptions) -> Result<Arc<Store>, Stor
     if let Some(pages) = max_page_count {
         file = file.pragma("max_page_count", pages.to_string());
     }
-    let setup = Setup { path, options: file, queue, sinks: sinks.clone(), health: writing.clone() };
+    let setup = Setup {
+        path,
+        file: database.clone(),
+        options: file,
+        queue,
+        sinks: sinks.clone(),
+        health: writing.clone(),
+    };
     let now = clock.now();
     let writer = Writer::start(setup, move |conn| Box::pin(async move { migrate(conn, now).await })).await?;
     let pool = SqlitePoolOptions::new()
@@ -96,7 +106,13 @@ async fn sqlite(path: PathBuf, options: StoreOptions) -> Result<Arc<Store>, Stor
         let _on_control = control.enter();
         pool.connect_lazy_with(look_only)
     };
-    Ok(Arc::new(Store { engine: Engine::Sqlite { writer, readers }, control, sinks, reading, writing }))
+    Ok(Arc::new(Store {
+        engine: Engine::Sqlite { writer, readers, file: database },
+        control,
+        sinks,
+        reading,
+        writing,
+    }))
 }
 
 /// Nobody else reads what is kept. SQLite gives its other files (`-wal`, `-shm`) the mode of this one.

@@ -17,6 +17,7 @@ mod reserve;
 use super::{
     Sinks,
     dialect::{Conn, Failed, Trouble},
+    file::DatabaseFile,
     health::Health,
     unit::{Effects, Purpose, Unit, Write, seal},
 };
@@ -51,6 +52,7 @@ impl fmt::Debug for Writer {
 #[derive(Debug)]
 pub(super) struct Setup {
     pub(super) path: PathBuf,
+    pub(super) file: Arc<DatabaseFile>,
     pub(super) options: SqliteConnectOptions,
     pub(super) queue: usize,
     pub(super) sinks: Arc<Sinks>,
@@ -196,6 +198,7 @@ impl<T: Send + 'static> Job for Queued<T> {
 }
 
 struct Loop {
+    file: Arc<DatabaseFile>,
     options: SqliteConnectOptions,
     /// `None` after a group whose end is not known.
     connection: Option<SqliteConnection>,
@@ -216,7 +219,7 @@ impl Loop {
     where
         F: for<'a> FnOnce(&'a mut Conn<'_>) -> BoxFuture<'a, Result<(), StoreError>>,
     {
-        let Setup { path, options, sinks, health, .. } = setup;
+        let Setup { path, file, options, sinks, health, .. } = setup;
         let mut connection = SqliteConnection::connect_with(&options).await.map_err(|error| {
             health.ill(Trouble::of(&error), &error.to_string());
             StoreError::Unavailable(format!("`{}`: {error}", path.display()))
@@ -225,7 +228,7 @@ impl Loop {
         // from here on the file is there; one that vanished is not silently begun anew
         let options = options.create_if_missing(false);
         let reserve = Reserve::beside(&path);
-        Ok(Self { options, connection: Some(connection), reserve, sinks, health })
+        Ok(Self { file, options, connection: Some(connection), reserve, sinks, health })
     }
 
     async fn run(&mut self, mut queue: mpsc::Receiver<Box<dyn Job>>) {
@@ -280,6 +283,10 @@ impl Loop {
         jobs: Vec<Box<dyn Job>>,
         ran: &mut Vec<(usize, Ran)>,
     ) -> sqlx::Result<Group> {
+        // before a connection could be opened to what stands there now
+        if let Err(error) = self.file.stands() {
+            return Err(refuse_all(jobs, error));
+        }
         let mut connection = match self.connect().await {
             Ok(connection) => connection,
             Err(error) => return Err(refuse_all(jobs, error)),
@@ -332,6 +339,7 @@ impl Loop {
                 Failed::Sql(error) => error,
                 other => sqlx::Error::Protocol(StoreError::from(other).to_string()),
             })?;
+        self.file.stands()?;
         execute(&mut connection, "COMMIT").await?;
         self.connection = Some(connection);
         Ok(Group::Committed(changes))
