@@ -6,6 +6,7 @@ use crate::{
         record::{ApiKeyRecord, KeyId, KeyState, RevocationReason},
         store::{ApiKeyQuery, ApiKeyStore, Revoked, Rotation},
     },
+    operator::administers,
     principal::store::{PrincipalChange, PrincipalQuery, PrincipalStore},
 };
 use countersign_core::{
@@ -222,16 +223,22 @@ impl PrincipalStore for FakeStore {
     ) -> BoxFuture<'a, Result<Option<Principal>, StoreError>> {
         done(self.up().and_then(|()| {
             let mut principals = self.principals.lock().unwrap();
-            let Some(principal) = principals.get_mut(id) else { return Ok(None) };
+            let Some(principal) = principals.get(id) else { return Ok(None) };
             if principal.version != version {
                 return Err(StoreError::Conflict("principal_changed"));
             }
-            principal.scopes = change.scopes.unwrap_or(principal.scopes.clone());
-            principal.groups = change.groups.unwrap_or(principal.groups.clone());
-            principal.enabled = change.enabled.unwrap_or(principal.enabled);
-            principal.version += 1;
+            let mut after = principal.clone();
+            after.scopes = change.scopes.unwrap_or(after.scopes);
+            after.groups = change.groups.unwrap_or(after.groups);
+            after.enabled = change.enabled.unwrap_or(after.enabled);
+            after.version += 1;
+            let last = !principals.values().any(|p| p.id != *id && administers(p));
+            if last && administers(principal) && !administers(&after) {
+                return Err(StoreError::Conflict("last_operator"));
+            }
+            principals.insert(id.clone(), after.clone());
             self.explain(event);
-            Ok(Some(principal.clone()))
+            Ok(Some(after))
         }))
     }
 

@@ -1,7 +1,7 @@
 //! The scopes that act on Countersign itself. They come only from our own store, and no wildcard covers them
 //! (RULES 1.8).
 
-use countersign_core::{Scope, ScopeSet};
+use countersign_core::{Scope, ScopeSet, principal::Principal};
 
 /// List and show everything but the audit trail.
 pub const READ: &str = "countersign:read";
@@ -26,4 +26,9 @@ pub fn all() -> ScopeSet {
 /// Whoever holds both can let everybody else in again: make an operator and give it a key.
 pub fn can_administer(scopes: &ScopeSet) -> bool {
     [PRINCIPALS, KEYS].into_iter().all(|name| scopes.iter().any(|s| s.as_str() == name))
+}
+
+/// Could it let others in today? The last that can is neither disabled nor narrowed ([`crate::principal::store`]).
+pub fn administers(principal: &Principal) -> bool {
+    principal.enabled && can_administer(&principal.scopes)
 }

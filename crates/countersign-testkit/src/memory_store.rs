@@ -13,6 +13,7 @@ use countersign_methods::{
         record::{ApiKeyRecord, KeyId, KeyState, RevocationReason},
         store::{ApiKeyQuery, ApiKeyStore, Revoked, Rotation},
     },
+    operator::administers,
     principal::store::{PrincipalChange, PrincipalQuery, PrincipalStore},
     revocation::{
         memory::ChangeMemory,
@@ -294,15 +295,20 @@ impl PrincipalStore for MemoryStore {
         event: AuditEvent,
     ) -> BoxFuture<'a, Result<Option<Principal>, StoreError>> {
         self.answer(|state| {
-            let Some(principal) = state.principals.get_mut(id) else { return Ok(None) };
-            if principal.version != version {
+            let Some(before) = state.principals.get(id) else { return Ok(None) };
+            if before.version != version {
                 return Err(StoreError::Conflict("principal_changed"));
             }
-            principal.scopes = change.scopes.unwrap_or_else(|| principal.scopes.clone());
-            principal.groups = change.groups.unwrap_or_else(|| principal.groups.clone());
-            principal.enabled = change.enabled.unwrap_or(principal.enabled);
-            principal.version += 1;
-            let now = principal.clone();
+            let mut now = before.clone();
+            now.scopes = change.scopes.unwrap_or(now.scopes);
+            now.groups = change.groups.unwrap_or(now.groups);
+            now.enabled = change.enabled.unwrap_or(now.enabled);
+            now.version += 1;
+            let last = !state.principals.values().any(|p| p.id != *id && administers(p));
+            if last && administers(before) && !administers(&now) {
+                return Err(StoreError::Conflict("last_operator"));
+            }
+            state.principals.insert(id.clone(), now.clone());
             state.change(ChangeKind::Changed, Node::principal(id), event.at, None);
             state.tell(event);
             Ok(Some(now))

@@ -4,13 +4,11 @@ use super::{
     caller::Caller,
     store::{PrincipalChange, PrincipalStore},
 };
-use crate::operator;
 use countersign_core::{
     PrincipalId, ScopeSet, StoreError, Timestamp,
     principal::{Group, Principal, PrincipalKind, PrincipalName},
 };
 use countersign_crypto::{Entropy, random_id};
-use futures_util::lock::Mutex;
 use std::sync::Arc;
 
 #[derive(Debug, Clone)]
@@ -44,13 +42,11 @@ pub enum PrincipalError {
 pub struct PrincipalIssuer {
     store: Arc<dyn PrincipalStore>,
     entropy: Arc<dyn Entropy>,
-    /// Held by changes that could take away the last operator, so that two of them cannot each count on the other's.
-    weakening: Mutex<()>,
 }
 
 impl PrincipalIssuer {
     pub fn new(store: Arc<dyn PrincipalStore>, entropy: Arc<dyn Entropy>) -> Self {
-        Self { store, entropy, weakening: Mutex::new(()) }
+        Self { store, entropy }
     }
 
     pub async fn create(
@@ -96,7 +92,6 @@ impl PrincipalIssuer {
         caller: &Caller,
         now: Timestamp,
     ) -> Result<Principal, PrincipalError> {
-        let guard = self.weakening.lock().await;
         let current = self.store.find(id).await?.ok_or(PrincipalError::Unknown)?;
         if version.is_some_and(|seen| seen != current.version) {
             return Err(PrincipalError::Changed);
@@ -105,29 +100,17 @@ impl PrincipalIssuer {
         if let Some(beyond) = caller.beyond(&gained(&current, &after)) {
             return Err(PrincipalError::ScopesBeyondCaller(beyond));
         }
-        if administers(&current) && !administers(&after) {
-            self.another_operator_than(id).await?;
-        }
         if after == current {
             return Ok(current);
         }
         let event = caller.event(now, action(&current, &after), id.as_str(), difference(&current, &after));
-        let stands = self.store.change(id, current.version, change, event).await;
-        drop(guard);
-        match stands {
+        match self.store.change(id, current.version, change, event).await {
             Ok(Some(principal)) => Ok(principal),
             Ok(None) => Err(PrincipalError::Unknown),
             Err(StoreError::Conflict("principal_changed")) => Err(PrincipalError::Changed),
+            Err(StoreError::Conflict("last_operator")) => Err(PrincipalError::LastOperator),
             Err(error) => Err(error.into()),
         }
-    }
-
-    async fn another_operator_than(&self, id: &PrincipalId) -> Result<(), PrincipalError> {
-        let operators = self.store.operators().await?;
-        if operators.iter().any(|p| p.id != *id && administers(p)) {
-            return Ok(());
-        }
-        Err(PrincipalError::LastOperator)
     }
 
     /// RULES 1.8: random, typed, never used twice.
@@ -136,10 +119,6 @@ impl PrincipalIssuer {
         PrincipalId::parse(&text)
             .ok_or_else(|| StoreError::Unavailable("a new id breaks its own grammar".into()))
     }
-}
-
-fn administers(principal: &Principal) -> bool {
-    principal.enabled && operator::can_administer(&principal.scopes)
 }
 
 fn applied(current: &Principal, change: &PrincipalChange) -> Principal {

@@ -35,6 +35,9 @@ pub trait PrincipalStore: fmt::Debug + Send + Sync {
     -> BoxFuture<'a, Result<(), StoreError>>;
     /// Guarded by `version` (`Conflict("principal_changed")`); puts the principal's node into the feed and answers
     /// with what now stands. `Ok(None)`: no such principal.
+    ///
+    /// `Conflict("last_operator")`: nobody would be left who [administers](crate::operator::administers). Judged in the
+    /// writing transaction, since two processes may each take away the operator that the other one counts on.
     fn change<'a>(
         &'a self,
         id: &'a PrincipalId,

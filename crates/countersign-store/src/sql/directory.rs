@@ -2,7 +2,7 @@
 
 use super::{
     Store,
-    dialect::{Failed, row, sql},
+    dialect::{Conn, Failed, row, sql},
     revocation::NewChange,
     unit::Purpose,
 };
@@ -13,6 +13,7 @@ use countersign_core::{
     principal::{Group, Principal, PrincipalKind, PrincipalName},
 };
 use countersign_methods::{
+    operator,
     principal::store::{PrincipalChange, PrincipalQuery, PrincipalStore},
     revocation::store::ChangeKind,
 };
@@ -68,6 +69,27 @@ impl Store {
             })
         })
     }
+}
+
+/// Is it the only one that administers? The rows of all who do hold still until the transaction ends: two changes at
+/// once, of two processes, that each count on the operator whom the other takes away, wait for each other here. (The
+/// version that the change is guarded by keeps its own row as it was read.)
+async fn is_last_operator(conn: &mut Conn<'_>, id: &PrincipalId) -> Result<bool, Failed> {
+    let rows: Vec<PrincipalRow> =
+        sql(select!("WHERE enabled AND scopes LIKE '%countersign:%' ORDER BY id /* update */"))
+            .all(conn)
+            .await?;
+    let mut last = false;
+    for row in rows {
+        let principal = row.into_principal()?;
+        if operator::administers(&principal) {
+            if principal.id != *id {
+                return Ok(false);
+            }
+            last = true;
+        }
+    }
+    Ok(last)
 }
 
 impl PrincipalStore for Store {
@@ -142,6 +164,10 @@ impl PrincipalStore for Store {
         let id = id.clone();
         let write = self.write(purpose, move |unit| {
             Box::pin(async move {
+                let weakens = narrows || change.scopes.as_ref().is_some_and(|s| !operator::can_administer(s));
+                if weakens && is_last_operator(&mut unit.conn, &id).await? {
+                    return Err(Failed::Conflict("last_operator"));
+                }
                 let row: Option<PrincipalRow> = sql(concat!(
                     "UPDATE principal SET scopes = COALESCE($3, scopes), group_names = COALESCE($4, group_names),
                          enabled = COALESCE($5, enabled), version = version + 1

@@ -46,6 +46,8 @@ macro_rules! conformance_cases {
                 a_change_is_guarded_by_its_version,
                 a_change_reaches_the_feed,
                 of_fifty_changes_at_once_one_wins,
+                the_last_operator_stays,
+                of_fifty_operators_disabled_at_once_one_stays,
                 a_list_goes_on_where_it_stopped,
                 operators_are_enabled_and_hold_an_operators_scope,
             ],

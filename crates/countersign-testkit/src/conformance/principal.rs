@@ -115,6 +115,43 @@ pub async fn of_fifty_changes_at_once_one_wins(ports: Ports) {
     assert_eq!(ports.trail("principal.disable").await.len(), 1);
 }
 
+const ADMINISTERS: &str = "countersign:keys countersign:principals";
+
+pub async fn the_last_operator_stays(ports: Ports) {
+    create(&ports, &Principal { scopes: scopes(ADMINISTERS), ..user(1) }).await;
+    create(&ports, &Principal { scopes: scopes("countersign:keys"), ..user(2) }).await;
+    create(&ports, &Principal { scopes: scopes(ADMINISTERS), enabled: false, ..user(3) }).await;
+    let change = |n, version, change| {
+        let ports = ports.clone();
+        async move { ports.principals.change(&user(n).id, version, change, event("principal.change", "x")).await }
+    };
+    let to = |text| PrincipalChange { scopes: Some(scopes(text)), ..PrincipalChange::default() };
+    for weaker in [disable(), to(""), to("countersign:keys countersign:grant")] {
+        assert_eq!(change(1, 1, weaker).await, Err(StoreError::Conflict("last_operator")));
+    }
+    assert_eq!((ports.changes().await, ports.trail("principal.change").await), (Vec::new(), Vec::new()));
+    // who lets nobody in may go; what leaves him able to is allowed
+    change(2, 1, disable()).await.unwrap().unwrap();
+    change(1, 1, to("countersign:keys countersign:principals x")).await.unwrap().unwrap();
+    create(&ports, &Principal { scopes: scopes(ADMINISTERS), ..user(4) }).await;
+    change(1, 2, disable()).await.unwrap().unwrap();
+    assert_eq!(change(4, 1, to("x")).await, Err(StoreError::Conflict("last_operator")));
+}
+
+/// As many processes would: each counts on the others.
+pub async fn of_fifty_operators_disabled_at_once_one_stays(ports: Ports) {
+    for n in 0..50 {
+        create(&ports, &Principal { scopes: scopes(ADMINISTERS), ..user(n) }).await;
+    }
+    let results = fifty(|n| {
+        let ports = ports.clone();
+        async move { ports.principals.change(&user(n).id, 1, disable(), event("principal.disable", "x")).await }
+    });
+    let results = results.await;
+    assert_eq!(results.iter().filter(|r| matches!(r, Ok(Some(_)))).count(), 49, "{results:?}");
+    assert_eq!(ports.principals.operators().await.unwrap().len(), 1);
+}
+
 pub async fn a_list_goes_on_where_it_stopped(ports: Ports) {
     for n in [5, 2, 4, 1, 3] {
         create(&ports, &service(n)).await;

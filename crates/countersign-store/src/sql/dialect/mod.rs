@@ -65,6 +65,8 @@ value!(i64 => Int, u32 => Int, bool => Bool, String => Text, &str => Text, Vec<u
 /// In a text: the rows that a `SELECT` reads stay as they are until the transaction ends. PostgreSQL is told so; on
 /// SQLite nobody else writes meanwhile, and it reads a comment.
 const SHARE: &str = "/* share */";
+/// As [`SHARE`], and nobody else gets to read them so.
+const UPDATE: &str = "/* update */";
 
 /// One statement and its arguments.
 #[derive(Debug)]
@@ -166,8 +168,9 @@ fn arguments_named(text: &str) -> usize {
 }
 
 fn for_postgres(text: &'static str) -> SqlStr {
-    if text.contains(SHARE) {
-        return AssertSqlSafe(text.replace(SHARE, "FOR SHARE")).into_sql_str();
+    if text.contains(SHARE) || text.contains(UPDATE) {
+        let text = text.replace(SHARE, "FOR SHARE").replace(UPDATE, "FOR UPDATE");
+        return AssertSqlSafe(text).into_sql_str();
     }
     text.into_sql_str()
 }
