@@ -97,7 +97,9 @@ impl ChangeMemory {
 
     /// The store answered; nothing that it had before `now` is unknown here.
     pub fn heard(&self, now: Timestamp) {
-        self.heard_at.fetch_max(now.as_micros(), Ordering::AcqRel);
+        // The latest word, not the highest: there is one follower, and where its clock was set back the old word would
+        // seem fresh until that time comes again.
+        self.heard_at.store(now.as_micros(), Ordering::Release);
         let mut writer = self.writer();
         if now.since(writer.swept_at) >= SWEEP_EVERY {
             writer.swept_at = now;
@@ -214,7 +216,11 @@ impl RevocationFeed for ChangeMemory {
     fn is_blind(&self, now: Timestamp) -> bool {
         match self.heard_at.load(Ordering::Acquire) {
             i64::MIN => true,
-            at => now.since(Timestamp::from_micros(at)) > self.blind_after,
+            at => {
+                let heard = Timestamp::from_micros(at);
+                // from the future: the clock was set back since, and how long ago it was nobody knows
+                now.since(heard) > self.blind_after || heard.since(now) > self.blind_after
+            }
         }
     }
 }

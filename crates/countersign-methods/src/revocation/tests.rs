@@ -53,8 +53,18 @@ fn who_has_not_heard_is_blind() {
     memory.heard(NOW);
     assert!(!memory.is_blind(NOW + SECOND * 5));
     assert!(memory.is_blind(NOW + SECOND * 5 + Duration::from_micros(1)));
-    memory.heard(NOW.saturating_sub(SECOND * 60));
-    assert!(!memory.is_blind(NOW + SECOND), "an older word takes nothing back");
+}
+
+/// RULES 2.5, and the clock is set back by an hour: a word from the future is none, and the next one counts.
+#[test]
+fn a_clock_that_was_set_back_makes_nobody_see() {
+    let memory = memory(10);
+    memory.heard(NOW);
+    let earlier = NOW.saturating_sub(SECOND * 3600);
+    assert!(memory.is_blind(earlier), "set back, and not heard since");
+    memory.heard(earlier);
+    assert!(!memory.is_blind(earlier + SECOND * 5));
+    assert!(memory.is_blind(earlier + SECOND * 6), "not heard for longer than it bears");
 }
 
 #[test]
