@@ -317,17 +317,29 @@ fn presentation(field: &Field<'_, '_>) -> Option<(MethodName, MethodRule)> {
 /// A header that nothing else reads.
 fn credential_header(text: &str) -> Result<HeaderName, String> {
     let name = header(text)?;
+    // `authorization` is read as scheme and credentials beside it (RULES 1.4); the rest frames or routes a message, or
+    // says where it came from
     let taken = [
+        "authorization",
+        "proxy-authorization",
         "host",
-        "content-length",
-        "transfer-encoding",
         "connection",
-        "content-type",
-        "cookie",
+        "keep-alive",
+        "transfer-encoding",
         "te",
+        "trailer",
         "upgrade",
+        "expect",
+        "cookie",
+        "origin",
+        "referer",
+        "range",
+        "date",
+        "via",
+        "forwarded",
     ];
-    if taken.contains(&name.as_str()) || name.as_str().starts_with("countersign-") {
+    let taken_below = ["countersign-", "content-", "x-forwarded-", "sec-", "access-control-", "proxy-"];
+    if taken.contains(&name.as_str()) || taken_below.iter().any(|below| name.as_str().starts_with(below)) {
         return Err(format!("`{text}` means something else already"));
     }
     if name.as_str().contains('_') {

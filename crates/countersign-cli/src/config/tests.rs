@@ -120,6 +120,35 @@ fn rules_3_8_a_listener_on_every_address_says_by_which_names_it_is_called() {
     }
 }
 
+/// RULES 1.4: a header that something else reads too would be two credentials, or none.
+#[test]
+fn a_key_stands_in_a_header_that_nothing_else_reads() {
+    let with =
+        |name: &str| SMALL.replace("methods =", &format!("api_key = {{ header = \"{name}\" }}\nmethods ="));
+    let taken = [
+        "Authorization",
+        "proxy-authorization",
+        "host",
+        "Cookie",
+        "transfer-encoding",
+        "content-length",
+        "X-Forwarded-For",
+        "forwarded",
+        "sec-fetch-site",
+        "countersign-principal",
+        "trailer",
+        "x_key",
+        "a b",
+    ];
+    for name in taken {
+        let found = problems(&with(name));
+        assert!(found.len() == 1 && found[0].contains("routes[0].api_key.header"), "{name}: {found:?}");
+    }
+    for name in ["X-Api-Key", "x-orders-token"] {
+        assert!(read(&with(name)).is_ok(), "{name}");
+    }
+}
+
 #[test]
 fn names_are_given_once() {
     let twice = format!("{SMALL}\n[[upstreams]]\nname = \"orders\"\nurl = \"http://127.0.0.1:3001\"\n");
@@ -160,9 +189,21 @@ fn durations_have_one_number_and_one_unit() {
     {
         assert_eq!(parse_duration(text), Some(Duration::from_secs(seconds)), "{text}");
     }
-    for text in
-        ["", "0s", "15", "m", "-1h", "1h30m", " 1h", "1 h", "1H", "99999999999999999999d", "1000000y", "١h"]
-    {
+    for text in [
+        "",
+        "0s",
+        "15",
+        "m",
+        "-1h",
+        "1h30m",
+        " 1h",
+        "1 h",
+        "1H",
+        "99999999999999999999d",
+        "1000000y",
+        "9999999999999999999ms",
+        "١h",
+    ] {
         assert_eq!(parse_duration(text), None, "{text}");
     }
     for (duration, text) in [(86_400, "1d"), (90, "90s"), (3_600, "1h"), (604_800, "7d")] {

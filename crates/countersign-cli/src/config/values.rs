@@ -6,6 +6,8 @@ use std::{net::SocketAddr, time::Duration};
 use url::Url;
 
 const DAY: u64 = 86_400;
+/// Beyond a thousand years it is a typing mistake, and would overflow a timestamp later.
+const LONGEST: u64 = 1000 * 365 * DAY;
 
 /// `250ms`, `30s`, `15m`, `24h`, `90d`, `1y` (365 days). One number, one unit, more than nothing.
 pub fn parse_duration(text: &str) -> Option<Duration> {
@@ -13,7 +15,7 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
     let (number, unit) = text.split_at_checked(digits)?;
     let number: u64 = number.parse().ok().filter(|n| *n > 0)?;
     let unit = match unit {
-        "ms" => return Some(Duration::from_millis(number)),
+        "ms" => return Some(Duration::from_millis(number)).filter(|d| d.as_secs() <= LONGEST),
         "s" => 1,
         "m" => 60,
         "h" => 3_600,
@@ -22,8 +24,7 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
         "y" => 365 * DAY,
         _ => return None,
     };
-    // a thousand years is a typing mistake, and would overflow a timestamp later
-    let seconds = number.checked_mul(unit).filter(|s| *s <= 1000 * 365 * DAY)?;
+    let seconds = number.checked_mul(unit).filter(|s| *s <= LONGEST)?;
     Some(Duration::from_secs(seconds))
 }
 
