@@ -5,7 +5,7 @@
 
 use crate::{compose::Rooms, output::Failure, private_file};
 use countersign_core::{
-    PrincipalId, Timestamp,
+    Node, PrincipalId, Timestamp,
     page::PageRequest,
     principal::{Principal, PrincipalKind, PrincipalName},
 };
@@ -21,11 +21,14 @@ use countersign_methods::{
         issue::{NewPrincipal, PrincipalError},
         store::{PrincipalChange, PrincipalStore},
     },
+    revocation::store::FeedStore,
 };
 use std::{fmt::Display, path::Path, time::Duration};
 
 /// The principal that the host makes for itself.
 const NAME: &str = "bootstrap";
+/// After so many of them were revoked somebody should look into it.
+const MOST: u32 = 1000;
 /// The row that names its key while that key counts as the first one; empty: it does not (any more).
 const FIRST: &str = "first_operator_key";
 const LIFETIME: Duration = Duration::from_secs(24 * 3600);
@@ -139,9 +142,22 @@ async fn issue(rooms: &Rooms, file: &Path, now: Timestamp) -> Result<KeyId, Fail
     Ok(record.id)
 }
 
-/// The host's own operator, enabled and with every operator's scope.
+/// The host's own operator, enabled and with every operator's scope. One that was revoked never gets in again
+/// (RULES 2.5), so another one takes its place under the next name: the host must never be locked out.
 async fn principal(rooms: &Rooms, now: Timestamp) -> Result<Principal, Failure> {
-    let name = PrincipalName::parse(NAME).ok_or_else(|| Failure::failed("the operator has no name"))?;
+    let (_, revoked) = FeedStore::revoked(&*rooms.store, now).await.map_err(failed)?;
+    for n in 1..=MOST {
+        let name = if n == 1 { NAME.to_owned() } else { format!("{NAME}-{n}") };
+        let name = PrincipalName::parse(&name).ok_or_else(|| Failure::failed("the operator has no name"))?;
+        let known = PrincipalStore::find_by_name(&*rooms.store, &name).await.map_err(failed)?;
+        if known.is_none_or(|p| revoked.iter().all(|change| change.node != Node::principal(&p.id))) {
+            return named(rooms, name, now).await;
+        }
+    }
+    Err(Failure::failed(format!("all operators from `{NAME}` to `{NAME}-{MOST}` were revoked")))
+}
+
+async fn named(rooms: &Rooms, name: PrincipalName, now: Timestamp) -> Result<Principal, Failure> {
     let Some(found) = PrincipalStore::find_by_name(&*rooms.store, &name).await.map_err(failed)? else {
         let new = NewPrincipal {
             kind: PrincipalKind::Service,

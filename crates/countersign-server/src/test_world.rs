@@ -6,6 +6,7 @@ use axum::{Router, body::Body};
 use bytes::Bytes;
 use countersign_core::{
     Authenticator, Clock, MethodName, ScopeSet,
+    audit::{Actor, AuditEvent},
     check::{
         DecisionPoint, Parts, Settings,
         request::{Peer, Transport},
@@ -29,6 +30,7 @@ use countersign_methods::{
         caller::Caller,
         directory::LocalDirectory,
         issue::{NewPrincipal, PrincipalIssuer},
+        store::{PrincipalChange, PrincipalStore},
     },
     revocation::memory::ChangeMemory,
 };
@@ -178,6 +180,23 @@ impl World {
             groups: Vec::new(),
         };
         self.services.principals.create(new, &Caller::host(), self.clock.now()).await.unwrap()
+    }
+
+    /// In the store, past the API.
+    pub(crate) async fn enable(&self, name: &str) {
+        let name = PrincipalName::parse(name).unwrap();
+        let found = self.store.find_by_name(&name).await.unwrap().unwrap();
+        let change = PrincipalChange { enabled: Some(true), ..PrincipalChange::default() };
+        let event = AuditEvent {
+            at: self.clock.now(),
+            actor: Actor::Host,
+            action: "principal.enable",
+            subject: found.id.to_string(),
+            source: None,
+            request: None,
+            detail: Vec::new(),
+        };
+        PrincipalStore::change(&*self.store, &found.id, found.version, change, event).await.unwrap().unwrap();
     }
 
     /// A key with all the scopes of a new service.

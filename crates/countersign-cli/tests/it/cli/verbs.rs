@@ -2,7 +2,7 @@
 
 use crate::support::{LONG, Process, Served, binary, run, text};
 use countersign_cli::{echo::Echo, private_file};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::{io::Write, process::Stdio};
 
 /// Exit code, stdout, stderr.
@@ -237,6 +237,32 @@ async fn recovery_needs_no_server() {
     assert!(output.status.success(), "{}", text(&output.stderr));
     let _process = served.start().await;
     assert_eq!(run(served.folder.path(), &["key", "list", "-q"]).status.code(), Some(0));
+}
+
+/// RULES 4.4: the host can always make an operator, whatever other operators did to its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn recovery_after_the_hosts_operator_was_revoked() {
+    let console = Console::start().await;
+    let served = &console.served;
+    let http = crate::support::client(served.folder.path());
+    let at = |path: &str| format!("https://127.0.0.1:{}/admin/v1/{path}", served.admin);
+    let scopes = ["countersign:keys", "countersign:principals"];
+    let other = json!({"kind": "user", "name": "other", "scopes": scopes});
+    let made = http.post(at("principals")).bearer_auth(served.operator()).json(&other);
+    assert_eq!(crate::support::read(made).await.status, 201);
+    let bootstrap = http.get(at("principals/bootstrap")).bearer_auth(served.operator());
+    let bootstrap = crate::support::read(bootstrap).await.json();
+    let node = json!({"node": format!("principal:{}", bootstrap["id"].as_str().unwrap())});
+    let revoked = http.post(at("revocations")).bearer_auth(served.operator()).json(&node);
+    assert_eq!(crate::support::read(revoked).await.status, 200);
+    assert_ne!(console.say("route list -q").0, 0);
+
+    for _ in 0..2 {
+        let (code, _, err) = console.say("admin recover");
+        assert_eq!(code, 0, "{err}");
+        assert_eq!(console.say("route list -q").0, 0);
+    }
+    console.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,7 +7,7 @@ use crate::{
     words::{cursor, read, time},
 };
 use countersign_core::{
-    PrincipalId,
+    Node, PrincipalId,
     principal::{Principal, PrincipalKind, PrincipalName},
 };
 use countersign_methods::principal::{
@@ -90,6 +90,12 @@ pub(crate) async fn change(call: Call) -> Answer {
     let change = body.finish(Some(change))?;
 
     let principal = resolve(&call, &call.id).await?;
+    // What was revoked never comes back (RULES 2.5): enabled it would let nobody in, and count as an operator all the
+    // same when another one goes.
+    if change.enabled == Some(true) && call.services.feed.is_revoked(&Node::principal(&principal.id)) {
+        let detail = "the principal was revoked, which is for good; make another one";
+        return Err(Problem::conflict("principal_revoked", detail));
+    }
     let changed = call.services.principals.change(&principal.id, version, change, &call.caller, call.now);
     ok(&Shown::from(&changed.await?))
 }

@@ -63,6 +63,22 @@ async fn the_last_operator_can_neither_be_disabled_nor_revoked() {
     world.get(&root, "/admin/v1/principals").await.expect(200);
 }
 
+// RULES 2.5
+#[tokio::test]
+async fn a_revoked_principal_is_not_enabled_again() {
+    let world = World::new().await;
+    let root = world.root.clone();
+    world.service("second", "countersign:keys countersign:principals").await;
+    let id = world.get(&root, "/admin/v1/principals/second").await.expect(200)["id"].clone();
+    let node = format!("principal:{}", id.as_str().unwrap());
+    world.post(&root, "/admin/v1/revocations", json!({"node": node})).await.expect(200);
+    let enable = json!({"enabled": true});
+    world.patch(&root, "/admin/v1/principals/second", enable).await.refused(409, "principal_revoked");
+    // it would have counted, and nobody could have got in
+    let disable = json!({"enabled": false});
+    world.patch(&root, "/admin/v1/principals/root", disable).await.refused(409, "last_operator");
+}
+
 #[tokio::test]
 async fn nobody_hands_out_scopes_beyond_the_own() {
     // RULES 2.6
