@@ -115,11 +115,21 @@ impl StopSignal {
 /// For the store, the admin API and chores; the gateway's workers have runtimes of their own.
 pub(super) fn control_runtime() -> Result<tokio::runtime::Runtime, Failure> {
     raise_descriptor_limit();
+    keep_memory_private();
     tokio::runtime::Builder::new_multi_thread()
         .thread_name("control")
         .enable_all()
         .build()
         .map_err(|e| Failure::failed(format!("cannot start a runtime: {e}")))
+}
+
+/// Keys pass through memory and peppers stay there: no core file holds them, no handler of core files gets them, and
+/// no other process of this user looks in.
+fn keep_memory_private() {
+    use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+    // what the kernel does not let us do changes nothing about the rest
+    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
 }
 
 /// A proxy holds two descriptors per request; the soft limit is there for programs that still use `select`.

@@ -116,3 +116,14 @@ async fn sigterm_finishes_what_is_under_way() {
     assert!(process.0.wait().unwrap().success(), "{}", served.log());
     slow.await.unwrap();
 }
+
+/// Peppers and passing keys stay in memory: no core file of ours holds them.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_core_file_is_written() {
+    let served = Served::prepare("http://127.0.0.1:9");
+    let process = served.start().await;
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", process.0.id())).unwrap();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    let values: Vec<_> = core.split_whitespace().skip(4).take(2).collect();
+    assert_eq!(values, ["0", "0"], "{core}");
+}
