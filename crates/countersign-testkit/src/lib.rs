@@ -19,6 +19,7 @@ mod eventually;
 mod memory;
 mod memory_store;
 mod scripted_authenticator;
+mod skip;
 
 pub use clock::ManualClock;
 pub use decision_point::{Fixture, FixtureBuilder, Headers, principal};
@@ -27,6 +28,7 @@ pub use eventually::eventually;
 pub use memory::{MemoryCounter, MemoryDirectory, MemoryFeed, StaticRoutes};
 pub use memory_store::MemoryStore;
 pub use scripted_authenticator::{Answer, Gate, ScriptedAuthenticator};
+pub use skip::{environment, has_program, skip};
 
 #[cfg(test)]
 mod tests;

@@ -5,10 +5,10 @@
 
 use countersign_core::Timestamp;
 use countersign_store::{Store, StoreOptions, local::SystemClock};
-use countersign_testkit::conformance::Ports;
+pub(crate) use countersign_testkit::skip;
+use countersign_testkit::{conformance::Ports, environment};
 use sqlx::{Connection, PgConnection};
 use std::{
-    io::Write,
     path::PathBuf,
     sync::{
         Arc,
@@ -97,19 +97,6 @@ impl PostgresDatabase {
         let command = format!("{what} {}{force}", self.name);
         sqlx::raw_sql(sqlx::AssertSqlSafe(command)).execute(&mut server).await.unwrap();
     }
-}
-
-/// Says by name which test did not run; fails where `COUNTERSIGN_TEST_REQUIRE` says that it must.
-pub(crate) fn skip(needs: &str, test: &str) {
-    let required = environment("COUNTERSIGN_TEST_REQUIRE").unwrap_or_default();
-    assert!(!required.contains(needs), "`{test}` needs {needs}, which is not here");
-    // past the capture of the test harness, which shows nothing of a test that passes
-    std::io::stderr().write_all(format!("SKIPPED {test}: needs {needs}\n").as_bytes()).unwrap();
-}
-
-#[expect(clippy::disallowed_methods, reason = "how a test learns of the servers around it")]
-fn environment(name: &str) -> Option<String> {
-    std::env::var(name).ok()
 }
 
 pub(crate) fn now() -> Timestamp {
