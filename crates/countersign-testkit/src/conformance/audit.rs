@@ -39,7 +39,7 @@ pub async fn an_event_is_kept_word_for_word(ports: Ports) {
         subject: "svc_x".into(),
         source: "2001:db8::7".into(),
         request: "abababababababababababababababab".into(),
-        detail: "{\"label\":\"\\\"quoted\\\" \\u0000 \u{1f511}\",\"scopes\":\"a b\"}".into(),
+        detail: "{\"scopes\":\"a b\",\"label\":\"\\\"quoted\\\" \\u0000 \u{1f511}\"}".into(),
     };
     assert_eq!((trail[0].number, &trail[0].event), (1, &expected));
     let second = &trail[1].event;
