@@ -27,6 +27,8 @@ use std::{fmt::Display, path::Path, time::Duration};
 
 /// The principal that the host makes for itself.
 const NAME: &str = "bootstrap";
+/// The label of the keys that the host makes for it.
+const LABEL: &str = "made on the host";
 /// After so many of them were revoked somebody should look into it.
 const MOST: u32 = 1000;
 /// The row that names its key while that key counts as the first one; empty: it does not (any more).
@@ -84,6 +86,16 @@ pub async fn retire(rooms: &Rooms, file: &Path, now: Timestamp) -> Result<bool, 
     if !somebody_else(rooms, &record.owner, now).await? {
         return Ok(false);
     }
+    // every one that the host made: two servers that began on one store at once made one each
+    let query = ApiKeyQuery {
+        owner: Some(record.owner.clone()),
+        usable_at: Some(now),
+        page: PageRequest { after: None, limit: PageRequest::MAX_LIMIT },
+    };
+    let keys = ApiKeyStore::list(&*rooms.store, query).await.map_err(failed)?;
+    for key in keys.items.iter().filter(|key| key.label == LABEL && key.id != first) {
+        revoke(rooms, &key.id, now).await?;
+    }
     revoke(rooms, &first, now).await?;
     rooms.store.set_meta(FIRST, "").await.map_err(failed)?;
     // a dead key left lying about only misleads whoever finds it
@@ -129,7 +141,7 @@ async fn issue(rooms: &Rooms, file: &Path, now: Timestamp) -> Result<KeyId, Fail
     let owner = principal(rooms, now).await?;
     let new = NewKey {
         owner: owner.id,
-        label: "made on the host".into(),
+        label: LABEL.into(),
         scopes: operator::all(),
         lifetime: Lifetime::For(LIFETIME.min(rooms.config.max_lifetime)),
         networks: Vec::new(),

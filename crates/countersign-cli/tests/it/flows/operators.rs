@@ -69,3 +69,22 @@ async fn a_recovered_key_stays_good_beside_a_lost_one() {
     assert_eq!(house.admin_with(recovered.trim(), Method::GET, "routes", None).await.status, 200);
     house.stop().await;
 }
+
+/// RULES 4.4: two servers that began on one store at once made a key each, on each host one; both end.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_key_that_a_host_made_outlives_the_first_other_operator() {
+    let house = Deployment::start().await;
+    let (rooms, file) = (house.running.rooms(), house.folder.path().join("admin.key"));
+    let other = house.folder.path().join("admin-of-the-other-host.key");
+    countersign_cli::operator::renew(rooms, &other, house.now()).await.unwrap();
+    let others = std::fs::read_to_string(&other).unwrap();
+    assert_eq!(house.admin_with(others.trim(), Method::GET, "routes", None).await.status, 200);
+    let scopes = json!(["countersign:keys", "countersign:principals"]);
+    let ada = json!({"kind": "user", "name": "ada", "scopes": scopes});
+    assert_eq!(house.admin(Method::POST, "principals", Some(ada)).await.status, 201);
+    let made = house.admin(Method::POST, "api-keys", Some(json!({"owner": "ada", "scopes": scopes}))).await;
+    assert_eq!(made.status, 201);
+    assert!(countersign_cli::operator::retire(rooms, &file, house.now()).await.unwrap());
+    assert_eq!(house.admin_with(others.trim(), Method::GET, "routes", None).await.status, 401);
+    house.stop().await;
+}
