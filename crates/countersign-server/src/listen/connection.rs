@@ -13,7 +13,15 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto,
 };
-use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc};
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
@@ -70,9 +78,21 @@ async fn serve<S>(shared: &Arc<Shared>, builder: auto::Builder<TokioExecutor>, s
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let service = service_fn(|request| answer(shared.clone(), request, peer));
+    let requests = Arc::new(Requests::default());
+    let service = service_fn(|request| {
+        let under_way = requests.begin();
+        let answering = answer(shared.clone(), request, peer);
+        async move {
+            let answered = answering.await;
+            drop(under_way);
+            answered
+        }
+    });
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
     let mut age = pin!(tokio::time::sleep(shared.limits.age));
+    // HTTP/1.1 has hyper's timer for this; HTTP/2 has none, and a caller that answers pings would keep its place
+    let mut quiet =
+        tokio::time::interval_at(tokio::time::Instant::now() + shared.limits.head, shared.limits.head);
     let mut leaving = false;
     loop {
         tokio::select! {
@@ -88,6 +108,13 @@ where
                 connection.as_mut().graceful_shutdown();
                 age.as_mut().reset(tokio::time::Instant::now() + shared.limits.answer);
             }
+            _ = quiet.tick(), if !leaving => {
+                if requests.were_none() {
+                    leaving = true;
+                    connection.as_mut().graceful_shutdown();
+                    age.as_mut().reset(tokio::time::Instant::now() + shared.limits.answer);
+                }
+            }
             () = age.as_mut() => {
                 if leaving {
                     return;
@@ -97,6 +124,36 @@ where
                 age.as_mut().reset(tokio::time::Instant::now() + shared.limits.answer);
             }
         }
+    }
+}
+
+/// The requests of one connection: those under way, and whether any came since it was last asked.
+#[derive(Debug, Default)]
+struct Requests {
+    under_way: AtomicUsize,
+    came: AtomicBool,
+}
+
+impl Requests {
+    fn begin(self: &Arc<Self>) -> UnderWay {
+        self.under_way.fetch_add(1, Ordering::Relaxed);
+        self.came.store(true, Ordering::Relaxed);
+        UnderWay(self.clone())
+    }
+
+    fn were_none(&self) -> bool {
+        let came = self.came.swap(false, Ordering::Relaxed);
+        !came && self.under_way.load(Ordering::Relaxed) == 0
+    }
+}
+
+struct UnderWay(Arc<Requests>);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.under_way.fetch_sub(1, Ordering::Relaxed);
+        // the wait for the next begins now
+        self.0.came.store(true, Ordering::Relaxed);
     }
 }
 

@@ -244,6 +244,27 @@ async fn who_is_slow_is_cut_off() {
     secure.stop(PATIENCE).await;
 }
 
+/// RFC 9113 10.5: who opens HTTP/2 connections, answers pings and asks nothing would take every place of the listener,
+/// and with it the way to revoke.
+#[tokio::test]
+async fn an_http_2_connection_that_asks_nothing_is_closed() {
+    let world = World::new().await;
+    let (config, roots) = authority();
+    let short = Duration::from_millis(100);
+    let limits = Limits { head: short, answer: short, ..Limits::default() };
+    let (listener, address) = start(ListenConfig { limits, ..loopback(Some(config)) }, world.router.clone());
+    let stream = connect(address, roots, &[b"h2"]).await;
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    let driving = tokio::spawn(connection);
+    let ask = Request::get("https://localhost/admin/v1/routes").body(Body::empty()).unwrap();
+    assert_eq!(sender.send_request(ask).await.unwrap().status(), 401);
+    // the client itself keeps the connection open, and its driver answers
+    let _ = timeout(PATIENCE, driving).await.expect("the connection was not closed");
+    drop(sender);
+    listener.stop(PATIENCE).await;
+}
+
 #[tokio::test]
 async fn an_answer_that_does_not_come_is_503() {
     let never = Router::new().route("/", get(|| async { std::future::pending::<&str>().await }));
