@@ -5,6 +5,7 @@
 
 use crate::{
     config::{Settings, TlsSettings},
+    descriptors::Shares,
     keyring::{self, Needs},
     operator,
     output::{Exit, Failure},
@@ -218,7 +219,7 @@ pub async fn start(settings: &Settings, rooms: Rooms) -> Result<Running, Failure
         let url = issuer.url.as_deref().and_then(|url| url::Url::parse(url).ok());
         let name = url.and_then(|url| url.host_str().map(str::to_owned));
         let hosts = host_list(issuer.listen, name)?;
-        Ok::<_, Failure>(ListenConfig::new(issuer.listen, tls, hosts))
+        Ok::<_, Failure>(control_listener(issuer.listen, tls, hosts))
     });
     let issuer_config = issuer_config.transpose()?;
 
@@ -254,7 +255,7 @@ pub async fn start(settings: &Settings, rooms: Rooms) -> Result<Running, Failure
         Some(_) => router::operator(services.clone()),
         None => router::both(services.clone()),
     };
-    let admin_config = ListenConfig::new(settings.admin.listen, admin_tls, hosts);
+    let admin_config = control_listener(settings.admin.listen, admin_tls, hosts);
     let admin = serve(admin_config, face, entropy.clone()).map_err(listen_failed)?;
     let issuer = match issuer_config {
         Some(config) => {
@@ -369,6 +370,16 @@ fn host_list(listen: SocketAddr, names: impl IntoIterator<Item = String>) -> Res
     HostList::new(names.iter().map(String::as_str)).map_err(Failure::failed)
 }
 
+fn control_listener(
+    listen: SocketAddr,
+    tls: Option<Arc<rustls::ServerConfig>>,
+    hosts: HostList,
+) -> ListenConfig {
+    let mut config = ListenConfig::new(listen, tls, hosts);
+    config.max_connections = config.max_connections.min(Shares::of_process().control);
+    config
+}
+
 fn gateway_config(settings: &Settings) -> Result<GatewayConfig, Failure> {
     let tls =
         settings.gateway.tls.as_ref().map(|files| load_tls(files, &[b"h2", b"http/1.1"])).transpose()?;
@@ -392,6 +403,7 @@ fn gateway_config(settings: &Settings) -> Result<GatewayConfig, Failure> {
     config.timeouts.first_byte = timeouts.first_byte.unwrap_or(config.timeouts.first_byte);
     config.timeouts.idle = timeouts.idle.unwrap_or(config.timeouts.idle);
     config.limits.body = settings.gateway.max_body.unwrap_or(config.limits.body);
+    config.limits.connections = config.limits.connections.min(Shares::of_process().gateway);
     config.answers.realm.clone_from(&settings.api_keys.realm);
     // RULES 3.2: stripped on every route, also where the route did not name it
     for (_, rule) in settings.routes.iter().flat_map(|route| &route.presentation) {

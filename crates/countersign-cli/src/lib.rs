@@ -6,6 +6,7 @@ pub mod admin_client;
 pub mod commands;
 pub mod compose;
 pub mod config;
+pub mod descriptors;
 pub mod echo;
 pub mod keyring;
 pub mod logging;
