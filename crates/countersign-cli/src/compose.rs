@@ -395,7 +395,10 @@ fn gateway_config(settings: &Settings) -> Result<GatewayConfig, Failure> {
         .iter()
         .map(|u| UpstreamConfig {
             name: u.name.as_str().into(),
-            url: u.url.as_str().trim_end_matches('/').to_owned(),
+            urls: u.urls.iter().map(|url| url.as_str().trim_end_matches('/').to_owned()).collect(),
+            limits: u.limits,
+            health: u.health.clone(),
+            slow_start: u.slow_start,
         })
         .collect();
     let timeouts = settings.gateway.timeouts;

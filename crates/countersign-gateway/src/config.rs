@@ -1,5 +1,7 @@
 //! What an operator decides about the data plane. Already valid, but for what only opening sockets can tell.
 
+pub use crate::upstream::config::{HealthCheck, UpstreamConfig, UpstreamLimits};
+
 use countersign_tower::respond;
 use http::HeaderName;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -28,13 +30,6 @@ pub struct ListenerConfig {
     pub tls: Option<Arc<rustls::ServerConfig>>,
 }
 
-#[derive(Debug, Clone)]
-pub struct UpstreamConfig {
-    pub name: Arc<str>,
-    /// `http://host[:port]`, without a path: what is forwarded is exactly the target that was judged.
-    pub url: String,
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Open connections, shared out evenly among the workers; more wait in the kernel's queue.
@@ -43,7 +38,7 @@ pub struct Limits {
     pub body: u64,
     /// HTTP/2 streams at once on one connection.
     pub streams: u32,
-    /// Idle connections kept per upstream and worker.
+    /// Idle connections kept per address of an upstream and worker.
     pub idle_upstream: usize,
 }
 

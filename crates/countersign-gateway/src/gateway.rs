@@ -5,7 +5,7 @@ use crate::{
     config::{GatewayConfig, ListenerConfig},
     enforce::trusted::is_reserved,
     listen::{self, Bound},
-    upstream::pool::{Origin, OriginError},
+    upstream::{balance::Destination, origin::OriginError},
     worker::{Ports, Worker},
 };
 use countersign_core::check::{DecisionPoint, route::RouteStore};
@@ -66,7 +66,7 @@ impl Gateway {
         if let Some(reserved) = config.key_headers.iter().find(|n| is_reserved(n.as_str())) {
             return Err(StartError::ReservedHeader(reserved.clone()));
         }
-        let origins = origins(&config)?;
+        let destinations = destinations(&config)?;
         let mut addresses = Vec::new();
         // one column per listener, one row per worker
         let mut sockets: Vec<Vec<Bound>> = (0..workers).map(|_| Vec::new()).collect();
@@ -93,7 +93,7 @@ impl Gateway {
                 routes: routes.clone(),
                 entropy: entropy.clone(),
             };
-            let (origins, phases, alive) = (origins.clone(), phases.clone(), alive.clone());
+            let (destinations, phases, alive) = (destinations.clone(), phases.clone(), alive.clone());
             let thread = std::thread::Builder::new().name(format!("gateway-{n}"));
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
@@ -102,7 +102,7 @@ impl Gateway {
             let run = move || {
                 let local = tokio::task::LocalSet::new();
                 local.block_on(&runtime, async move {
-                    Worker::new(ports, &origins).run(sockets, phases).await;
+                    Worker::new(ports, &destinations).run(sockets, phases).await;
                 });
                 // connections that outlived the grace end with the set they run in
                 drop(local);
@@ -131,14 +131,14 @@ impl Gateway {
     }
 }
 
-fn origins(config: &GatewayConfig) -> Result<HashMap<Arc<str>, Origin>, StartError> {
-    let mut origins = HashMap::new();
+fn destinations(config: &GatewayConfig) -> Result<HashMap<Arc<str>, Arc<Destination>>, StartError> {
+    let mut destinations = HashMap::new();
     for upstream in &config.upstreams {
-        let origin = Origin::parse(&upstream.url)
+        let destination = Destination::new(upstream)
             .map_err(|source| StartError::Upstream { name: upstream.name.clone(), source })?;
-        if origins.insert(upstream.name.clone(), origin).is_some() {
+        if destinations.insert(upstream.name.clone(), destination).is_some() {
             return Err(StartError::DoubledUpstream(upstream.name.clone()));
         }
     }
-    Ok(origins)
+    Ok(destinations)
 }

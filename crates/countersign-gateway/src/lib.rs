@@ -18,6 +18,9 @@ mod worker;
 #[cfg(test)]
 mod tests;
 
-pub use config::{GatewayConfig, IdentityPreset, Limits, ListenerConfig, Timeouts, UpstreamConfig};
+pub use config::{
+    GatewayConfig, HealthCheck, IdentityPreset, Limits, ListenerConfig, Timeouts, UpstreamConfig,
+    UpstreamLimits,
+};
 pub use gateway::{Gateway, StartError};
 pub use route_table::RouteTableCell;

@@ -1,4 +1,4 @@
-use crate::{IdentityPreset, enforce::trusted::is_reserved, upstream::pool::Origin};
+use crate::{IdentityPreset, enforce::trusted::is_reserved, upstream::origin::Origin};
 
 /// What an API may be sent is not ours to drop.
 #[test]

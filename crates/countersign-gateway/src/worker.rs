@@ -11,8 +11,9 @@ use crate::{
     },
     sample::Sampler,
     upstream::{
+        balance::{Destination, Upstream},
+        check,
         headers::Stripping,
-        pool::{Origin, Pool},
         streams::Streams,
     },
 };
@@ -51,7 +52,7 @@ pub(crate) struct Worker {
     pub(crate) connections: Registry,
     pub(crate) streams: Rc<Streams>,
     pub(crate) refusals: Sampler,
-    pools: HashMap<Arc<str>, Rc<Pool>>,
+    upstreams: HashMap<Arc<str>, Rc<Upstream>>,
     ids: Ids,
 }
 
@@ -62,26 +63,26 @@ impl fmt::Debug for Worker {
 }
 
 impl Worker {
-    pub(crate) fn new(ports: Ports, origins: &HashMap<Arc<str>, Origin>) -> Rc<Self> {
+    pub(crate) fn new(ports: Ports, destinations: &HashMap<Arc<str>, Arc<Destination>>) -> Rc<Self> {
         let limits = ports.config.limits;
         let timeouts = ports.config.timeouts;
-        let pools = origins
+        let upstreams = destinations
             .iter()
-            .map(|(name, origin)| (name.clone(), Pool::new(origin.clone(), limits.idle_upstream, timeouts)))
+            .map(|(name, to)| (name.clone(), Upstream::new(to.clone(), limits.idle_upstream, timeouts)))
             .collect();
         Rc::new(Self {
             stripping: Stripping::new(&ports.config),
             connections: Registry::default(),
             streams: Rc::default(),
             refusals: Sampler::default(),
-            pools,
+            upstreams,
             ids: Ids::default(),
             ports,
         })
     }
 
-    pub(crate) fn pool(&self, upstream: &str) -> Option<&Rc<Pool>> {
-        self.pools.get(upstream)
+    pub(crate) fn upstream(&self, name: &str) -> Option<&Rc<Upstream>> {
+        self.upstreams.get(name)
     }
 
     /// 128 bits of ours (RULES 3.8).
@@ -99,6 +100,8 @@ impl Worker {
             accepting.push(tokio::task::spawn_local(accept::run(worker, bound, slots, phases)));
         }
         let sweeper = tokio::task::spawn_local(self.clone().sweep());
+        let checks: Vec<_> =
+            self.upstreams.values().map(|u| tokio::task::spawn_local(check::run(u.clone()))).collect();
         let reviewer = tokio::task::spawn_local(self.clone().review());
         // the other end gone means the gateway was dropped: end at once
         let grace = match phases.wait_for(|p| *p != Phase::Serving).await.as_deref() {
@@ -113,6 +116,9 @@ impl Worker {
         }
         sweeper.abort();
         reviewer.abort();
+        for check in checks {
+            check.abort();
+        }
     }
 
     /// Ends streams whose permission was revoked. Apart from the sweeper, because it may wait for the store.
@@ -134,8 +140,8 @@ impl Worker {
         loop {
             let now: Instant = tick.tick().await;
             self.connections.sweep(now, &timeouts);
-            for pool in self.pools.values() {
-                pool.sweep(now);
+            for upstream in self.upstreams.values() {
+                upstream.sweep(now);
             }
         }
     }

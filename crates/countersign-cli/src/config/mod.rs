@@ -9,6 +9,7 @@ mod report;
 mod routes;
 mod sections;
 mod settings;
+mod upstreams;
 mod values;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! `[[plans]]`, `[[upstreams]]`, `[security]` and `[[routes]]`.
+//! `[[plans]]`, `[security]` and `[[routes]]`.
 
 use super::{
     reader::{Field, Table},
@@ -37,25 +37,6 @@ pub(super) fn plans(root: &Table<'_, '_>) -> Named<PlanName, RateLimit> {
         plans.extend(name.map(|name| (name, limit)));
     }
     plans
-}
-
-pub(super) fn upstreams(root: &Table<'_, '_>) -> Named<String, UpstreamSettings> {
-    let mut upstreams: Named<String, UpstreamSettings> = Vec::new();
-    for table in root.sections("upstreams") {
-        let name = table.require("name").and_then(|field| {
-            let name = field.parsed(name)?;
-            if upstreams.iter().any(|(other, _)| *other == name) {
-                field.problem(format!("`{name}` is the name of two upstreams"));
-            }
-            Some(name)
-        });
-        let url = table.require("url").and_then(|field| field.parsed(values::upstream_url));
-        let resource = transpose(table.get("resource").map(|field| field.parsed(values::resource)));
-        table.finish();
-        let settings = (|| Some(UpstreamSettings { name: name.clone()?, url: url?, resource: resource? }))();
-        upstreams.extend(name.map(|name| (name, settings)));
-    }
-    upstreams
 }
 
 /// `None` where any of them is wrong; each is looked at.
@@ -207,7 +188,7 @@ fn route(
 }
 
 /// Absent is fine, unreadable is not.
-fn transpose<T>(value: Option<Option<T>>) -> Option<Option<T>> {
+pub(super) fn transpose<T>(value: Option<Option<T>>) -> Option<Option<T>> {
     match value {
         Some(Some(value)) => Some(Some(value)),
         Some(None) => None,
@@ -413,7 +394,7 @@ fn plan_name(text: &str) -> Result<PlanName, String> {
     PlanName::parse(text).ok_or_else(|| format!("`{text}` is not 1 to 64 of `a-z 0-9 _ -`"))
 }
 
-fn name(text: &str) -> Result<String, String> {
+pub(super) fn name(text: &str) -> Result<String, String> {
     plan_name(text).map(|_| text.to_owned())
 }
 

@@ -4,7 +4,7 @@ use super::{
     reader::{Field, Table},
     routes,
     settings::{AdminSettings, GatewaySettings, IssuerSettings, Settings, StoreUrl, Timeouts, TlsSettings},
-    values,
+    upstreams, values,
 };
 use countersign_gateway::IdentityPreset;
 use countersign_methods::api_key::{config::ApiKeyConfig, record::Environment};
@@ -33,7 +33,7 @@ pub(super) fn read(root: &Table<'_, '_>, folder: &Path) -> Option<Settings> {
         },
     );
     let plans = routes::plans(root);
-    let upstreams = routes::upstreams(root);
+    let upstreams = upstreams::upstreams(root);
     let routes = routes::routes(root, &plans, &upstreams);
     Some(Settings {
         folder: folder.to_path_buf(),

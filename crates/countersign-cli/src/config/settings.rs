@@ -4,7 +4,7 @@ use countersign_core::check::{
     limit::{PlanName, RateLimit},
     route::Route,
 };
-use countersign_gateway::IdentityPreset;
+use countersign_gateway::{HealthCheck, IdentityPreset, UpstreamLimits};
 use countersign_methods::api_key::config::ApiKeyConfig;
 use std::{collections::HashMap, net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -81,7 +81,11 @@ pub struct IssuerSettings {
 #[derive(Debug, Clone)]
 pub struct UpstreamSettings {
     pub name: String,
-    pub url: url::Url,
+    /// Of all its addresses; at least one.
+    pub urls: Vec<url::Url>,
+    pub limits: UpstreamLimits,
+    pub health: Option<HealthCheck>,
+    pub slow_start: Duration,
     /// The `aud` accepted on its routes, where a route has none of its own (RULES 1.5).
     pub resource: Option<std::sync::Arc<str>>,
 }

@@ -176,7 +176,7 @@ fn values_reach_the_environment_and_files() {
     let text = SMALL.replace("http://127.0.0.1:3000", "http://${env:ORDERS_HOST}:3000");
     let environment = Environment::new([("ORDERS_HOST".to_owned(), "127.0.0.9".to_owned())]);
     let settings = parse(Path::new("c.toml"), &text, &environment).unwrap();
-    assert_eq!(settings.upstreams[0].url.host_str(), Some("127.0.0.9"));
+    assert_eq!(settings.upstreams[0].urls[0].host_str(), Some("127.0.0.9"));
     assert!(problems(&text)[0].contains("no variable `ORDERS_HOST`"));
     assert!(problems(&text.replace("${env:ORDERS_HOST}", "${ORDERS_HOST}"))[0].contains("neither"));
     assert!(problems(&text.replace("${env:ORDERS_HOST}", "${env:ORDERS_HOST"))[0].contains("without `}`"));
@@ -232,5 +232,39 @@ fn hosts_and_upstreams_have_a_grammar() {
         ["orders", "ftp://a", "https://a", "http://", "http://a/b", "http://a?b", "http://a#b", "http://u@a"]
     {
         assert!(values::upstream_url(url).is_err(), "{url}");
+    }
+}
+
+#[test]
+fn an_upstream_has_one_address_or_several() {
+    let with = |upstream: &str| SMALL.replace("url = \"http://127.0.0.1:3000\"", upstream);
+    let several = with(
+        "urls = [\"http://10.0.0.5:3000\", \"http://api.internal:3000\"]\nslow_start = \"10s\"\n\
+         limits = { connections = 200, queue = 50, queue_time = \"2s\" }\nhealth = { path = \"/healthz\" }",
+    );
+    let upstream = read(&several).unwrap().upstreams.remove(0);
+    assert_eq!(upstream.urls.len(), 2);
+    assert_eq!((upstream.limits.connections, upstream.limits.queue), (Some(200), 50));
+    assert_eq!(upstream.limits.queue_time, Duration::from_secs(2));
+    assert_eq!(upstream.health.unwrap().every, Duration::from_secs(5));
+    assert_eq!(upstream.slow_start, Duration::from_secs(10));
+    for (wrong, expected) in [
+        ("", "8 upstreams[0].url: is missing"),
+        ("urls = []", "8 upstreams[0].urls: is empty"),
+        ("urls = [\"http://a\", \"http://a/\"]", "8 upstreams[0].urls: names `http://a/` twice"),
+        ("urls = [\"http://a\", \"http://b/c\"]", "8 upstreams[0].urls[1]: `http://b/c` has a path"),
+        ("url = \"http://a\"\nurls = [\"http://b\"]", "9 upstreams[0].urls: stands beside `url`"),
+        (
+            "url = \"http://a\"\nlimits = { connections = 0 }",
+            "upstreams[0].limits.connections: must be from 1",
+        ),
+        ("url = \"http://a\"\nlimits = { connection = 5 }", "did you mean `connections`"),
+        ("url = \"http://a\"\nhealth = { every = \"5s\" }", "upstreams[0].health.path: is missing"),
+        ("url = \"http://a\"\nhealth = { path = \"ok\" }", "`ok` is not a path"),
+        ("url = \"http://a\"\nhealth = { path = \"/ok\", every = \"1ms\" }", "is too short"),
+    ] {
+        let found = problems(&with(wrong));
+        let at = expected.trim_start_matches(|c: char| c.is_ascii_digit() || c == ' ');
+        assert!(found.len() == 1 && found[0].contains(at), "{wrong}: {found:?}");
     }
 }

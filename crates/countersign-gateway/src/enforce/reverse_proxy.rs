@@ -20,7 +20,7 @@ use countersign_core::{
 use countersign_tower::{admit_head, respond};
 use http::{
     HeaderValue, Method, Request, Response, StatusCode,
-    header::{MAX_FORWARDS, ORIGIN},
+    header::{MAX_FORWARDS, ORIGIN, RETRY_AFTER},
     request::Parts,
 };
 use http_body::{Body, Frame, SizeHint};
@@ -125,7 +125,11 @@ fn goes_no_further(parts: &mut Parts) -> bool {
 
 fn refusal(failure: &Failure, id: RequestId) -> Response<Full<Bytes>> {
     let (status, code, title, detail) = failure.words();
-    respond::problem(status, code, title, detail, id)
+    let mut response = respond::problem(status, code, title, detail, id);
+    if matches!(failure, Failure::Busy) {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    response
 }
 
 /// The true reason, by request id; no target, because a credential may stand in its query.

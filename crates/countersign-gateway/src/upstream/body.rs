@@ -61,7 +61,8 @@ impl Exchange {
 /// The caller's body on its way to the upstream.
 #[derive(Debug)]
 pub(crate) struct Upload {
-    body: Incoming,
+    /// `None`: a request of our own, which has none.
+    body: Option<Incoming>,
     left: u64,
     exchange: Rc<Exchange>,
     patience: Patience,
@@ -75,9 +76,19 @@ impl Upload {
         }
         let progress = if body.is_end_stream() { Progress::Done } else { Progress::AwaitsUpstream };
         let exchange = Rc::new(Exchange { progress: Cell::new(progress), moved: Cell::new(Instant::now()) });
-        let upload =
-            Self { body, left: limit, exchange: exchange.clone(), patience: Patience::new(patience) };
+        let upload = Self {
+            body: Some(body),
+            left: limit,
+            exchange: exchange.clone(),
+            patience: Patience::new(patience),
+        };
         Some((upload, exchange))
+    }
+
+    pub(crate) fn empty() -> Self {
+        let exchange = Exchange { progress: Cell::new(Progress::Done), moved: Cell::new(Instant::now()) };
+        let patience = Patience::new(Duration::ZERO);
+        Self { body: None, left: 0, exchange: Rc::new(exchange), patience }
     }
 
     fn fail(&self, fault: UploadFault) -> Poll<Option<Result<Frame<Bytes>, UploadFault>>> {
@@ -95,7 +106,8 @@ impl Body for Upload {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, UploadFault>>> {
         loop {
-            let polled = Pin::new(&mut self.body).poll_frame(cx);
+            let Some(body) = &mut self.body else { return Poll::Ready(None) };
+            let polled = Pin::new(body).poll_frame(cx);
             let frame = match polled {
                 Poll::Pending => {
                     if self.patience.is_over(cx) {
@@ -126,18 +138,18 @@ impl Body for Upload {
                 return self.fail(UploadFault::TooLarge);
             };
             self.left = left;
-            let done = self.body.is_end_stream();
+            let done = self.is_end_stream();
             self.exchange.set(if done { Progress::Done } else { Progress::AwaitsUpstream });
             return Poll::Ready(Some(Ok(Frame::data(data))));
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.body.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.body.as_ref().map_or(SizeHint::with_exact(0), Body::size_hint)
     }
 }
 

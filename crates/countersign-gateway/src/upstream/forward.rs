@@ -2,10 +2,12 @@
 //! this, and no permit is used twice. Method and target are the permit's, not the caller's (RULES 2.3).
 
 use super::{
-    body::{Download, Exchange, Progress, Upload, UploadFault},
+    body::{Download, Upload, UploadFault},
     headers::{self, Came},
+    health::Fault,
     identity::Unrepresentable,
-    pool::{ConnectError, Lease, Pool},
+    pool::ConnectError,
+    retry,
     streams::Tether,
 };
 use crate::worker::Worker;
@@ -19,9 +21,8 @@ use http::{
 };
 use http_body::Body;
 use hyper::body::Incoming;
-use std::{pin::pin, rc::Rc};
 use thiserror::Error;
-use tokio::time::sleep_until;
+use tokio::time::Instant;
 
 /// What came in, beside what was permitted.
 #[derive(Debug)]
@@ -54,6 +55,8 @@ pub(crate) enum Failure {
     Answer(&'static str),
     #[error("no first byte in time")]
     FirstByte,
+    #[error("as many requests as it may have are there or waiting")]
+    Busy,
 }
 
 impl Failure {
@@ -89,6 +92,12 @@ impl Failure {
                 "internal error",
                 "the gateway cannot forward this request; its log says why",
             ),
+            Failure::Busy => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "upstream_busy",
+                "upstream busy",
+                "the API behind this gateway has no room for this request now",
+            ),
             Failure::Connect(ConnectError::Timeout) | Failure::FirstByte => (
                 StatusCode::GATEWAY_TIMEOUT,
                 "upstream_timeout",
@@ -117,11 +126,11 @@ pub(crate) async fn forward(
     inbound: Inbound,
 ) -> Result<Response<Download>, Failure> {
     let config = &worker.ports.config;
-    let pool = worker.pool(&permit.route().upstream.0).ok_or(Failure::NoUpstream)?;
+    let upstream = worker.upstream(&permit.route().upstream.0).ok_or(Failure::NoUpstream)?;
     let Inbound { id, peer, mut headers, body } = inbound;
     let (upload, exchange) = Upload::new(body, config.limits.body, config.timeouts.body)
         .ok_or(Failure::Upload(UploadFault::TooLarge))?;
-    let came = Came { id, peer, upstream: pool.origin().authority() };
+    let came = Came { id, peer, upstream: upstream.authority() };
     headers::request(&mut headers, &permit, &worker.stripping, config, came).map_err(Failure::Identity)?;
     frame(&mut headers, permit.method(), &upload);
 
@@ -129,10 +138,16 @@ pub(crate) async fn forward(
     *request.method_mut() = permit.method().clone();
     *request.uri_mut() = target(&permit, worker);
     *request.headers_mut() = headers;
-    let (response, lease) = send(pool, request, &exchange).await?;
+    // where the caller sees the upstream's own name, that is the name of the address chosen in the end
+    let own_name = headers::is_named_by_upstream(permit.route());
+    let (response, lease) = retry::send(upstream, request, &exchange, own_name).await?;
 
     let (mut parts, body) = response.into_parts();
-    admit_answer(&parts)?;
+    if let Err(failure) = admit_answer(&parts) {
+        lease.pool().health().failed(Fault::Exchange, Instant::now());
+        return Err(failure);
+    }
+    lease.pool().health().answered(Instant::now);
     reframe(&mut parts.headers, permit.method(), parts.status);
     headers::response(&mut parts.headers, &permit, id);
     // a response of our own: nothing of the upstream's connection (version, reason phrase, extensions) goes on
@@ -141,68 +156,6 @@ pub(crate) async fn forward(
     *answer.status_mut() = parts.status;
     *answer.headers_mut() = parts.headers;
     Ok(answer)
-}
-
-/// On a connection that was used before, or else on a new one. What hyper hands back unsent is sent once more; what
-/// may have reached the upstream never is.
-async fn send(
-    pool: &Rc<Pool>,
-    mut request: Request<Upload>,
-    exchange: &Exchange,
-) -> Result<(Response<Incoming>, Lease), Failure> {
-    if let Some(lease) = pool.reuse() {
-        match attempt(pool, lease, request, exchange).await {
-            Ok(answer) => return Ok(answer),
-            Err(Attempt::Unsent(back)) => request = *back,
-            Err(Attempt::Failed(failure)) => return Err(failure),
-        }
-    }
-    let lease = pool.connect().await.map_err(Failure::Connect)?;
-    attempt(pool, lease, request, exchange).await.map_err(|failed| match failed {
-        Attempt::Unsent(_) => Failure::Unsent,
-        Attempt::Failed(failure) => failure,
-    })
-}
-
-enum Attempt {
-    Unsent(Box<Request<Upload>>),
-    Failed(Failure),
-}
-
-async fn attempt(
-    pool: &Pool,
-    mut lease: Lease,
-    request: Request<Upload>,
-    exchange: &Exchange,
-) -> Result<(Response<Incoming>, Lease), Attempt> {
-    let Some(sender) = lease.sender() else { return Err(Attempt::Unsent(Box::new(request))) };
-    let mut sending = pin!(sender.try_send_request(request));
-    let patience = pool.timeouts().first_byte;
-    let mut deadline = exchange.moved() + patience;
-    let outcome = loop {
-        tokio::select! {
-            biased;
-            outcome = &mut sending => break outcome,
-            () = sleep_until(deadline) => {}
-        }
-        // a caller that is slow to send has its own clock, in its body; the upstream's starts after the last move
-        let moved = match exchange.progress() {
-            Progress::AwaitsCaller => tokio::time::Instant::now(),
-            _ => exchange.moved(),
-        };
-        if moved + patience <= deadline {
-            return Err(Attempt::Failed(Failure::FirstByte));
-        }
-        deadline = moved + patience;
-    };
-    match outcome {
-        Ok(response) => Ok((response, lease)),
-        Err(mut error) => Err(match (exchange.progress(), error.take_message()) {
-            (Progress::Failed(fault), _) => Attempt::Failed(Failure::Upload(fault)),
-            (_, Some(request)) => Attempt::Unsent(Box::new(request)),
-            (_, None) => Attempt::Failed(Failure::Exchange(error.into_error())),
-        }),
-    }
 }
 
 /// The request line is written from the permit. What may still be in its query is a credential of another route's

@@ -213,6 +213,11 @@ fn join_cookies(headers: &mut HeaderMap) {
     }
 }
 
+/// Does the Host field carry the authority of the address that the request goes to?
+pub(crate) fn is_named_by_upstream(route: &Route) -> bool {
+    !route.preserve_host && !matches!(route.host, HostPattern::Exact(_))
+}
+
 /// M.2 rule 9: the name comes from the route or the configuration, unless the route wants the caller's.
 fn host(permit: &Permit, upstream: &HeaderValue) -> Result<HeaderValue, Unrepresentable> {
     let route = permit.route();

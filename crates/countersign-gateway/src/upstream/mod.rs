@@ -4,9 +4,16 @@
 //! nothing less. These connections go where the configuration says and nowhere else; what an answer or a token names
 //! is never connected to from here.
 
+pub(crate) mod balance;
 pub(crate) mod body;
+pub(crate) mod check;
+pub mod config;
 pub(crate) mod forward;
+pub(crate) mod gate;
 pub(crate) mod headers;
+pub(crate) mod health;
 pub(crate) mod identity;
-pub mod pool;
+pub mod origin;
+pub(crate) mod pool;
+pub(crate) mod retry;
 pub(crate) mod streams;

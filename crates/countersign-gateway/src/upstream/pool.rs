@@ -1,14 +1,24 @@
-//! Connections to one upstream, kept by one worker.
+//! Connections to one address of an upstream, kept by one worker, and how that address has fared.
 //!
 //! A connection comes back only after its request went out whole and its answer was read to the end: bytes that are
 //! still under way would be read as the next caller's answer. Everything else is closed.
 
-use super::body::Upload;
+use super::{
+    body::Upload,
+    gate::Slot,
+    health::{Fault, Health},
+};
 use crate::config::Timeouts;
 use http::HeaderValue;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
-use std::{cell::RefCell, fmt, rc::Rc, sync::Arc, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    fmt,
+    net::SocketAddr,
+    rc::Rc,
+    time::Duration,
+};
 use thiserror::Error;
 use tokio::{
     net::TcpStream,
@@ -16,58 +26,13 @@ use tokio::{
     time::Instant,
 };
 
-/// Where an upstream is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Origin {
-    /// Without brackets, for the resolver.
-    host: Arc<str>,
-    port: u16,
-    authority: HeaderValue,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum OriginError {
-    #[error("the url is not `http://host[:port]`")]
-    Grammar,
-    #[error("only http:// upstreams are supported")]
-    Scheme,
-    #[error("the url has a path or query; what is forwarded is exactly the target that was judged")]
-    Path,
-}
-
-impl Origin {
-    pub fn parse(url: &str) -> Result<Self, OriginError> {
-        let uri: http::Uri = url.parse().map_err(|_| OriginError::Grammar)?;
-        let authority = uri.authority().ok_or(OriginError::Grammar)?;
-        match uri.scheme_str() {
-            Some("http") => {}
-            Some(_) => return Err(OriginError::Scheme),
-            None => return Err(OriginError::Grammar),
-        }
-        if uri.path_and_query().is_some_and(|p| p.as_str() != "/") {
-            return Err(OriginError::Path);
-        }
-        let host = authority.host();
-        // what is left of an authority besides host and port is userinfo, and a port that is no number
-        let rest = authority.as_str().strip_prefix(host).ok_or(OriginError::Grammar)?;
-        let port = match rest.strip_prefix(':') {
-            Some(port) => port.parse().ok().filter(|p| *p != 0).ok_or(OriginError::Grammar)?,
-            None if rest.is_empty() && !host.is_empty() => 80,
-            None => return Err(OriginError::Grammar),
-        };
-        let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
-        let authority = HeaderValue::try_from(authority.as_str()).map_err(|_| OriginError::Grammar)?;
-        Ok(Self { host: bare.into(), port, authority })
-    }
-
-    /// For the Host field.
-    pub(crate) fn authority(&self) -> &HeaderValue {
-        &self.authority
-    }
-}
-
 pub(crate) struct Pool {
-    origin: Origin,
+    address: SocketAddr,
+    /// For the Host field.
+    authority: HeaderValue,
+    health: Health,
+    /// Requests that chose this address and are not over.
+    pending: Cell<usize>,
     /// Newest last: the one used last is the one least likely to have gone stale.
     idle: RefCell<Vec<Idle>>,
     most_idle: usize,
@@ -93,29 +58,63 @@ pub(crate) enum ConnectError {
     Timeout,
     #[error("handshake: {0}")]
     Http(hyper::Error),
+    #[error("its name cannot be resolved: {0}")]
+    Name(std::io::Error),
+    #[error("its name has no address")]
+    NoAddress,
 }
 
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pool").field("origin", &self.origin).finish_non_exhaustive()
+        f.debug_struct("Pool").field("address", &self.address).finish_non_exhaustive()
     }
 }
 
 impl Pool {
-    pub(crate) fn new(origin: Origin, most_idle: usize, timeouts: Timeouts) -> Rc<Self> {
-        Rc::new(Self { origin, idle: RefCell::default(), most_idle, timeouts })
+    pub(crate) fn new(
+        address: SocketAddr,
+        authority: HeaderValue,
+        most_idle: usize,
+        timeouts: Timeouts,
+    ) -> Rc<Self> {
+        Rc::new(Self {
+            address,
+            authority,
+            health: Health::default(),
+            pending: Cell::new(0),
+            idle: RefCell::default(),
+            most_idle,
+            timeouts,
+        })
     }
 
-    pub(crate) fn origin(&self) -> &Origin {
-        &self.origin
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(crate) fn authority(&self) -> &HeaderValue {
+        &self.authority
+    }
+
+    pub(crate) fn health(&self) -> &Health {
+        &self.health
+    }
+
+    pub(crate) fn pending(&self) -> usize {
+        self.pending.get()
+    }
+
+    /// Counts as pending from here until the guard is dropped.
+    pub(crate) fn choose(self: &Rc<Self>) -> Chosen {
+        self.pending.set(self.pending.get().saturating_add(1));
+        Chosen(self.clone())
     }
 
     pub(crate) fn timeouts(&self) -> &Timeouts {
         &self.timeouts
     }
 
-    /// A connection that was used before and is ready now.
-    pub(crate) fn reuse(self: &Rc<Self>) -> Option<Lease> {
+    fn reuse(&self) -> Option<Link> {
         let now = Instant::now();
         let mut idle = self.idle.borrow_mut();
         let mut busy = Vec::new();
@@ -131,14 +130,11 @@ impl Pool {
             busy.push(candidate);
         };
         idle.append(&mut busy);
-        drop(idle);
-        found.map(|link| Lease { pool: self.clone(), link: Some(link) })
+        found
     }
 
-    pub(crate) async fn connect(self: &Rc<Self>) -> Result<Lease, ConnectError> {
-        let Origin { host, port, .. } = &self.origin;
-        let connecting = TcpStream::connect((&**host, *port));
-        let stream = tokio::time::timeout(self.timeouts.connect, connecting)
+    async fn connect(&self) -> Result<Link, ConnectError> {
+        let stream = tokio::time::timeout(self.timeouts.connect, TcpStream::connect(self.address))
             .await
             .map_err(|_| ConnectError::Timeout)?
             .map_err(ConnectError::Io)?;
@@ -155,7 +151,7 @@ impl Pool {
         });
         let driver = driver.abort_handle();
         sender.ready().await.map_err(ConnectError::Http)?;
-        Ok(Lease { pool: self.clone(), link: Some(Link { sender, driver }) })
+        Ok(Link { sender, driver })
     }
 
     pub(crate) fn sweep(&self, now: Instant) {
@@ -178,19 +174,71 @@ fn is_old(idle: &Idle, now: Instant, patience: Duration) -> bool {
     now.duration_since(idle.since) >= patience
 }
 
+/// One request's choice of an address.
+#[derive(Debug)]
+pub(crate) struct Chosen(Rc<Pool>);
+
+impl Chosen {
+    pub(crate) fn pool(&self) -> &Rc<Pool> {
+        &self.0
+    }
+
+    /// On a connection that was used before and is ready now.
+    pub(crate) fn reuse(self) -> Result<Lease, Chosen> {
+        match self.0.reuse() {
+            Some(link) => Ok(Lease::new(self, link)),
+            None => Err(self),
+        }
+    }
+
+    pub(crate) async fn connect(self) -> Result<Lease, ConnectError> {
+        let pool = self.0.clone();
+        let connected = self.connect_quietly().await;
+        if connected.is_err() {
+            pool.health.failed(Fault::Connect, Instant::now());
+        }
+        connected
+    }
+
+    /// Without a word about the health of the address.
+    pub(crate) async fn connect_quietly(self) -> Result<Lease, ConnectError> {
+        self.0.connect().await.map(|link| Lease::new(self, link))
+    }
+}
+
+impl Drop for Chosen {
+    fn drop(&mut self) {
+        self.0.pending.set(self.0.pending.get().saturating_sub(1));
+    }
+}
+
 /// A connection in use. Dropped, it closes; only [`Lease::give_back`] keeps it.
 pub(crate) struct Lease {
-    pool: Rc<Pool>,
+    chosen: Chosen,
     link: Option<Link>,
+    slot: Slot,
 }
 
 impl fmt::Debug for Lease {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lease").field("pool", &self.pool).finish_non_exhaustive()
+        f.debug_struct("Lease").field("pool", &self.chosen.0).finish_non_exhaustive()
     }
 }
 
 impl Lease {
+    fn new(chosen: Chosen, link: Link) -> Self {
+        Self { chosen, link: Some(link), slot: None }
+    }
+
+    pub(crate) fn pool(&self) -> &Rc<Pool> {
+        &self.chosen.0
+    }
+
+    /// The place that its request has at the upstream, given up when the lease ends.
+    pub(crate) fn hold(&mut self, slot: Slot) {
+        self.slot = slot;
+    }
+
     pub(crate) fn sender(&mut self) -> Option<&mut SendRequest<Upload>> {
         self.link.as_mut().map(|link| &mut link.sender)
     }
@@ -198,7 +246,7 @@ impl Lease {
     /// Only after the exchange was read and written to its end.
     pub(crate) fn give_back(mut self) {
         if let Some(link) = self.link.take() {
-            self.pool.take_back(link);
+            self.chosen.0.take_back(link);
         }
     }
 }

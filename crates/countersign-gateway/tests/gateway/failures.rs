@@ -13,7 +13,7 @@ async fn an_upstream_that_is_down_is_502() {
     let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let upstream = Upstream::start(|_| Act::answer(OK)).await;
     let rig2 = Rig::with(upstream, routes(), |config| {
-        config.upstreams[0].url = format!("http://{gone}");
+        config.upstreams[0].urls = vec![format!("http://{gone}")];
     })
     .await;
     let answer = rig2.get("/a", "").await;

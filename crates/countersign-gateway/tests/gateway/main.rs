@@ -8,6 +8,7 @@
 )]
 
 mod ambiguity;
+mod balance;
 mod bodies;
 mod cors;
 mod failures;

@@ -93,11 +93,11 @@ async fn what_cannot_start_says_why() {
         "http://a:99999",
         "",
     ] {
-        let upstreams = vec![UpstreamConfig { name: "api".into(), url: url.into() }];
+        let upstreams = vec![UpstreamConfig::new("api", url)];
         let refused = start(GatewayConfig { upstreams, ..GatewayConfig::default() });
         assert!(matches!(refused, Err(StartError::Upstream { .. })), "{url}: {refused:?}");
     }
-    let twice = UpstreamConfig { name: "api".into(), url: "http://[::1]:3000".into() };
+    let twice = UpstreamConfig::new("api", "http://[::1]:3000");
     let refused = start(GatewayConfig { upstreams: vec![twice.clone(), twice], ..GatewayConfig::default() });
     assert!(matches!(refused, Err(StartError::DoubledUpstream(_))), "{refused:?}");
     // a key header that is dropped before it is read would lock everybody out

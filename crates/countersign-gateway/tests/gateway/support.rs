@@ -327,10 +327,7 @@ impl Rig {
         let mut config = GatewayConfig {
             listeners: vec![ListenerConfig { listen: "127.0.0.1:0".parse().unwrap(), tls: None }],
             workers: 1,
-            upstreams: vec![UpstreamConfig {
-                name: "api".into(),
-                url: format!("http://{}", upstream.address),
-            }],
+            upstreams: vec![UpstreamConfig::new("api", format!("http://{}", upstream.address))],
             ..GatewayConfig::default()
         };
         change(&mut config);

@@ -222,7 +222,8 @@ fn settings(
         let Some(first) = settings.upstreams.first_mut() else {
             return Err(Failure::failed(format!("`{}` has no upstream", place.config.display())));
         };
-        first.url = url::Url::parse(upstream).map_err(|e| Failure::usage(format!("`{upstream}`: {e}")))?;
+        let url = url::Url::parse(upstream).map_err(|e| Failure::usage(format!("`{upstream}`: {e}")))?;
+        first.urls = vec![url];
     }
     Ok(settings)
 }
@@ -265,7 +266,8 @@ async fn furnish(rooms: &Rooms, place: &Place) -> Result<(), Failure> {
 
 fn greet(settings: &Settings, place: &Place, demo: bool) {
     let port = settings.gateway.listen.first().map_or(8443, SocketAddr::port);
-    let upstream = settings.upstreams.first().map(|u| u.url.as_str().trim_end_matches('/').to_owned());
+    let first = settings.upstreams.first().and_then(|upstream| upstream.urls.first());
+    let upstream = first.map(|url| url.as_str().trim_end_matches('/').to_owned());
     let upstream = if demo { "the built-in echo API".to_owned() } else { upstream.unwrap_or_default() };
     let folder = place.folder.display();
     // `--dir` again only where the commands would not find the folder by themselves

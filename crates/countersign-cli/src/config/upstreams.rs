@@ -1,0 +1,109 @@
+//! `[[upstreams]]`.
+
+use super::{
+    reader::{Field, Table},
+    report::MISSING,
+    routes::{Named, name, transpose},
+    settings::UpstreamSettings,
+    values,
+};
+use countersign_gateway::{HealthCheck, UpstreamLimits};
+use std::time::Duration;
+use url::Url;
+
+pub(super) fn upstreams(root: &Table<'_, '_>) -> Named<String, UpstreamSettings> {
+    let mut upstreams: Named<String, UpstreamSettings> = Vec::new();
+    for table in root.sections("upstreams") {
+        let name = table.require("name").and_then(|field| {
+            let name = field.parsed(name)?;
+            if upstreams.iter().any(|(other, _)| *other == name) {
+                field.problem(format!("`{name}` is the name of two upstreams"));
+            }
+            Some(name)
+        });
+        let settings = upstream(&table, name.as_deref().unwrap_or_default());
+        table.finish();
+        upstreams.extend(name.map(|name| (name, settings)));
+    }
+    upstreams
+}
+
+fn upstream(table: &Table<'_, '_>, name: &str) -> Option<UpstreamSettings> {
+    let urls = urls(table);
+    let resource = transpose(table.get("resource").map(|field| field.parsed(values::resource)));
+    let limits = table.get("limits").map_or(Some(UpstreamLimits::default()), |field| limits(&field));
+    let health = transpose(table.get("health").map(|field| health(&field)));
+    let slow_start = table.get("slow_start").map_or(Some(Duration::ZERO), |field| field.duration());
+    Some(UpstreamSettings {
+        name: name.to_owned(),
+        urls: urls?,
+        resource: resource?,
+        limits: limits?,
+        health: health?,
+        slow_start: slow_start?,
+    })
+}
+
+/// `url`, or several as `urls`.
+fn urls(table: &Table<'_, '_>) -> Option<Vec<Url>> {
+    let several = match (table.get("url"), table.get("urls")) {
+        (None, Some(several)) => several,
+        (Some(only), None) => return Some(vec![only.parsed(values::upstream_url)?]),
+        (Some(_), Some(several)) => {
+            several.problem("stands beside `url`; say all addresses here, or the only one there");
+            return None;
+        }
+        (None, None) => {
+            table.problem_at("url", MISSING);
+            return None;
+        }
+    };
+    let urls = several.list(values::upstream_url)?;
+    if urls.is_empty() {
+        several.problem("is empty: an upstream has at least one address");
+        return None;
+    }
+    if let Some(twice) = urls.iter().enumerate().find(|(n, url)| urls.iter().take(*n).any(|u| u == *url)) {
+        several.problem(format!("names `{}` twice", twice.1));
+        return None;
+    }
+    Some(urls)
+}
+
+/// `{ connections = 200, queue = 100, queue_time = "5s" }`.
+fn limits(field: &Field<'_, '_>) -> Option<UpstreamLimits> {
+    let table = field.table()?;
+    let default = UpstreamLimits::default();
+    let count = |key, least| {
+        let field = table.get(key)?;
+        Some(field.integer(least..=1_000_000).and_then(|n| usize::try_from(n).ok()))
+    };
+    let connections = transpose(count("connections", 1));
+    let queue = count("queue", 0).unwrap_or(Some(default.queue));
+    let queue_time = table.get("queue_time").map_or(Some(default.queue_time), |field| field.duration());
+    table.finish();
+    Some(UpstreamLimits { connections: connections?, queue: queue?, queue_time: queue_time? })
+}
+
+/// `{ path = "/healthz", every = "5s" }`.
+fn health(field: &Field<'_, '_>) -> Option<HealthCheck> {
+    let table = field.table()?;
+    let path = table.require("path").and_then(|field| {
+        field.parsed(|text| {
+            let good = text.starts_with('/') && text.parse::<http::Uri>().is_ok();
+            good.then(|| text.to_owned()).ok_or_else(|| format!("`{text}` is not a path such as `/healthz`"))
+        })
+    });
+    let every = table.get("every").map_or(Some(Duration::from_secs(5)), |field| {
+        let every = field.duration()?;
+        if every < SHORTEST_CHECK {
+            field.problem("is too short: every worker asks every address; at least `100ms`");
+            return None;
+        }
+        Some(every)
+    });
+    table.finish();
+    Some(HealthCheck { path: path?, every: every? })
+}
+
+const SHORTEST_CHECK: Duration = Duration::from_millis(100);

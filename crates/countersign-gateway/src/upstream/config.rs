@@ -1,0 +1,54 @@
+//! What an operator decides about one upstream.
+
+use std::{sync::Arc, time::Duration};
+
+#[derive(Debug, Clone)]
+pub struct UpstreamConfig {
+    pub name: Arc<str>,
+    /// Each `http://host[:port]`, without a path: what is forwarded is exactly the target that was judged. At least
+    /// one; a name stands for all its addresses.
+    pub urls: Vec<String>,
+    pub limits: UpstreamLimits,
+    /// `None`: an address is judged by the requests that it gets.
+    pub health: Option<HealthCheck>,
+    /// How long an address that comes back takes less than its share; zero: its whole share at once.
+    pub slow_start: Duration,
+}
+
+impl UpstreamConfig {
+    /// With every default.
+    pub fn new(name: &str, url: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            urls: vec![url.into()],
+            limits: UpstreamLimits::default(),
+            health: None,
+            slow_start: Duration::ZERO,
+        }
+    }
+}
+
+/// Of the whole upstream, all addresses and workers together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UpstreamLimits {
+    /// Requests at once, each on a connection of its own; idle connections are not counted. `None`: no limit.
+    pub connections: Option<usize>,
+    /// Requests that wait because of it; the next one is 503.
+    pub queue: usize,
+    /// How long one of them waits; then it is 503.
+    pub queue_time: Duration,
+}
+
+impl Default for UpstreamLimits {
+    fn default() -> Self {
+        Self { connections: None, queue: 1000, queue_time: Duration::from_secs(5) }
+    }
+}
+
+/// Asked by every worker for itself: what one of them cannot reach is not out for the others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HealthCheck {
+    /// `/healthz`: answered with 2xx or 3xx by an address that is well.
+    pub path: String,
+    pub every: Duration,
+}
