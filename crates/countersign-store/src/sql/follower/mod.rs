@@ -12,7 +12,7 @@ use countersign_methods::revocation::{
 };
 use sqlx::postgres::PgListener;
 use std::{fmt, sync::Arc, time::Duration};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 const POLL: Duration = Duration::from_millis(250);
 /// Changes read at a time.
@@ -156,7 +156,7 @@ fn contiguous(at: Position, changes: &[Change]) -> Option<Position> {
 /// What wakes the follower.
 struct Bell {
     pool: Option<sqlx::PgPool>,
-    listener: Option<PgListener>,
+    rope: Option<Rope>,
 }
 
 #[derive(PartialEq, Eq)]
@@ -172,26 +172,53 @@ impl Bell {
             Engine::Sqlite { .. } => None,
             Engine::Postgres { pool } => Some(pool.clone()),
         };
-        Self { pool, listener: None }
+        Self { pool, rope: None }
     }
 
     async fn wait(&mut self) -> Heard {
-        if self.listener.is_none()
+        if self.rope.is_none()
             && let Some(pool) = &self.pool
         {
-            self.listener = listen(pool).await;
+            self.rope = listen(pool).await.map(Rope::new);
         }
-        let Some(listener) = &mut self.listener else {
+        let Some(rope) = &mut self.rope else {
             tokio::time::sleep(POLL).await;
             return Heard::Something;
         };
-        match tokio::time::timeout(POLL, listener.try_recv()).await {
-            Err(_) | Ok(Ok(Some(_))) => Heard::Something,
-            Ok(Ok(None) | Err(_)) => {
-                self.listener = None;
+        match tokio::time::timeout(POLL, rope.rings.recv()).await {
+            Err(_) | Ok(Some(())) => Heard::Something,
+            Ok(None) => {
+                self.rope = None;
                 Heard::Lost
             }
         }
+    }
+}
+
+/// A listener in a task of its own. Reading a notification must not be given up half way, which the timer of a poll
+/// would do; reading a channel may.
+struct Rope {
+    rings: mpsc::Receiver<()>,
+    listening: tokio::task::AbortHandle,
+}
+
+impl Rope {
+    fn new(mut listener: PgListener) -> Self {
+        let (ring, rings) = mpsc::channel(1);
+        // ends with the connection; the channel ends with it
+        let listening = tokio::spawn(async move {
+            while let Ok(Some(_)) = listener.try_recv().await {
+                // full: it will ring anyway
+                ring.try_send(()).ok();
+            }
+        });
+        Self { rings, listening: listening.abort_handle() }
+    }
+}
+
+impl Drop for Rope {
+    fn drop(&mut self) {
+        self.listening.abort();
     }
 }
 
