@@ -4,7 +4,7 @@
 //! [`start`] puts listeners in front of them.
 
 use crate::{
-    config::{Settings, TlsSettings},
+    config::{ListenerSettings, Settings, TlsSettings},
     descriptors::Shares,
     keyring::{self, Needs},
     operator,
@@ -18,7 +18,7 @@ use countersign_core::{
 };
 use countersign_crypto::{Entropy, FingerprintKey, tls, token::digest::Peppers};
 use countersign_gateway::{
-    Gateway, GatewayConfig, ListenerConfig, RouteTableCell, StartError, UpstreamConfig,
+    Gateway, GatewayConfig, ListenerConfig, Listening, RouteTableCell, StartError, UpstreamConfig,
 };
 use countersign_methods::{
     api_key::{
@@ -40,6 +40,7 @@ use countersign_server::{
 use countersign_store::{FollowerHandle, Store, StoreOptions, local::LocalCounter};
 use countersign_tower::respond;
 use std::{
+    fmt,
     net::{IpAddr, SocketAddr},
     path::Path,
     sync::Arc,
@@ -272,7 +273,11 @@ pub async fn start(settings: &Settings, rooms: Rooms) -> Result<Running, Failure
 
 impl Running {
     pub fn gateway_addresses(&self) -> Vec<SocketAddr> {
-        self.gateway.addresses().to_vec()
+        self.gateway.addresses()
+    }
+
+    pub fn gateway_listening(&self) -> &[Listening] {
+        self.gateway.listening()
     }
 
     pub fn admin_address(&self) -> Option<SocketAddr> {
@@ -381,11 +386,12 @@ fn control_listener(
 }
 
 fn gateway_config(settings: &Settings) -> Result<GatewayConfig, Failure> {
-    let tls =
-        settings.gateway.tls.as_ref().map(|files| load_tls(files, &[b"h2", b"http/1.1"])).transpose()?;
-    let listen = settings.gateway.listen.iter();
+    let listener = |listener: &ListenerSettings| {
+        let tls = listener.tls.as_ref().map(server_tls).transpose()?;
+        Ok::<_, Failure>(ListenerConfig { tls, ..ListenerConfig::new(listener.listen.clone()) })
+    };
     let mut config = GatewayConfig {
-        listeners: listen.map(|listen| ListenerConfig { listen: *listen, tls: tls.clone() }).collect(),
+        listeners: settings.gateway.listeners.iter().map(listener).collect::<Result<_, _>>()?,
         workers: settings.gateway.workers.unwrap_or(0),
         identity: settings.gateway.identity,
         ..GatewayConfig::default()
@@ -449,7 +455,7 @@ fn start_failed(error: StartError) -> Failure {
     }
 }
 
-fn bind_failed(address: SocketAddr, source: &std::io::Error) -> Failure {
+fn bind_failed(address: impl fmt::Display, source: &std::io::Error) -> Failure {
     if source.kind() == std::io::ErrorKind::AddrInUse {
         return Failure::new(Exit::Conflict, format!("{address} is taken by another program"))
             .todo("is Countersign running already? stop it, or change the address in the configuration");

@@ -1,10 +1,10 @@
 //! What an operator decides about the data plane. Already valid, but for what only opening sockets can tell.
 
+use crate::listen::settings::ListenerConfig;
 pub use crate::upstream::config::{HealthCheck, UpstreamConfig, UpstreamLimits};
-
 use countersign_tower::respond;
 use http::HeaderName;
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::time::Duration;
 
 #[derive(Debug, Clone, Default)]
 pub struct GatewayConfig {
@@ -20,14 +20,6 @@ pub struct GatewayConfig {
     /// Every query parameter that carries a key on any route: stripped on all of them, and never logged.
     pub query_parameters: Vec<Box<str>>,
     pub answers: respond::Options,
-}
-
-#[derive(Debug, Clone)]
-pub struct ListenerConfig {
-    /// Port 0 is allowed; `Gateway::addresses` says what it became.
-    pub listen: SocketAddr,
-    /// `None`: plain HTTP/1.1, where credentials are read from loopback only (RULES 1.7).
-    pub tls: Option<Arc<rustls::ServerConfig>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

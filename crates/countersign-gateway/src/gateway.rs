@@ -2,9 +2,13 @@
 //! once.
 
 use crate::{
-    config::{GatewayConfig, ListenerConfig},
+    config::GatewayConfig,
     enforce::trusted::is_reserved,
-    listen::{self, Bound},
+    listen::{
+        Bound, Face,
+        settings::ListenAddress,
+        socket::{self, SocketFile},
+    },
     upstream::{balance::Destination, origin::OriginError},
     worker::{Ports, Worker},
 };
@@ -18,7 +22,7 @@ use tokio::sync::watch;
 #[derive(Debug, Error)]
 pub enum StartError {
     #[error("cannot listen on `{address}`: {source}")]
-    Listen { address: SocketAddr, source: io::Error },
+    Listen { address: ListenAddress, source: io::Error },
     #[error("upstream `{name}`: {source}")]
     Upstream { name: Arc<str>, source: OriginError },
     #[error("upstream `{0}` is named twice")]
@@ -37,9 +41,17 @@ pub(crate) enum Phase {
     Draining(Duration),
 }
 
+/// One listener, as it came to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listening {
+    pub address: ListenAddress,
+    pub tls: bool,
+}
+
 /// A running data plane. Dropped without [`Gateway::stop`] it ends at once.
 pub struct Gateway {
-    addresses: Vec<SocketAddr>,
+    listening: Vec<Listening>,
+    files: Vec<SocketFile>,
     phase: watch::Sender<Phase>,
     /// Each worker holds the other end until its last connection is gone.
     gone: watch::Receiver<()>,
@@ -48,7 +60,7 @@ pub struct Gateway {
 
 impl fmt::Debug for Gateway {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Gateway").field("addresses", &self.addresses).finish_non_exhaustive()
+        f.debug_struct("Gateway").field("listening", &self.listening).finish_non_exhaustive()
     }
 }
 
@@ -67,17 +79,18 @@ impl Gateway {
             return Err(StartError::ReservedHeader(reserved.clone()));
         }
         let destinations = destinations(&config)?;
-        let mut addresses = Vec::new();
+        let (mut listening, mut files) = (Vec::new(), Vec::new());
         // one column per listener, one row per worker
         let mut sockets: Vec<Vec<Bound>> = (0..workers).map(|_| Vec::new()).collect();
-        for ListenerConfig { listen: address, tls } in &config.listeners {
-            let failed = |source| StartError::Listen { address: *address, source };
-            let shared = listen::bind(*address, workers).map_err(failed)?;
-            addresses.extend(shared.first().map(|(_, address)| *address));
-            let tls = tls.as_ref().map(listen::tls::acceptor);
-            for (row, (socket, address)) in sockets.iter_mut().zip(shared) {
-                row.push(Bound { socket, address, tls: tls.clone() });
+        for listener in &config.listeners {
+            let failed = |source| StartError::Listen { address: listener.listen.clone(), source };
+            let shared = socket::bind(&listener.listen, workers).map_err(failed)?;
+            let face = Face::new(listener, shared.address.clone());
+            for (row, socket) in sockets.iter_mut().zip(shared.sockets) {
+                row.push(Bound { socket, face: face.clone() });
             }
+            listening.push(Listening { address: shared.address, tls: listener.tls.is_some() });
+            files.extend(shared.file);
         }
 
         let (phase, phases) = watch::channel(Phase::Serving);
@@ -110,16 +123,23 @@ impl Gateway {
             };
             threads.push(thread.spawn(run).map_err(StartError::Worker)?);
         }
-        Ok(Self { addresses, phase, gone, threads })
+        Ok(Self { listening, files, phase, gone, threads })
     }
 
     /// In the order of the configuration.
-    pub fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
+    pub fn listening(&self) -> &[Listening] {
+        &self.listening
+    }
+
+    /// Those of TCP listeners.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.listening.iter().filter_map(|listening| listening.address.tcp()).collect()
     }
 
     /// Stops accepting, lets what is in flight finish for at most `grace`, then closes. May be awaited anywhere.
     pub async fn stop(mut self, grace: Duration) {
+        // nobody new finds the way in, and then the queues are emptied
+        self.files.clear();
         self.phase.send_replace(Phase::Draining(grace));
         // an error is what all are waiting for: the last worker dropped its end
         while self.gone.changed().await.is_ok() {}

@@ -19,8 +19,8 @@ mod worker;
 mod tests;
 
 pub use config::{
-    GatewayConfig, HealthCheck, IdentityPreset, Limits, ListenerConfig, Timeouts, UpstreamConfig,
-    UpstreamLimits,
+    GatewayConfig, HealthCheck, IdentityPreset, Limits, Timeouts, UpstreamConfig, UpstreamLimits,
 };
-pub use gateway::{Gateway, StartError};
+pub use gateway::{Gateway, Listening, StartError};
+pub use listen::settings::{ListenAddress, ListenerConfig, UnixAddress};
 pub use route_table::RouteTableCell;

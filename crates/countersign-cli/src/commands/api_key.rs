@@ -262,8 +262,9 @@ fn curl(secret: &str, common: &Common) -> String {
     let authority = place.map(|place| place.file(AUTHORITY)).filter(|file| file.is_file());
     let cacert = authority.map_or_else(String::new, |file| format!("--cacert {} ", shown_path(&file)));
     let base = settings.and_then(|settings| {
-        let port = settings.gateway.listen.first()?.port();
-        let scheme = if settings.gateway.tls.is_some() { "https" } else { "http" };
+        let mut listeners = settings.gateway.listeners.iter();
+        let (port, tls) = listeners.find_map(|l| Some((l.listen.tcp()?.port(), l.tls.is_some())))?;
+        let scheme = if tls { "https" } else { "http" };
         Some(format!("{scheme}://localhost:{port}"))
     });
     let base = base.unwrap_or_else(|| "https://localhost:8443".into());

@@ -10,6 +10,7 @@ use crate::{
     place::{ADMIN_KEY, Place},
 };
 use clap::Args;
+use countersign_gateway::Listening;
 use std::path::Path;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -52,10 +53,9 @@ async fn serve(settings: Settings, place: &Place) -> Result<Exit, Failure> {
     }
     let mut running = compose::start(&settings, rooms).await?;
     running.retire_first_operator(&place.folder);
-    for address in running.gateway_addresses() {
-        let tls = settings.gateway.tls.is_some();
+    for Listening { address, tls } in running.gateway_listening() {
         tracing::info!(%address, tls, "gateway listens");
-        if !tls && !address.ip().is_loopback() {
+        if !tls && !address.is_local() {
             tracing::warn!(%address, "plain HTTP: credentials are refused here (`tls_required`)");
         }
     }

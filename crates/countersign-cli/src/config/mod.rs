@@ -4,6 +4,7 @@
 //! certificates: a path stays a path here. Next: `compose`, which builds the process from [`Settings`].
 
 mod environment;
+mod listeners;
 mod reader;
 mod report;
 mod routes;
@@ -18,7 +19,8 @@ mod tests;
 pub use environment::Environment;
 pub use report::{ConfigError, Problem};
 pub use settings::{
-    AdminSettings, GatewaySettings, IssuerSettings, Settings, Timeouts, TlsSettings, UpstreamSettings,
+    AdminSettings, GatewaySettings, IssuerSettings, ListenerSettings, Settings, Timeouts, TlsSettings,
+    UpstreamSettings,
 };
 pub use values::{parse_duration, parse_limit, show_duration};
 

@@ -1,6 +1,7 @@
 //! The sections, and the document as a whole.
 
 use super::{
+    listeners,
     reader::{Field, Table},
     routes,
     settings::{AdminSettings, GatewaySettings, IssuerSettings, Settings, StoreUrl, Timeouts, TlsSettings},
@@ -59,15 +60,10 @@ fn one_each(
     issuer: Option<&IssuerSettings>,
 ) {
     let mut taken: Vec<(&str, SocketAddr)> = Vec::new();
-    taken.extend(gateway.iter().flat_map(|g| &g.listen).map(|address| ("gateway", *address)));
+    taken.extend(gateway.iter().flat_map(|g| g.addresses()).map(|address| ("gateway", address)));
     for (section, listen) in [("admin", admin.map(|a| a.listen)), ("issuer", issuer.map(|i| i.listen))] {
         let Some(listen) = listen else { continue };
-        let meets = |other: &SocketAddr| {
-            let any = other.ip().is_unspecified() || listen.ip().is_unspecified();
-            let same = other.ip() == listen.ip() || (any && other.is_ipv4() == listen.is_ipv4());
-            same && other.port() == listen.port() && listen.port() != 0
-        };
-        if let Some((who, _)) = taken.iter().find(|(_, other)| meets(other)) {
+        if let Some((who, _)) = taken.iter().find(|(_, other)| listeners::meet(*other, listen)) {
             let message = format!("`{listen}` is where `{who}` listens; give each its own port");
             match root.section(section).map(|table| (table.get("listen"), table)) {
                 Some((Some(field), _)) => field.problem(message),
@@ -86,17 +82,7 @@ fn gateway(root: &Table<'_, '_>, folder: &Path) -> Option<GatewaySettings> {
         }
         return None;
     };
-    let listen = section.require("listen").and_then(|field| {
-        if field.is_array() {
-            field.list(values::address)
-        } else {
-            Some(vec![field.parsed(values::address)?])
-        }
-    });
-    if let Some(field) = section.get("listen").filter(|_| listen.as_ref().is_some_and(Vec::is_empty)) {
-        field.problem("names no address");
-    }
-    let tls = section.get("tls").map(|field| tls(&field, folder));
+    let listeners = listeners::read(&section, folder);
     let workers = section.get("workers").map(|field| field.integer(1..=1024));
     let identity = section.get("identity").map(|field| {
         field.choice(&[
@@ -116,11 +102,7 @@ fn gateway(root: &Table<'_, '_>, folder: &Path) -> Option<GatewaySettings> {
     let max_body = section.get("max_body").and_then(|field| field.integer(0..=u64::MAX >> 1));
     section.finish();
     Some(GatewaySettings {
-        listen: listen?,
-        tls: match tls {
-            Some(tls) => Some(tls?),
-            None => None,
-        },
+        listeners: listeners?,
         workers: workers.flatten().and_then(|n| usize::try_from(n).ok()),
         identity: identity.unwrap_or(Some(IdentityPreset::Countersign))?,
         timeouts,
@@ -186,7 +168,7 @@ fn issuer(section: &Table<'_, '_>, folder: &Path) -> Option<IssuerSettings> {
 }
 
 /// `{ certificate = "..", key = ".." }`; files are looked at here, so that a wrong path is named with its line.
-fn tls(field: &Field<'_, '_>, folder: &Path) -> Option<TlsSettings> {
+pub(super) fn tls(field: &Field<'_, '_>, folder: &Path) -> Option<TlsSettings> {
     let table = field.table()?;
     let file = |key| {
         table.require(key).and_then(|field| {

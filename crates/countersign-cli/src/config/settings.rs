@@ -4,7 +4,7 @@ use countersign_core::check::{
     limit::{PlanName, RateLimit},
     route::Route,
 };
-use countersign_gateway::{HealthCheck, IdentityPreset, UpstreamLimits};
+use countersign_gateway::{HealthCheck, IdentityPreset, ListenAddress, UpstreamLimits};
 use countersign_methods::api_key::config::ApiKeyConfig;
 use std::{collections::HashMap, net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -37,9 +37,8 @@ impl std::fmt::Debug for StoreUrl {
 
 #[derive(Debug, Clone)]
 pub struct GatewaySettings {
-    pub listen: Vec<SocketAddr>,
-    /// `None`: plain, which only a loopback address may be without a word about it.
-    pub tls: Option<TlsSettings>,
+    /// Those of the short form first.
+    pub listeners: Vec<ListenerSettings>,
     /// `None`: as many as there are cores.
     pub workers: Option<usize>,
     /// How the upstream learns who calls.
@@ -47,6 +46,20 @@ pub struct GatewaySettings {
     pub timeouts: Timeouts,
     /// `None`: the gateway's own.
     pub max_body: Option<u64>,
+}
+
+#[derive(Debug, Clone)]
+pub struct ListenerSettings {
+    pub listen: ListenAddress,
+    /// `None`: plain, where credentials are read only from this machine.
+    pub tls: Option<TlsSettings>,
+}
+
+impl GatewaySettings {
+    /// The TCP listeners' addresses.
+    pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
+        self.listeners.iter().filter_map(|listener| listener.listen.tcp())
+    }
 }
 
 /// `None`: the gateway's own.

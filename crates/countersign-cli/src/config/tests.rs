@@ -2,11 +2,11 @@ use super::*;
 use countersign_core::check::route::{HostPattern, MethodSet, SecurityRequirement};
 use std::time::Duration;
 
-fn read(text: &str) -> Result<Settings, ConfigError> {
+pub(super) fn read(text: &str) -> Result<Settings, ConfigError> {
     parse(Path::new("/etc/countersign/countersign.toml"), text, &Environment::default())
 }
 
-fn problems(text: &str) -> Vec<String> {
+pub(super) fn problems(text: &str) -> Vec<String> {
     match read(text) {
         Ok(settings) => panic!("nothing wrong was found: {settings:?}"),
         Err(error) => {
@@ -15,7 +15,7 @@ fn problems(text: &str) -> Vec<String> {
     }
 }
 
-const SMALL: &str = r#"
+pub(super) const SMALL: &str = r#"
 [gateway]
 listen = "127.0.0.1:8443"
 
@@ -162,7 +162,7 @@ fn the_environment_wins_over_the_file_and_is_named_in_errors() {
         parse(Path::new("c.toml"), SMALL, &environment)
     };
     let settings = with("COUNTERSIGN__GATEWAY__LISTEN", "127.0.0.1:9443").unwrap();
-    assert_eq!(settings.gateway.listen, ["127.0.0.1:9443".parse().unwrap()]);
+    assert!(settings.gateway.addresses().eq(["127.0.0.1:9443".parse().unwrap()]));
     assert_eq!(with("COUNTERSIGN__GATEWAY__WORKERS", "3").unwrap().gateway.workers, Some(3));
     assert!(with("COUNTERSIGN__API_KEYS__ALLOW_NEVER", "true").unwrap().api_keys.allow_never);
     let error = with("COUNTERSIGN__GATEWAY__LISTEN", "nowhere").unwrap_err();

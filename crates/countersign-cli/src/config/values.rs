@@ -1,8 +1,9 @@
 //! The grammars inside strings: durations, limits, addresses, hosts, URLs, methods.
 
 use countersign_core::check::{limit::RateLimit, route::HostPattern};
+use countersign_gateway::{ListenAddress, UnixAddress};
 use http::Method;
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, path::Path, time::Duration};
 use url::Url;
 
 const DAY: u64 = 86_400;
@@ -57,6 +58,25 @@ pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
             "`{text}` is not an address with a port, such as `127.0.0.1:8443`, `0.0.0.0:8443` or `[::1]:8443`"
         )
     })
+}
+
+/// The same, or `unix:` and a path, which is relative to the folder of the file.
+pub(super) fn listen(text: &str, folder: &Path) -> Result<ListenAddress, String> {
+    let Some(path) = text.strip_prefix("unix:") else {
+        return address(text).map(ListenAddress::Tcp);
+    };
+    let path = folder.join(path);
+    if text == "unix:" || path.as_os_str().len() > UnixAddress::MAX_PATH {
+        return Err(format!("`{text}` is not a path of 1 to {} bytes", UnixAddress::MAX_PATH));
+    }
+    Ok(ListenAddress::Unix(UnixAddress { path, mode: UnixAddress::DEFAULT_MODE }))
+}
+
+/// Permission bits as `chmod` takes them: `0660`.
+pub(super) fn mode(text: &str) -> Result<u32, String> {
+    let octal = (3..=4).contains(&text.len()) && text.bytes().all(|b| matches!(b, b'0'..=b'7'));
+    let mode = u32::from_str_radix(text, 8).ok().filter(|mode| octal && *mode <= 0o777);
+    mode.ok_or_else(|| format!("`{text}` is not a mode such as `0600` or `0660`"))
 }
 
 /// `*`, `api.example.com` or `*.example.com`; held in lower case.

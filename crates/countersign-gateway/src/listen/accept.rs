@@ -1,15 +1,16 @@
 //! One listener of one worker: connections in, each served until it ends, is swept or the gateway drains.
 
 use super::{
-    Bound,
+    Bound, Face,
     connection::{Connection, Registry},
     multiplexed::Streams,
+    settings::ListenAddress,
+    socket::{Listener, Stream},
     tls::H2,
     watched::Watched,
 };
 use crate::{enforce::reverse_proxy, gateway::Phase, worker::Worker};
 use countersign_core::check::request::{Peer, Transport};
-use futures_util::FutureExt;
 use hyper::{
     body::Incoming,
     server::conn::{http1, http2},
@@ -18,21 +19,20 @@ use hyper::{
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::{
     convert::Infallible,
-    future::Future,
+    future::{Future, poll_fn},
     io,
-    net::{IpAddr, SocketAddr},
+    net::IpAddr,
     pin::{Pin, pin},
     rc::Rc,
     sync::Arc,
+    task::Poll,
     time::Duration,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, watch},
     task::spawn_local,
 };
-use tokio_rustls::TlsAcceptor;
 
 /// Connections this worker may have open; past it new ones wait in the kernel's queue.
 #[derive(Debug, Clone)]
@@ -47,19 +47,16 @@ impl Slots {
 /// How long to leave a process alone that is out of descriptors or memory: trying again at once would only spin.
 const OUT_OF_RESOURCES: Duration = Duration::from_millis(100);
 
-/// Connections taken from the kernel's queue when draining begins; closing the socket would reset them.
-const LAST_CALL: usize = 1024;
-
 pub(crate) async fn run(worker: Rc<Worker>, bound: Bound, slots: Slots, mut phases: watch::Receiver<Phase>) {
-    let Bound { socket, address, tls } = bound;
-    let listener = match TcpListener::from_std(socket) {
+    let Bound { socket, face } = bound;
+    let listener = match Listener::new(socket) {
         Ok(listener) => listener,
         Err(error) => {
-            tracing::error!(%address, %error, "cannot listen");
+            tracing::error!(address = %face.address, %error, "cannot listen");
             return;
         }
     };
-    let door = Rc::new(Door { worker, tls, phases: phases.clone() });
+    let door = Rc::new(Door { worker, face, phases: phases.clone() });
     let mut draining = pin!(async move { phases.wait_for(|p| *p != Phase::Serving).await.is_ok() });
     loop {
         let slot = tokio::select! {
@@ -72,20 +69,21 @@ pub(crate) async fn run(worker: Rc<Worker>, bound: Bound, slots: Slots, mut phas
             biased;
             _ = &mut draining => break,
             accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => door.open(stream, peer, slot),
-                Err(error) => survive(address, &error).await,
+                Ok((stream, from)) => door.open(stream, from, Some(slot)),
+                Err(error) => survive(&door.face.address, &error).await,
             },
         }
     }
-    for _ in 0..LAST_CALL {
-        let Ok(slot) = slots.0.clone().try_acquire_owned() else { break };
-        let Some(Ok((stream, peer))) = listener.accept().now_or_never() else { break };
-        door.open(stream, peer, slot);
+    // who is in the queue was accepted by the kernel: closing the socket would reset them. They need no slot, because
+    // nobody comes after them
+    match listener.empty() {
+        Ok(queued) => queued.into_iter().for_each(|(stream, from)| door.open(stream, from, None)),
+        Err(error) => tracing::warn!(address = %door.face.address, %error, "cannot empty the queue"),
     }
 }
 
 /// An error of accept is about one connection that is gone, or about this process; neither ends the listener.
-async fn survive(address: SocketAddr, error: &io::Error) {
+async fn survive(address: &ListenAddress, error: &io::Error) {
     let ours = !matches!(
         error.kind(),
         io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused
@@ -98,26 +96,25 @@ async fn survive(address: SocketAddr, error: &io::Error) {
 
 struct Door {
     worker: Rc<Worker>,
-    tls: Option<TlsAcceptor>,
+    face: Face,
     phases: watch::Receiver<Phase>,
 }
 
 impl Door {
-    fn open(self: &Rc<Self>, stream: TcpStream, from: SocketAddr, slot: OwnedSemaphorePermit) {
+    fn open(self: &Rc<Self>, stream: Stream, from: IpAddr, slot: Option<OwnedSemaphorePermit>) {
         let door = self.clone();
         let number = door.worker.connections.number();
         let task = spawn_local(async move {
             let _entry = Entry { worker: door.worker.clone(), number, _slot: slot };
-            // answers are small and urgent; latency is what Nagle's algorithm costs
-            let _ = stream.set_nodelay(true);
-            door.serve(stream, from.ip().to_canonical(), number).await;
+            stream.urgent();
+            door.serve(stream, from, number).await;
         });
         // known to the sweeper from now on; what it may be doing is refined once the protocol is known
         self.worker.connections.enter(number, Connection::new(false), task.abort_handle());
     }
 
-    async fn serve(&self, stream: TcpStream, address: IpAddr, number: u64) {
-        let Some(tls) = &self.tls else {
+    async fn serve(&self, stream: Stream, address: IpAddr, number: u64) {
+        let Some(tls) = &self.face.tls else {
             // RULES 1.7: plain, but on loopback it never left this machine
             let transport = if address.is_loopback() { Transport::PlainTrusted } else { Transport::Plain };
             return self.http1(stream, Peer { address, transport }, number).await;
@@ -140,21 +137,21 @@ impl Door {
         let connection = Connection::new(false);
         self.registry().refine(number, connection.clone());
         let io = TokioIo::new(Watched::new(stream, connection.clone(), self.worker.clone()));
-        let service = self.service(peer, connection);
+        let service = self.service(peer, connection.clone());
         let serving = http1::Builder::new()
             .timer(TokioTimer::new())
             // the sweeper tells an idle connection from a slow head, which this one timer cannot
             .header_read_timeout(None)
             .max_buf_size(HTTP1_BUFFER)
             .serve_connection(io, service);
-        drive(serving, |c| c.graceful_shutdown(), self.phases.clone()).await;
+        drive(serving, |c| c.graceful_shutdown(), &connection, self.phases.clone()).await;
     }
 
     async fn http2<S: AsyncRead + AsyncWrite + Unpin + 'static>(&self, stream: S, peer: Peer, number: u64) {
         let connection = Connection::new(true);
         self.registry().refine(number, connection.clone());
         let io = TokioIo::new(Watched::new(stream, connection.clone(), self.worker.clone()));
-        let service = self.service(peer, connection);
+        let service = self.service(peer, connection.clone());
         let serving = http2::Builder::new(Streams::new(&self.worker.ports.config.timeouts))
             .timer(TokioTimer::new())
             .max_concurrent_streams(self.worker.ports.config.limits.streams)
@@ -168,7 +165,7 @@ impl Door {
             .keep_alive_interval(HTTP2_PING)
             .keep_alive_timeout(HTTP2_PING)
             .serve_connection(io, service);
-        drive(serving, |c| c.graceful_shutdown(), self.phases.clone()).await;
+        drive(serving, |c| c.graceful_shutdown(), &connection, self.phases.clone()).await;
     }
 
     fn service(
@@ -199,22 +196,42 @@ const HTTP2_SEND_BUFFER: usize = 128 * 1024;
 const HTTP2_PING: Duration = Duration::from_secs(20);
 
 /// To the end; once the gateway drains, to the end of what is in flight.
-async fn drive<C: Future>(connection: C, drain: impl Fn(Pin<&mut C>), mut phases: watch::Receiver<Phase>) {
-    let mut connection = pin!(connection);
+async fn drive<C: Future>(
+    serving: C,
+    drain: impl Fn(Pin<&mut C>),
+    connection: &Connection,
+    mut phases: watch::Receiver<Phase>,
+) {
+    let mut serving = pin!(serving);
     let mut draining = pin!(async move { phases.wait_for(|p| *p != Phase::Serving).await.is_ok() });
     tokio::select! {
         biased;
-        _ = &mut connection => return,
-        _ = &mut draining => drain(connection.as_mut()),
+        _ = &mut serving => return,
+        _ = &mut draining => {}
     }
-    connection.await;
+    // hyper closes at once what it has read nothing from, also where a request is already on its way
+    let mut patience = pin!(tokio::time::sleep(FIRST_WORD));
+    let ended = poll_fn(|cx| {
+        if serving.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(true);
+        }
+        if connection.has_read() { Poll::Ready(false) } else { patience.as_mut().poll(cx).map(|()| false) }
+    });
+    if ended.await {
+        return;
+    }
+    drain(serving.as_mut());
+    serving.await;
 }
+
+/// What a connection that said nothing yet may still begin to say when the gateway drains.
+const FIRST_WORD: Duration = Duration::from_secs(1);
 
 /// Leaves the registry and gives its slot back, however the connection ends.
 struct Entry {
     worker: Rc<Worker>,
     number: u64,
-    _slot: OwnedSemaphorePermit,
+    _slot: Option<OwnedSemaphorePermit>,
 }
 
 impl Drop for Entry {

@@ -14,6 +14,7 @@ pub(crate) struct Connection {
     /// When it last became idle, or when the head now arriving began.
     since: Cell<Instant>,
     in_head: Cell<bool>,
+    has_read: Cell<bool>,
     /// HTTP/2 reads frames between requests, so bytes do not mean that a head began.
     multiplexed: bool,
     /// Every answer so far was written whole: what is written now is none of ours.
@@ -28,6 +29,7 @@ impl Connection {
             in_flight: Cell::new(0),
             since: Cell::new(Instant::now()),
             in_head: Cell::new(false),
+            has_read: Cell::new(false),
             multiplexed,
             settled: Cell::new(true),
             stuck: Cell::new(None),
@@ -44,6 +46,7 @@ impl Connection {
 
     /// Bytes came in.
     pub(crate) fn read_some(&self) {
+        self.has_read.set(true);
         if self.in_flight.get() == 0 && !self.multiplexed && !self.in_head.replace(true) {
             self.since.set(Instant::now());
         }
@@ -52,6 +55,10 @@ impl Connection {
     /// Hyper flushes the stream only when it has handed over all that it holds.
     pub(crate) fn flushed(&self) {
         self.settled.set(self.in_flight.get() == 0);
+    }
+
+    pub(crate) fn has_read(&self) -> bool {
+        self.has_read.get()
     }
 
     pub(crate) fn is_settled(&self) -> bool {

@@ -6,46 +6,29 @@
 pub(crate) mod accept;
 pub(crate) mod connection;
 pub(crate) mod multiplexed;
+pub mod settings;
+pub(crate) mod socket;
 pub(crate) mod tls;
 pub(crate) mod watched;
 
-use socket2::{Domain, Protocol, Socket, Type};
-use std::{io, net::SocketAddr};
+use settings::{ListenAddress, ListenerConfig};
 use tokio_rustls::TlsAcceptor;
 
 /// One worker's listener.
 pub(crate) struct Bound {
-    pub(crate) socket: std::net::TcpListener,
-    pub(crate) address: SocketAddr,
+    pub(crate) socket: socket::Raw,
+    pub(crate) face: Face,
+}
+
+/// What the sockets of one listener have in common.
+#[derive(Clone)]
+pub(crate) struct Face {
+    pub(crate) address: ListenAddress,
     pub(crate) tls: Option<TlsAcceptor>,
 }
 
-const BACKLOG: i32 = 1024;
-
-/// `workers` sockets on one address; the kernel spreads connections over them (SO_REUSEPORT).
-pub(crate) fn bind(
-    address: SocketAddr,
-    workers: usize,
-) -> io::Result<Vec<(std::net::TcpListener, SocketAddr)>> {
-    // without the option first: two processes must not share a port because both asked to share it with themselves
-    drop(open(address, false)?);
-    let mut address = address;
-    let mut sockets = Vec::new();
-    for _ in 0..workers {
-        let socket: std::net::TcpListener = open(address, true)?.into();
-        // port 0 became a port; the others join it
-        address = socket.local_addr()?;
-        sockets.push((socket, address));
+impl Face {
+    pub(crate) fn new(config: &ListenerConfig, address: ListenAddress) -> Self {
+        Self { address, tls: config.tls.as_ref().map(tls::acceptor) }
     }
-    Ok(sockets)
-}
-
-fn open(address: SocketAddr, shared: bool) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
-    socket.set_reuse_port(shared)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket)
 }

@@ -181,7 +181,7 @@ async fn every_listener_serves_under_the_smallest_cap() {
         config.listeners.push(config.listeners[0].clone());
     })
     .await;
-    let addresses = rig.gateway.as_ref().unwrap().addresses().to_vec();
+    let addresses = rig.gateway.as_ref().unwrap().addresses();
     assert_eq!(addresses.len(), 2);
     for address in addresses {
         rig.address = address;

@@ -15,6 +15,7 @@ mod failures;
 mod hygiene;
 mod identity;
 mod limits;
+mod listeners;
 mod pool;
 mod responses;
 mod rules;

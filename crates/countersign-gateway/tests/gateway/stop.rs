@@ -77,7 +77,7 @@ async fn what_cannot_start_says_why() {
         )
     };
     // the port is taken, although the one who has it asked for SO_REUSEPORT
-    let taken = ListenerConfig { listen: rig.address, tls: None };
+    let taken = ListenerConfig::new(rig.address);
     let refused = start(GatewayConfig { listeners: vec![taken], ..GatewayConfig::default() });
     assert!(matches!(refused, Err(StartError::Listen { .. })), "{refused:?}");
     for url in [

@@ -325,7 +325,7 @@ impl Rig {
         fixture.directory.set(&robot);
         fixture.room(MethodName::ApiKey).good("good", &robot.id, "orders:read");
         let mut config = GatewayConfig {
-            listeners: vec![ListenerConfig { listen: "127.0.0.1:0".parse().unwrap(), tls: None }],
+            listeners: vec![ListenerConfig::new("127.0.0.1:0".parse::<SocketAddr>().unwrap())],
             workers: 1,
             upstreams: vec![UpstreamConfig::new("api", format!("http://{}", upstream.address))],
             ..GatewayConfig::default()

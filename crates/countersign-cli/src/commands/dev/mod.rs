@@ -198,7 +198,7 @@ fn settings(
 ) -> Result<Settings, Failure> {
     let mut settings = place.load(environment)?;
     let said = [
-        (dev.listen, settings.gateway.listen.contains(&dev.listen.unwrap_or(settings.admin.listen))),
+        (dev.listen, settings.gateway.addresses().any(|address| Some(address) == dev.listen)),
         (dev.admin_listen, dev.admin_listen == Some(settings.admin.listen)),
         (dev.issuer_listen, dev.issuer_listen == settings.issuer.as_ref().map(|issuer| issuer.listen)),
     ];
@@ -213,10 +213,11 @@ fn settings(
         ));
     }
     if TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_err() {
-        settings.gateway.listen.retain(|address| address.ip() != IpAddr::V6(Ipv6Addr::LOCALHOST));
+        let six = |address: SocketAddr| address.ip() == IpAddr::V6(Ipv6Addr::LOCALHOST);
+        settings.gateway.listeners.retain(|listener| !listener.listen.tcp().is_some_and(six));
     }
     let issuer = settings.issuer.as_ref().map(|issuer| issuer.listen);
-    let all = settings.gateway.listen.iter().copied().chain([settings.admin.listen]).chain(issuer);
+    let all = settings.gateway.addresses().chain([settings.admin.listen]).chain(issuer);
     all.into_iter().try_for_each(loopback)?;
     if let Some(upstream) = upstream {
         let Some(first) = settings.upstreams.first_mut() else {
@@ -265,7 +266,7 @@ async fn furnish(rooms: &Rooms, place: &Place) -> Result<(), Failure> {
 }
 
 fn greet(settings: &Settings, place: &Place, demo: bool) {
-    let port = settings.gateway.listen.first().map_or(8443, SocketAddr::port);
+    let port = settings.gateway.addresses().next().map_or(8443, |address| address.port());
     let first = settings.upstreams.first().and_then(|upstream| upstream.urls.first());
     let upstream = first.map(|url| url.as_str().trim_end_matches('/').to_owned());
     let upstream = if demo { "the built-in echo API".to_owned() } else { upstream.unwrap_or_default() };

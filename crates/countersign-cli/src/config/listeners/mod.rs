@@ -1,0 +1,101 @@
+//! Where the gateway listens: `listen` and `tls` of `[gateway]`, and `[[gateway.listeners]]` beside or in place of them.
+
+#[cfg(test)]
+mod tests;
+
+use super::{
+    reader::Table,
+    sections,
+    settings::{ListenerSettings, TlsSettings},
+    values,
+};
+use countersign_gateway::ListenAddress;
+use std::{net::SocketAddr, path::Path};
+
+pub(super) fn read(gateway: &Table<'_, '_>, folder: &Path) -> Option<Vec<ListenerSettings>> {
+    let short = short(gateway, folder);
+    let tables = gateway.sections("listeners");
+    if gateway.get("listen").is_none() && gateway.get("listeners").is_none() {
+        gateway.problem_at("listen", "is missing: `listen = \"127.0.0.1:8443\"`, or `[[gateway.listeners]]`");
+    }
+    let long: Vec<Option<ListenerSettings>> = tables
+        .iter()
+        .map(|table| {
+            let listener = listener(table, folder);
+            table.finish();
+            listener
+        })
+        .collect();
+    let mut all = short.clone().unwrap_or_default();
+    for (table, listener) in tables.iter().zip(&long) {
+        let Some(listener) = listener else { continue };
+        if all.iter().any(|other| same(&other.listen, &listener.listen)) {
+            table.problem_at("listen", format!("`{}` is another listener's", listener.listen));
+        }
+        all.push(listener.clone());
+    }
+    (short.is_some() && long.iter().all(Option::is_some)).then_some(all)
+}
+
+/// `listen`, one or several, with the one `tls` of all of them. Empty where there is none.
+fn short(gateway: &Table<'_, '_>, folder: &Path) -> Option<Vec<ListenerSettings>> {
+    let tls_field = gateway.get("tls");
+    let tls = tls_field.as_ref().map(|field| sections::tls(field, folder));
+    let Some(field) = gateway.get("listen") else {
+        if let Some(field) = tls_field {
+            field.problem("has no `listen` beside it; a listener of `[[gateway.listeners]]` has its own");
+            return None;
+        }
+        return Some(Vec::new());
+    };
+    let parse = |text: &str| values::listen(text, folder);
+    let addresses =
+        if field.is_array() { field.list(parse) } else { field.parsed(parse).map(|one| vec![one]) };
+    if addresses.as_ref().is_some_and(Vec::is_empty) {
+        field.problem("names no address");
+    }
+    let tls = optional(tls)?;
+    let listener = |listen| ListenerSettings { listen, tls: tls.clone() };
+    Some(addresses?.into_iter().map(listener).collect())
+}
+
+fn listener(table: &Table<'_, '_>, folder: &Path) -> Option<ListenerSettings> {
+    let listen = table.require("listen").and_then(|field| field.parsed(|text| values::listen(text, folder)));
+    let mode_field = table.get("mode");
+    let mode = mode_field.as_ref().map(|field| field.parsed(values::mode));
+    let tls = table.get("tls").map(|field| sections::tls(&field, folder));
+    let mut listen = listen?;
+    match (&mut listen, optional(mode)?) {
+        (_, None) => {}
+        (ListenAddress::Unix(unix), Some(mode)) => unix.mode = mode,
+        (ListenAddress::Tcp(_), Some(_)) => {
+            mode_field?.problem("is for Unix sockets; a port has none");
+        }
+    }
+    Some(ListenerSettings { listen, tls: optional::<TlsSettings>(tls)? })
+}
+
+/// Absent is good; there and unreadable is not.
+#[expect(clippy::option_option, reason = "absent, unreadable and read are three things")]
+fn optional<T>(read: Option<Option<T>>) -> Option<Option<T>> {
+    match read {
+        None => Some(None),
+        Some(None) => None,
+        Some(read) => Some(read),
+    }
+}
+
+fn same(one: &ListenAddress, other: &ListenAddress) -> bool {
+    match (one, other) {
+        (ListenAddress::Tcp(one), ListenAddress::Tcp(other)) => meet(*one, *other),
+        (ListenAddress::Unix(one), ListenAddress::Unix(other)) => one.path == other.path,
+        _ => false,
+    }
+}
+
+/// Would both be asked for one connection? Port 0 becomes a port of its own.
+pub(super) fn meet(one: SocketAddr, other: SocketAddr) -> bool {
+    let any = one.ip().is_unspecified() || other.ip().is_unspecified();
+    let same = one.ip() == other.ip() || (any && one.is_ipv4() == other.is_ipv4());
+    same && one.port() == other.port() && one.port() != 0
+}

@@ -1,0 +1,80 @@
+//! What an operator decides about one listener.
+
+use std::{
+    fmt,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+#[derive(Debug, Clone)]
+pub struct ListenerConfig {
+    pub listen: ListenAddress,
+    /// `None`: plain HTTP/1.1, where credentials are read only from callers on this machine (RULES 1.7).
+    pub tls: Option<Arc<rustls::ServerConfig>>,
+}
+
+impl ListenerConfig {
+    /// Plain, and nothing else said about it.
+    pub fn new(listen: impl Into<ListenAddress>) -> Self {
+        Self { listen: listen.into(), tls: None }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum ListenAddress {
+    /// Port 0 is allowed; `Gateway::addresses` says what it became.
+    Tcp(SocketAddr),
+    Unix(UnixAddress),
+}
+
+/// Whoever may open the file may call, and counts as a caller on loopback.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct UnixAddress {
+    pub path: PathBuf,
+    /// Permission bits of the file.
+    pub mode: u32,
+}
+
+impl UnixAddress {
+    /// Only the owner of the process may call.
+    pub const DEFAULT_MODE: u32 = 0o600;
+    /// Bytes in a path: what `sockaddr_un` holds beside its end.
+    pub const MAX_PATH: usize = 107;
+}
+
+impl ListenAddress {
+    pub fn tcp(&self) -> Option<SocketAddr> {
+        match self {
+            ListenAddress::Tcp(address) => Some(*address),
+            ListenAddress::Unix(_) => None,
+        }
+    }
+
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            ListenAddress::Tcp(_) => None,
+            ListenAddress::Unix(unix) => Some(&unix.path),
+        }
+    }
+
+    /// Nobody reaches it from another machine.
+    pub fn is_local(&self) -> bool {
+        self.tcp().is_none_or(|address| address.ip().is_loopback())
+    }
+}
+
+impl From<SocketAddr> for ListenAddress {
+    fn from(address: SocketAddr) -> Self {
+        ListenAddress::Tcp(address)
+    }
+}
+
+impl fmt::Display for ListenAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ListenAddress::Tcp(address) => address.fmt(f),
+            ListenAddress::Unix(unix) => write!(f, "unix:{}", unix.path.display()),
+        }
+    }
+}
