@@ -196,11 +196,13 @@ async fn a_lost_connection_is_followed_by_a_reload() {
     let Some(database) = PostgresDatabase::new(name).await else { return };
     let process = Process::start(&database.url()).await;
     let mut raw = database.raw().await;
-    // changes that revoke nothing move the position, not the floor
-    sqlx::raw_sql("BEGIN; INSERT INTO feed VALUES (1, 'changed', 'certificate', 'c', 0, NULL); UPDATE feed_head SET position = 1; COMMIT")
-        .execute(&mut raw)
-        .await
-        .unwrap();
+    // changes that revoke nothing move the position, not the floor; a young one, because old ones are pruned
+    let at = now().as_micros();
+    let change = format!(
+        "BEGIN; INSERT INTO feed VALUES (1, 'changed', 'certificate', 'c', {at}, NULL);
+         UPDATE feed_head SET position = 1; COMMIT"
+    );
+    sqlx::raw_sql(AssertSqlSafe(change)).execute(&mut raw).await.unwrap();
     eventually(SOON, || async { process.memory.position() == Position(1) }).await;
     assert_eq!(process.memory.floor(), Position(0));
     let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity

@@ -195,8 +195,8 @@ impl Bell {
     }
 }
 
-/// A listener in a task of its own. Reading a notification must not be given up half way, which the timer of a poll
-/// would do; reading a channel may.
+/// A listener in a task of its own. sqlx does not say that reading a notification may be given up half way, which the
+/// timer of a poll would do; reading a channel may.
 struct Rope {
     rings: mpsc::Receiver<()>,
     listening: tokio::task::AbortHandle,
