@@ -4,7 +4,7 @@
 //! [`start`] puts listeners in front of them.
 
 use crate::{
-    config::{ListenerSettings, Settings, TlsSettings},
+    config::{ListenerSettings, Settings, TlsSettings, UpstreamSettings},
     descriptors::Shares,
     keyring::{self, Needs},
     operator,
@@ -19,6 +19,7 @@ use countersign_core::{
 use countersign_crypto::{Entropy, FingerprintKey, tls, token::digest::Peppers};
 use countersign_gateway::{
     Gateway, GatewayConfig, ListenerConfig, Listening, RouteTableCell, StartError, UpstreamConfig,
+    UpstreamTls,
 };
 use countersign_methods::{
     api_key::{
@@ -396,17 +397,7 @@ fn gateway_config(settings: &Settings) -> Result<GatewayConfig, Failure> {
         identity: settings.gateway.identity,
         ..GatewayConfig::default()
     };
-    config.upstreams = settings
-        .upstreams
-        .iter()
-        .map(|u| UpstreamConfig {
-            name: u.name.as_str().into(),
-            urls: u.urls.iter().map(|url| url.as_str().trim_end_matches('/').to_owned()).collect(),
-            limits: u.limits,
-            health: u.health.clone(),
-            slow_start: u.slow_start,
-        })
-        .collect();
+    config.upstreams = settings.upstreams.iter().map(upstream_config).collect::<Result<_, _>>()?;
     let timeouts = settings.gateway.timeouts;
     config.timeouts.connect = timeouts.connect.unwrap_or(config.timeouts.connect);
     config.timeouts.first_byte = timeouts.first_byte.unwrap_or(config.timeouts.first_byte);
@@ -424,6 +415,24 @@ fn gateway_config(settings: &Settings) -> Result<GatewayConfig, Failure> {
     config.query_parameters.sort();
     config.query_parameters.dedup();
     Ok(config)
+}
+
+fn upstream_config(upstream: &UpstreamSettings) -> Result<UpstreamConfig, Failure> {
+    let tls = upstream.tls.as_ref().map(|of| -> Result<_, Failure> {
+        let file = of.ca.display();
+        let roots =
+            std::fs::read(&of.ca).map_err(|e| Failure::failed(format!("cannot read `{file}`: {e}")))?;
+        let config = tls::client_config(&roots).map_err(|e| Failure::failed(format!("`{file}`: {e}")))?;
+        Ok(UpstreamTls { config: Arc::new(config), server_name: of.server_name.clone() })
+    });
+    Ok(UpstreamConfig {
+        name: upstream.name.as_str().into(),
+        urls: upstream.urls.iter().map(|url| url.as_str().trim_end_matches('/').to_owned()).collect(),
+        tls: tls.transpose()?,
+        limits: upstream.limits,
+        health: upstream.health.clone(),
+        slow_start: upstream.slow_start,
+    })
 }
 
 fn server_tls(files: &TlsSettings) -> Result<Arc<rustls::ServerConfig>, Failure> {

@@ -1,8 +1,8 @@
-//! The TLS provider that every socket of ours uses, and server configurations made from it. rustls stands behind this
+//! The TLS provider that every socket of ours uses, and the configurations of both sides made from it. rustls stands behind this
 //! module; whoever else names one of its types does so with this provider.
 
 use rustls::{
-    ServerConfig,
+    ClientConfig, RootCertStore, ServerConfig,
     crypto::{CryptoProvider, aws_lc_rs},
     pki_types::{CertificateDer, PrivateKeyDer, pem, pem::PemObject},
     version::{TLS12, TLS13},
@@ -19,6 +19,12 @@ pub enum TlsError {
     NoKey,
     #[error("the key file is not PEM")]
     KeyUnreadable,
+    #[error("no certificate in the CA file")]
+    NoRoots,
+    #[error("the CA file is not PEM")]
+    RootsUnreadable,
+    #[error("a certificate of the CA file cannot be used: {0}")]
+    RootUnusable(rustls::Error),
     #[error("certificate and key cannot be used: {0}")]
     Unusable(rustls::Error),
 }
@@ -52,5 +58,22 @@ pub fn server_config(
         .with_single_cert(chain, key)
         .map_err(TlsError::Unusable)?;
     config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+    Ok(config)
+}
+
+/// TLS 1.2 and 1.3 towards servers whose certificates one of these roots vouches for, and no other.
+pub fn client_config(roots_pem: &[u8]) -> Result<ClientConfig, TlsError> {
+    let mut roots = RootCertStore::empty();
+    for root in CertificateDer::pem_slice_iter(roots_pem) {
+        roots.add(root.map_err(|_| TlsError::RootsUnreadable)?).map_err(TlsError::RootUnusable)?;
+    }
+    if roots.is_empty() {
+        return Err(TlsError::NoRoots);
+    }
+    let config = ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&TLS13, &TLS12])
+        .map_err(TlsError::Unusable)?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
     Ok(config)
 }

@@ -1,7 +1,6 @@
 //! What an operator decides about the data plane. Already valid, but for what only opening sockets can tell.
 
-use crate::listen::settings::ListenerConfig;
-pub use crate::upstream::config::{HealthCheck, UpstreamConfig, UpstreamLimits};
+use crate::{listen::settings::ListenerConfig, upstream::config::UpstreamConfig};
 use countersign_tower::respond;
 use http::HeaderName;
 use std::time::Duration;

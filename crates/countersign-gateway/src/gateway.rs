@@ -154,7 +154,7 @@ impl Gateway {
 fn destinations(config: &GatewayConfig) -> Result<HashMap<Arc<str>, Arc<Destination>>, StartError> {
     let mut destinations = HashMap::new();
     for upstream in &config.upstreams {
-        let destination = Destination::new(upstream)
+        let destination = Destination::new(upstream, &config.timeouts)
             .map_err(|source| StartError::Upstream { name: upstream.name.clone(), source })?;
         if destinations.insert(upstream.name.clone(), destination).is_some() {
             return Err(StartError::DoubledUpstream(upstream.name.clone()));

@@ -18,9 +18,8 @@ mod worker;
 #[cfg(test)]
 mod tests;
 
-pub use config::{
-    GatewayConfig, HealthCheck, IdentityPreset, Limits, Timeouts, UpstreamConfig, UpstreamLimits,
-};
+pub use config::{GatewayConfig, IdentityPreset, Limits, Timeouts};
 pub use gateway::{Gateway, Listening, StartError};
 pub use listen::settings::{ListenAddress, ListenerConfig, UnixAddress};
 pub use route_table::RouteTableCell;
+pub use upstream::config::{HealthCheck, UpstreamConfig, UpstreamLimits, UpstreamTls};

@@ -20,7 +20,7 @@ pub use environment::Environment;
 pub use report::{ConfigError, Problem};
 pub use settings::{
     AdminSettings, GatewaySettings, IssuerSettings, ListenerSettings, Settings, Timeouts, TlsSettings,
-    UpstreamSettings,
+    UpstreamSettings, UpstreamTlsSettings,
 };
 pub use values::{parse_duration, parse_limit, show_duration};
 

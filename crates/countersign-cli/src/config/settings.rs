@@ -6,6 +6,7 @@ use countersign_core::check::{
 };
 use countersign_gateway::{HealthCheck, IdentityPreset, ListenAddress, UpstreamLimits};
 use countersign_methods::api_key::config::ApiKeyConfig;
+use rustls::pki_types::ServerName;
 use std::{collections::HashMap, net::SocketAddr, path::PathBuf, time::Duration};
 
 #[derive(Debug, Clone)]
@@ -96,9 +97,19 @@ pub struct UpstreamSettings {
     pub name: String,
     /// Of all its addresses; at least one.
     pub urls: Vec<url::Url>,
+    /// With `https://`, and only there.
+    pub tls: Option<UpstreamTlsSettings>,
     pub limits: UpstreamLimits,
     pub health: Option<HealthCheck>,
     pub slow_start: Duration,
     /// The `aud` accepted on its routes, where a route has none of its own (RULES 1.5).
     pub resource: Option<std::sync::Arc<str>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UpstreamTlsSettings {
+    /// The roots that may vouch for the upstream.
+    pub ca: PathBuf,
+    /// `None`: the host of the URL.
+    pub server_name: Option<ServerName<'static>>,
 }

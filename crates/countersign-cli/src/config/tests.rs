@@ -228,9 +228,7 @@ fn hosts_and_upstreams_have_a_grammar() {
     }
     assert_eq!(values::host("API.Example.com"), Ok(HostPattern::Exact("api.example.com".into())));
     assert_eq!(values::host("*.example.com"), Ok(HostPattern::Below(".example.com".into())));
-    for url in
-        ["orders", "ftp://a", "https://a", "http://", "http://a/b", "http://a?b", "http://a#b", "http://u@a"]
-    {
+    for url in ["orders", "ftp://a", "http://", "http://a/b", "http://a?b", "http://a#b", "http://u@a"] {
         assert!(values::upstream_url(url).is_err(), "{url}");
     }
 }
@@ -248,6 +246,11 @@ fn an_upstream_has_one_address_or_several() {
     assert_eq!(upstream.limits.queue_time, Duration::from_secs(2));
     assert_eq!(upstream.health.unwrap().every, Duration::from_secs(5));
     assert_eq!(upstream.slow_start, Duration::from_secs(10));
+    let ca = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    let secured = with(&format!("url = \"https://10.0.0.5\"\nca = \"{ca}\"\nserver_name = \"api.internal\""));
+    let tls = read(&secured).unwrap().upstreams.remove(0).tls.unwrap();
+    assert_eq!(tls.ca, Path::new(ca));
+    assert_eq!(tls.server_name.unwrap().to_str(), "api.internal");
     for (wrong, expected) in [
         ("", "8 upstreams[0].url: is missing"),
         ("urls = []", "8 upstreams[0].urls: is empty"),
@@ -263,7 +266,7 @@ fn an_upstream_has_one_address_or_several() {
         ("url = \"http://a\"\nhealth = { path = \"ok\" }", "`ok` is not a path"),
         ("url = \"http://a\"\nhealth = { path = \"/ok\", every = \"1ms\" }", "is too short"),
     ] {
-        let found = problems(&with(wrong));
+        let found = problems(&with(wrong).replace("\"CA\"", &format!("\"{ca}\"")));
         let at = expected.trim_start_matches(|c: char| c.is_ascii_digit() || c == ' ');
         assert!(found.len() == 1 && found[0].contains(at), "{wrong}: {found:?}");
     }

@@ -4,14 +4,15 @@ use super::{
     reader::{Field, Table},
     report::MISSING,
     routes::{Named, name, transpose},
-    settings::UpstreamSettings,
+    settings::{UpstreamSettings, UpstreamTlsSettings},
     values,
 };
 use countersign_gateway::{HealthCheck, UpstreamLimits};
-use std::time::Duration;
+use rustls::pki_types::ServerName;
+use std::{path::Path, time::Duration};
 use url::Url;
 
-pub(super) fn upstreams(root: &Table<'_, '_>) -> Named<String, UpstreamSettings> {
+pub(super) fn upstreams(root: &Table<'_, '_>, folder: &Path) -> Named<String, UpstreamSettings> {
     let mut upstreams: Named<String, UpstreamSettings> = Vec::new();
     for table in root.sections("upstreams") {
         let name = table.require("name").and_then(|field| {
@@ -21,15 +22,16 @@ pub(super) fn upstreams(root: &Table<'_, '_>) -> Named<String, UpstreamSettings>
             }
             Some(name)
         });
-        let settings = upstream(&table, name.as_deref().unwrap_or_default());
+        let settings = upstream(&table, name.as_deref().unwrap_or_default(), folder);
         table.finish();
         upstreams.extend(name.map(|name| (name, settings)));
     }
     upstreams
 }
 
-fn upstream(table: &Table<'_, '_>, name: &str) -> Option<UpstreamSettings> {
+fn upstream(table: &Table<'_, '_>, name: &str, folder: &Path) -> Option<UpstreamSettings> {
     let urls = urls(table);
+    let tls = tls(table, urls.as_deref(), folder);
     let resource = transpose(table.get("resource").map(|field| field.parsed(values::resource)));
     let limits = table.get("limits").map_or(Some(UpstreamLimits::default()), |field| limits(&field));
     let health = transpose(table.get("health").map(|field| health(&field)));
@@ -37,6 +39,7 @@ fn upstream(table: &Table<'_, '_>, name: &str) -> Option<UpstreamSettings> {
     Some(UpstreamSettings {
         name: name.to_owned(),
         urls: urls?,
+        tls: tls?,
         resource: resource?,
         limits: limits?,
         health: health?,
@@ -68,6 +71,45 @@ fn urls(table: &Table<'_, '_>) -> Option<Vec<Url>> {
         return None;
     }
     Some(urls)
+}
+
+/// `ca` and `server_name`: with `https://`, and only there. What they would promise beside `http://` nobody keeps.
+fn tls(table: &Table<'_, '_>, urls: Option<&[Url]>, folder: &Path) -> Option<Option<UpstreamTlsSettings>> {
+    let (ca_field, name_field) = (table.get("ca"), table.get("server_name"));
+    let ca = transpose(ca_field.as_ref().map(|field| {
+        field.parsed(|text| {
+            let path = folder.join(text);
+            if path.is_file() { Ok(path) } else { Err(format!("there is no file `{}`", path.display())) }
+        })
+    }));
+    let server_name = transpose(name_field.as_ref().map(|field| {
+        field.parsed(|text| {
+            ServerName::try_from(text.to_owned())
+                .map_err(|_| format!("`{text}` is not a name that a certificate can carry"))
+        })
+    }));
+    let urls = urls?;
+    let secure = urls.iter().filter(|url| url.scheme() == "https").count();
+    if secure == 0 {
+        let given: Vec<_> = ca_field.iter().chain(&name_field).collect();
+        for field in &given {
+            field.problem("stands beside `http://`, where nobody proves anything; say `https://`");
+        }
+        return given.is_empty().then_some(None);
+    }
+    if secure < urls.len() {
+        table.problem_at("urls", "has `http://` beside `https://`: a request could go out either way");
+        return None;
+    }
+    if ca_field.is_none() {
+        table.problem_at(
+            "ca",
+            "is missing: the PEM file of the authorities that vouch for an `https://` upstream; for public ones \
+             the system's, such as `/etc/ssl/certs/ca-certificates.crt`",
+        );
+        return None;
+    }
+    Some(Some(UpstreamTlsSettings { ca: ca??, server_name: server_name? }))
 }
 
 /// `{ connections = 200, queue = 100, queue_time = "5s" }`.

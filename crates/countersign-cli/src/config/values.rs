@@ -118,11 +118,12 @@ pub(super) fn upstream_url(text: &str) -> Result<Url, String> {
         return Err("holds credentials; a URL is shown and logged, so they cannot stand in it".into());
     }
     match url.scheme() {
-        "http" => {}
-        "https" => {
-            return Err(format!("`{text}`: upstreams are reached by plain `http://` in this release"));
+        "http" | "https" => {}
+        other => {
+            return Err(format!(
+                "`{other}` is not a scheme of an upstream; say `http://host:port` or `https://host`"
+            ));
         }
-        other => return Err(format!("`{other}` is not a scheme of an upstream; say `http://host:port`")),
     }
     if url.host_str().is_none_or(str::is_empty) {
         return Err(format!("`{text}` names no host"));
@@ -131,7 +132,7 @@ pub(super) fn upstream_url(text: &str) -> Result<Url, String> {
         return Err(format!("`{text}` has a path; requests go upstream with the path that was judged"));
     }
     if url.query().is_some() || url.fragment().is_some() {
-        return Err(format!("`{text}` has a query or a fragment; only `http://host:port` is taken"));
+        return Err(format!("`{text}` has a query or a fragment; only scheme, host and port are taken"));
     }
     Ok(url)
 }

@@ -1,13 +1,16 @@
 //! What an operator decides about one upstream.
 
+use rustls::{ClientConfig, pki_types::ServerName};
 use std::{sync::Arc, time::Duration};
 
 #[derive(Debug, Clone)]
 pub struct UpstreamConfig {
     pub name: Arc<str>,
-    /// Each `http://host[:port]`, without a path: what is forwarded is exactly the target that was judged. At least
-    /// one; a name stands for all its addresses.
+    /// Each `http://host[:port]` or each `https://host[:port]`, without a path: what is forwarded is exactly the target
+    /// that was judged. At least one; a name stands for all its addresses.
     pub urls: Vec<String>,
+    /// With `https://`, and only there.
+    pub tls: Option<UpstreamTls>,
     pub limits: UpstreamLimits,
     /// `None`: an address is judged by the requests that it gets.
     pub health: Option<HealthCheck>,
@@ -21,11 +24,21 @@ impl UpstreamConfig {
         Self {
             name: name.into(),
             urls: vec![url.into()],
+            tls: None,
             limits: UpstreamLimits::default(),
             health: None,
             slow_start: Duration::ZERO,
         }
     }
+}
+
+/// How an upstream proves who it is.
+#[derive(Debug, Clone)]
+pub struct UpstreamTls {
+    /// With the roots that may vouch for it. The protocols it offers (ALPN) are set here.
+    pub config: Arc<ClientConfig>,
+    /// The name in its certificate; `None`: the host of the URL.
+    pub server_name: Option<ServerName<'static>>,
 }
 
 /// Of the whole upstream, all addresses and workers together.

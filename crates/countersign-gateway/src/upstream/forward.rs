@@ -3,10 +3,10 @@
 
 use super::{
     body::{Download, Upload, UploadFault},
+    dial::ConnectError,
     headers::{self, Came},
     health::Fault,
     identity::Unrepresentable,
-    pool::ConnectError,
     retry,
     streams::Tether,
 };

@@ -8,6 +8,7 @@ pub(crate) mod balance;
 pub(crate) mod body;
 pub(crate) mod check;
 pub mod config;
+pub(crate) mod dial;
 pub(crate) mod forward;
 pub(crate) mod gate;
 pub(crate) mod headers;

@@ -9,15 +9,22 @@ pub struct Origin {
     /// Without brackets, for the resolver.
     host: Arc<str>,
     port: u16,
+    tls: bool,
     authority: HeaderValue,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum OriginError {
-    #[error("the url is not `http://host[:port]`")]
+    #[error("the url is not `http://host[:port]` or `https://host[:port]`")]
     Grammar,
-    #[error("only http:// upstreams are supported")]
+    #[error("only http:// and https:// upstreams are supported")]
     Scheme,
+    #[error("`https://` without a `ca` that vouches for it")]
+    NoAuthority,
+    #[error("a `ca` or `server_name`, but a url without `https://`")]
+    NotTls,
+    #[error("the host of its url is no name that a certificate can carry")]
+    ServerName,
     #[error("the url has a path or query; what is forwarded is exactly the target that was judged")]
     Path,
     #[error("it has no url")]
@@ -34,11 +41,12 @@ impl Origin {
     pub fn parse(url: &str) -> Result<Self, OriginError> {
         let uri: http::Uri = url.parse().map_err(|_| OriginError::Grammar)?;
         let authority = uri.authority().ok_or(OriginError::Grammar)?;
-        match uri.scheme_str() {
-            Some("http") => {}
+        let tls = match uri.scheme_str() {
+            Some("http") => false,
+            Some("https") => true,
             Some(_) => return Err(OriginError::Scheme),
             None => return Err(OriginError::Grammar),
-        }
+        };
         if uri.path_and_query().is_some_and(|p| p.as_str() != "/") {
             return Err(OriginError::Path);
         }
@@ -47,12 +55,18 @@ impl Origin {
         let rest = authority.as_str().strip_prefix(host).ok_or(OriginError::Grammar)?;
         let port = match rest.strip_prefix(':') {
             Some(port) => port.parse().ok().filter(|p| *p != 0).ok_or(OriginError::Grammar)?,
-            None if rest.is_empty() && !host.is_empty() => 80,
+            None if rest.is_empty() && !host.is_empty() => {
+                if tls {
+                    443
+                } else {
+                    80
+                }
+            }
             None => return Err(OriginError::Grammar),
         };
         let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
         let authority = HeaderValue::try_from(authority.as_str()).map_err(|_| OriginError::Grammar)?;
-        Ok(Self { host: bare.into(), port, authority })
+        Ok(Self { host: bare.into(), port, tls, authority })
     }
 
     /// For the Host field.
@@ -62,6 +76,10 @@ impl Origin {
 
     pub(crate) fn host(&self) -> &str {
         &self.host
+    }
+
+    pub(crate) fn is_tls(&self) -> bool {
+        self.tls
     }
 
     pub(crate) fn port(&self) -> u16 {

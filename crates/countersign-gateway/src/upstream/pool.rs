@@ -4,14 +4,15 @@
 //! still under way would be read as the next caller's answer. Everything else is closed.
 
 use super::{
+    balance::Place,
     body::Upload,
+    dial::{ConnectError, Dial, Link},
     gate::Slot,
     health::{Fault, Health},
 };
 use crate::config::Timeouts;
 use http::HeaderValue;
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
+use hyper::client::conn::http1::SendRequest;
 use std::{
     cell::{Cell, RefCell},
     fmt,
@@ -19,15 +20,11 @@ use std::{
     rc::Rc,
     time::Duration,
 };
-use thiserror::Error;
-use tokio::{
-    net::TcpStream,
-    task::{AbortHandle, spawn_local},
-    time::Instant,
-};
+use tokio::time::Instant;
 
 pub(crate) struct Pool {
     address: SocketAddr,
+    dial: Dial,
     /// For the Host field.
     authority: HeaderValue,
     health: Health,
@@ -44,26 +41,6 @@ struct Idle {
     since: Instant,
 }
 
-/// One connection: the end to send on, and the task that drives it.
-struct Link {
-    sender: SendRequest<Upload>,
-    driver: AbortHandle,
-}
-
-#[derive(Debug, Error)]
-pub(crate) enum ConnectError {
-    #[error("connect: {0}")]
-    Io(std::io::Error),
-    #[error("connect timed out")]
-    Timeout,
-    #[error("handshake: {0}")]
-    Http(hyper::Error),
-    #[error("its name cannot be resolved: {0}")]
-    Name(std::io::Error),
-    #[error("its name has no address")]
-    NoAddress,
-}
-
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pool").field("address", &self.address).finish_non_exhaustive()
@@ -71,15 +48,11 @@ impl fmt::Debug for Pool {
 }
 
 impl Pool {
-    pub(crate) fn new(
-        address: SocketAddr,
-        authority: HeaderValue,
-        most_idle: usize,
-        timeouts: Timeouts,
-    ) -> Rc<Self> {
+    pub(crate) fn new(address: SocketAddr, place: &Place, most_idle: usize, timeouts: Timeouts) -> Rc<Self> {
         Rc::new(Self {
             address,
-            authority,
+            dial: place.dial.clone(),
+            authority: place.origin.authority().clone(),
             health: Health::default(),
             pending: Cell::new(0),
             idle: RefCell::default(),
@@ -133,27 +106,6 @@ impl Pool {
         found
     }
 
-    async fn connect(&self) -> Result<Link, ConnectError> {
-        let stream = tokio::time::timeout(self.timeouts.connect, TcpStream::connect(self.address))
-            .await
-            .map_err(|_| ConnectError::Timeout)?
-            .map_err(ConnectError::Io)?;
-        stream.set_nodelay(true).map_err(ConnectError::Io)?;
-        let (mut sender, connection) = http1::Builder::new()
-            .max_buf_size(RESPONSE_BUFFER)
-            .handshake(TokioIo::new(stream))
-            .await
-            .map_err(ConnectError::Http)?;
-        let driver = spawn_local(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "upstream connection ended");
-            }
-        });
-        let driver = driver.abort_handle();
-        sender.ready().await.map_err(ConnectError::Http)?;
-        Ok(Link { sender, driver })
-    }
-
     pub(crate) fn sweep(&self, now: Instant) {
         let patience = self.timeouts.idle_upstream;
         self.idle.borrow_mut().retain(|i| !i.link.sender.is_closed() && !is_old(i, now, patience));
@@ -167,8 +119,6 @@ impl Pool {
         idle.push(Idle { link, since: Instant::now() });
     }
 }
-
-const RESPONSE_BUFFER: usize = 128 * 1024;
 
 fn is_old(idle: &Idle, now: Instant, patience: Duration) -> bool {
     now.duration_since(idle.since) >= patience
@@ -202,7 +152,7 @@ impl Chosen {
 
     /// Without a word about the health of the address.
     pub(crate) async fn connect_quietly(self) -> Result<Lease, ConnectError> {
-        self.0.connect().await.map(|link| Lease::new(self, link))
+        self.0.dial.connect(self.0.address).await.map(|link| Lease::new(self, link))
     }
 }
 

@@ -22,3 +22,4 @@ mod rules;
 mod stop;
 mod support;
 mod tls;
+mod upstream_tls;

@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     sync::Semaphore,
     task::JoinHandle,
@@ -113,12 +113,29 @@ impl Upstream {
         Self::with_hold(script, Arc::new(Semaphore::new(Semaphore::MAX_PERMITS))).await
     }
 
+    /// Behind TLS.
+    pub(crate) async fn secured(
+        tls: rustls::ServerConfig,
+        script: impl Fn(&Got) -> Act + Send + Sync + 'static,
+    ) -> Self {
+        let hold = Arc::new(Semaphore::new(Semaphore::MAX_PERMITS));
+        Self::on(Some(tokio_rustls::TlsAcceptor::from(Arc::new(tls))), script, hold).await
+    }
+
     /// Reads every request, and answers one for each permit that it is given.
     pub(crate) async fn held(answer: &'static str) -> Self {
         Self::with_hold(move |_| Act::answer(answer), Arc::new(Semaphore::new(0))).await
     }
 
     pub(crate) async fn with_hold(
+        script: impl Fn(&Got) -> Act + Send + Sync + 'static,
+        hold: Arc<Semaphore>,
+    ) -> Self {
+        Self::on(None, script, hold).await
+    }
+
+    async fn on(
+        tls: Option<tokio_rustls::TlsAcceptor>,
         script: impl Fn(&Got) -> Act + Send + Sync + 'static,
         hold: Arc<Semaphore>,
     ) -> Self {
@@ -133,10 +150,17 @@ impl Upstream {
             while let Ok((stream, _)) = listener.accept().await {
                 let connection = count.fetch_add(1, Ordering::SeqCst);
                 let (script, seen, opened) = (script.clone(), seen.clone(), opened.clone());
-                let held = held.clone();
+                let (held, tls) = (held.clone(), tls.clone());
                 opened.fetch_add(1, Ordering::SeqCst);
                 tokio::spawn(async move {
-                    serve(stream, connection, script, seen, held).await;
+                    match tls {
+                        None => serve(stream, connection, script, seen, held).await,
+                        Some(tls) => {
+                            if let Ok(stream) = tls.accept(stream).await {
+                                serve(stream, connection, script, seen, held).await;
+                            }
+                        }
+                    }
                     opened.fetch_sub(1, Ordering::SeqCst);
                 });
             }
@@ -188,8 +212,8 @@ impl Upstream {
     }
 }
 
-async fn serve(
-    mut stream: TcpStream,
+async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
+    mut stream: S,
     connection: usize,
     script: Script,
     seen: Arc<Mutex<Vec<Got>>>,

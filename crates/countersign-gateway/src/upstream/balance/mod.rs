@@ -6,11 +6,12 @@
 
 use super::{
     config::UpstreamConfig,
+    dial::{ConnectError, Dial},
     forward::Failure,
     gate::{Gate, Slot},
     health::Standing,
     origin::{Origin, OriginError},
-    pool::{Chosen, ConnectError, Pool},
+    pool::{Chosen, Pool},
 };
 use crate::config::Timeouts;
 use http::{HeaderValue, Uri};
@@ -31,24 +32,32 @@ const RESOLVE_FAILED: Duration = Duration::from_secs(1);
 /// Addresses kept of one name.
 const MOST_ADDRESSES: usize = 64;
 
+/// One URL, and how what it stands for is connected.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    pub(crate) origin: Origin,
+    pub(crate) dial: Dial,
+}
+
 /// What the workers have in common of an upstream.
 #[derive(Debug)]
 pub(crate) struct Destination {
     pub(crate) config: UpstreamConfig,
-    first: Origin,
-    others: Vec<Origin>,
+    first: Place,
+    others: Vec<Place>,
     gate: Option<Arc<Gate>>,
 }
 
 impl Destination {
-    pub(crate) fn new(config: &UpstreamConfig) -> Result<Arc<Self>, OriginError> {
-        let mut origins: Vec<Origin> = Vec::new();
+    pub(crate) fn new(config: &UpstreamConfig, timeouts: &Timeouts) -> Result<Arc<Self>, OriginError> {
+        let mut places: Vec<Place> = Vec::new();
         for url in &config.urls {
             let origin = Origin::parse(url)?;
-            if origins.contains(&origin) {
+            if places.iter().any(|place| place.origin == origin) {
                 return Err(OriginError::Twice);
             }
-            origins.push(origin);
+            let dial = Dial::new(&origin, config.tls.as_ref(), timeouts.connect)?;
+            places.push(Place { origin, dial });
         }
         if let Some(check) = &config.health {
             let path: Option<Uri> = check.path.starts_with('/').then(|| check.path.parse().ok()).flatten();
@@ -60,23 +69,23 @@ impl Destination {
         if config.limits.connections == Some(0) {
             return Err(OriginError::Zero);
         }
-        let mut origins = origins.into_iter();
+        let mut places = places.into_iter();
         Ok(Arc::new(Self {
-            first: origins.next().ok_or(OriginError::None)?,
-            others: origins.collect(),
+            first: places.next().ok_or(OriginError::None)?,
+            others: places.collect(),
             gate: Gate::new(config.limits),
             config: config.clone(),
         }))
     }
 
-    fn origins(&self) -> impl Iterator<Item = &Origin> {
+    fn places(&self) -> impl Iterator<Item = &Place> {
         std::iter::once(&self.first).chain(&self.others)
     }
 }
 
 pub(crate) struct Upstream {
     destination: Arc<Destination>,
-    /// In the order of the origins, each with its addresses.
+    /// In the order of the URLs, each with its addresses.
     pools: RefCell<Vec<Vec<Rc<Pool>>>>,
     names: Option<Names>,
     turn: Cell<usize>,
@@ -101,18 +110,18 @@ impl fmt::Debug for Upstream {
 
 impl Upstream {
     pub(crate) fn new(destination: Arc<Destination>, most_idle: usize, timeouts: Timeouts) -> Rc<Self> {
-        let named = destination.origins().any(|o| o.ip().is_none());
+        let named = destination.places().any(|place| place.origin.ip().is_none());
         let upstream = Self {
-            pools: RefCell::new(destination.origins().map(|_| Vec::new()).collect()),
+            pools: RefCell::new(destination.places().map(|_| Vec::new()).collect()),
             names: named.then(Names::default),
             turn: Cell::new(0),
             most_idle,
             timeouts,
             destination,
         };
-        for (number, origin) in upstream.destination.origins().enumerate() {
-            if let Some(ip) = origin.ip() {
-                upstream.settle(number, origin, &[SocketAddr::new(ip, origin.port())]);
+        for (number, place) in upstream.destination.places().enumerate() {
+            if let Some(ip) = place.origin.ip() {
+                upstream.settle(number, place, &[SocketAddr::new(ip, place.origin.port())]);
             }
         }
         Rc::new(upstream)
@@ -124,7 +133,7 @@ impl Upstream {
 
     /// Of the first URL.
     pub(crate) fn authority(&self) -> &HeaderValue {
-        self.destination.first.authority()
+        self.destination.first.origin.authority()
     }
 
     pub(crate) fn pools(&self) -> Vec<Rc<Pool>> {
@@ -195,7 +204,8 @@ impl Upstream {
     async fn ask(&self) -> Result<(), ConnectError> {
         let Some(names) = &self.names else { return Ok(()) };
         let mut failed = None;
-        for (number, origin) in self.destination.origins().enumerate() {
+        for (number, place) in self.destination.places().enumerate() {
+            let origin = &place.origin;
             if origin.ip().is_some() {
                 continue;
             }
@@ -205,7 +215,7 @@ impl Upstream {
                     let found: Vec<SocketAddr> = found.take(MOST_ADDRESSES).collect();
                     // an answer without an address is no reason to forget those that work
                     if !found.is_empty() {
-                        self.settle(number, origin, &found);
+                        self.settle(number, place, &found);
                     }
                 }
                 Ok(Err(error)) => failed = Some(error),
@@ -226,7 +236,7 @@ impl Upstream {
     }
 
     /// The addresses of one origin from now on. Those that stay keep their connections and how they fared.
-    fn settle(&self, number: usize, origin: &Origin, found: &[SocketAddr]) {
+    fn settle(&self, number: usize, place: &Place, found: &[SocketAddr]) {
         let mut pools = self.pools.borrow_mut();
         let Some(known) = pools.get_mut(number) else { return };
         let mut next: Vec<Rc<Pool>> = Vec::new();
@@ -235,9 +245,7 @@ impl Upstream {
                 continue;
             }
             let kept = known.iter().find(|pool| pool.address() == *address).cloned();
-            next.push(kept.unwrap_or_else(|| {
-                Pool::new(*address, origin.authority().clone(), self.most_idle, self.timeouts)
-            }));
+            next.push(kept.unwrap_or_else(|| Pool::new(*address, place, self.most_idle, self.timeouts)));
         }
         *known = next;
     }

@@ -4,7 +4,7 @@ use crate::upstream::health::Fault;
 fn upstream(urls: &[&str]) -> Rc<Upstream> {
     let mut config = UpstreamConfig::new("api", "");
     config.urls = urls.iter().map(|u| (*u).to_owned()).collect();
-    let destination = Destination::new(&config).unwrap();
+    let destination = Destination::new(&config, &Timeouts::default()).unwrap();
     Upstream::new(destination, 4, Timeouts::default())
 }
 
@@ -71,14 +71,14 @@ fn an_address_on_trial_gets_one_request_at_a_time() {
 #[test]
 fn addresses_follow_their_name() {
     let upstream = upstream(&["http://api.internal:80"]);
-    let origin = upstream.destination.first.clone();
+    let place = upstream.destination.first.clone();
     let at = |last: u8| SocketAddr::new([10, 0, 0, last].into(), 80);
     assert!(upstream.choose(&[]).is_none());
-    upstream.settle(0, &origin, &[at(1), at(2), at(2)]);
+    upstream.settle(0, &place, &[at(1), at(2), at(2)]);
     let before = upstream.pools();
     assert_eq!(before.len(), 2, "each address once");
     before[1].health().failed(Fault::Connect, Instant::now());
-    upstream.settle(0, &origin, &[at(2), at(3)]);
+    upstream.settle(0, &place, &[at(2), at(3)]);
     let after = upstream.pools();
     assert!(Rc::ptr_eq(&after[0], &before[1]));
     let asked: Vec<SocketAddr> = (0..4).map(|_| upstream.choose(&[]).unwrap().pool().address()).collect();
@@ -90,9 +90,10 @@ fn what_is_no_destination_says_so() {
     let refused = |change: &dyn Fn(&mut UpstreamConfig)| {
         let mut config = UpstreamConfig::new("api", "http://a:1");
         change(&mut config);
-        Destination::new(&config).unwrap_err()
+        Destination::new(&config, &Timeouts::default()).unwrap_err()
     };
     assert_eq!(refused(&|c| c.urls.clear()), OriginError::None);
+    assert_eq!(refused(&|c| c.urls[0] = "https://a:1".into()), OriginError::NoAuthority);
     assert_eq!(refused(&|c| c.urls.push("http://a:1/".into())), OriginError::Twice);
     assert_eq!(refused(&|c| c.limits.connections = Some(0)), OriginError::Zero);
     for (path, every, expected) in [
