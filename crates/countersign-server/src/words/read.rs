@@ -11,7 +11,7 @@ use countersign_core::{
     page::PageRequest,
     principal::{Group, PrincipalName},
 };
-use countersign_methods::api_key::issue::Lifetime;
+use countersign_methods::{api_key::issue::Lifetime, operator};
 use ipnet::IpNet;
 use std::{net::IpAddr, time::Duration};
 
@@ -59,10 +59,16 @@ fn list<T>(value: Json, most: usize, each: impl Fn(Json) -> Result<T, Wrong>) ->
 pub(crate) fn scopes(value: Json) -> Result<ScopeSet, Wrong> {
     let scopes = list(value, ScopeSet::MAX_SCOPES, |item| {
         let text = text(item)?;
-        Scope::parse(&text).ok_or_else(|| {
+        let Some(scope) = Scope::parse(&text) else {
             let why = "is not a scope: 1 to 128 printable characters without space, `\"` or `\\`";
-            format!("{} {why}", quoted(&text)).into()
-        })
+            return Err(format!("{} {why}", quoted(&text)).into());
+        };
+        // one that nothing asks for would only look like a right
+        if scope.is_operators() && !operator::ALL.contains(&scope.as_str()) {
+            let all = operator::ALL.map(|name| format!("`{name}`")).join(", ");
+            return Err(format!("{} is not a scope of Countersign; these are: {all}", quoted(&text)).into());
+        }
+        Ok(scope)
     })?;
     Ok(ScopeSet::new(scopes))
 }

@@ -1,5 +1,7 @@
-use super::{cursor, duration, time};
+use super::{cursor, duration, read, time};
+use crate::input::json::Json;
 use countersign_core::Timestamp;
+use countersign_methods::operator;
 use std::time::Duration;
 
 #[test]
@@ -109,5 +111,18 @@ fn a_cursor_is_good_for_its_own_list_only() {
     ];
     for row in rows {
         assert_eq!(cursor::decode("api-keys", &row), None, "{row}");
+    }
+}
+
+// RULES 1.8: operators' scopes come from our own store; one that nothing asks for would only look like a right
+#[test]
+fn an_operators_scope_that_does_not_exist_is_refused() {
+    let scopes = |name: &str| read::scopes(Json::Array(vec![Json::Text(name.into())]));
+    for name in operator::ALL {
+        assert!(scopes(name).is_ok(), "{name}");
+    }
+    assert!(scopes("orders:read").is_ok());
+    for name in ["countersign:everything", "countersign:", "countersign:*", "countersign:Keys"] {
+        assert!(scopes(name).is_err(), "{name}");
     }
 }
