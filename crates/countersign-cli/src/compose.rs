@@ -4,6 +4,7 @@
 //! [`start`] puts listeners in front of them.
 
 use crate::{
+    certificates::Certificates,
     config::{ListenerSettings, Settings, TlsSettings, UpstreamSettings},
     descriptors::Shares,
     keyring::{self, Needs},
@@ -18,8 +19,8 @@ use countersign_core::{
 };
 use countersign_crypto::{Entropy, FingerprintKey, tls, token::digest::Peppers};
 use countersign_gateway::{
-    Gateway, GatewayConfig, ListenerConfig, Listening, RouteTableCell, StartError, UpstreamConfig,
-    UpstreamTls,
+    Gateway, GatewayConfig, ListenerConfig, ListenerTls, Listening, RouteTableCell, StartError,
+    UpstreamConfig, UpstreamTls,
 };
 use countersign_methods::{
     api_key::{
@@ -212,12 +213,13 @@ pub async fn start(settings: &Settings, rooms: Rooms) -> Result<Running, Failure
     let gateway_point = point(&routes);
     let door = point(&table(admin_routes(), &authenticators)?);
 
-    let gateway_config = gateway_config(settings)?;
-    let admin_tls = settings.admin.tls.as_ref().map(server_tls).transpose()?;
+    let mut certificates = Certificates::default();
+    let gateway_config = gateway_config(settings, &mut certificates)?;
+    let admin_tls = settings.admin.tls.as_ref().map(|tls| server_tls(tls, &mut certificates)).transpose()?;
     let names = settings.admin.hosts.iter().cloned();
     let hosts = host_list(settings.admin.listen, names)?;
     let issuer_config = settings.issuer.as_ref().map(|issuer| {
-        let tls = issuer.tls.as_ref().map(server_tls).transpose()?;
+        let tls = issuer.tls.as_ref().map(|tls| server_tls(tls, &mut certificates)).transpose()?;
         let url = issuer.url.as_deref().and_then(|url| url::Url::parse(url).ok());
         let name = url.and_then(|url| url.host_str().map(str::to_owned));
         let hosts = host_list(issuer.listen, name)?;
@@ -268,7 +270,10 @@ pub async fn start(settings: &Settings, rooms: Rooms) -> Result<Running, Failure
     let gateway = Gateway::start(gateway_config, gateway_point, routes, entropy).map_err(start_failed)?;
 
     let stopping = CancellationToken::new();
-    let chores = vec![tokio::spawn(flush(rooms.clone(), stopping.clone()))];
+    let chores = vec![
+        tokio::spawn(flush(rooms.clone(), stopping.clone())),
+        tokio::spawn(certificates.follow(stopping.clone())),
+    ];
     Ok(Running { rooms, gateway, admin, issuer, follower, chores, stopping })
 }
 
@@ -386,9 +391,9 @@ fn control_listener(
     config
 }
 
-fn gateway_config(settings: &Settings) -> Result<GatewayConfig, Failure> {
+fn gateway_config(settings: &Settings, certificates: &mut Certificates) -> Result<GatewayConfig, Failure> {
     let listener = |listener: &ListenerSettings| {
-        let tls = listener.tls.as_ref().map(server_tls).transpose()?;
+        let tls = listener.tls.as_ref().map(|files| listener_tls(files, certificates)).transpose()?;
         Ok::<_, Failure>(ListenerConfig { tls, ..ListenerConfig::new(listener.listen.clone()) })
     };
     let mut config = GatewayConfig {
@@ -435,19 +440,17 @@ fn upstream_config(upstream: &UpstreamSettings) -> Result<UpstreamConfig, Failur
     })
 }
 
-fn server_tls(files: &TlsSettings) -> Result<Arc<rustls::ServerConfig>, Failure> {
-    load_tls(files, &[b"h2", b"http/1.1"])
+fn listener_tls(files: &TlsSettings, certificates: &mut Certificates) -> Result<ListenerTls, Failure> {
+    ListenerTls::new(certificates.load(files)?).map_err(|e| Failure::failed(e.to_string()))
 }
 
-fn load_tls(files: &TlsSettings, alpn: &[&[u8]]) -> Result<Arc<rustls::ServerConfig>, Failure> {
-    let read = |path: &Path| {
-        std::fs::read(path).map_err(|e| Failure::failed(format!("cannot read `{}`: {e}", path.display())))
-    };
-    let config = tls::server_config(&read(&files.certificate)?, &read(&files.key)?, alpn);
-    config.map(Arc::new).map_err(|e| {
-        let (certificate, key) = (files.certificate.display(), files.key.display());
-        Failure::failed(format!("`{certificate}` with `{key}`: {e}"))
-    })
+fn server_tls(
+    files: &TlsSettings,
+    certificates: &mut Certificates,
+) -> Result<Arc<rustls::ServerConfig>, Failure> {
+    let live = certificates.load(files)?;
+    let config = tls::live_server_config(live, &[b"h2", b"http/1.1"]);
+    config.map(Arc::new).map_err(|e| Failure::failed(e.to_string()))
 }
 
 fn listen_failed(error: ListenError) -> Failure {

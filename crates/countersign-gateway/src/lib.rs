@@ -20,6 +20,6 @@ mod tests;
 
 pub use config::{GatewayConfig, IdentityPreset, Limits, Timeouts};
 pub use gateway::{Gateway, Listening, StartError};
-pub use listen::settings::{ListenAddress, ListenerConfig, UnixAddress};
+pub use listen::settings::{ListenAddress, ListenerConfig, ListenerTls, UnixAddress};
 pub use route_table::RouteTableCell;
 pub use upstream::config::{HealthCheck, UpstreamConfig, UpstreamLimits, UpstreamTls};

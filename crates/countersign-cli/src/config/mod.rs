@@ -19,8 +19,8 @@ mod tests;
 pub use environment::Environment;
 pub use report::{ConfigError, Problem};
 pub use settings::{
-    AdminSettings, GatewaySettings, IssuerSettings, ListenerSettings, Settings, Timeouts, TlsSettings,
-    UpstreamSettings, UpstreamTlsSettings,
+    AdminSettings, CertificateSettings, GatewaySettings, IssuerSettings, ListenerSettings, Settings,
+    Timeouts, TlsSettings, UpstreamSettings, UpstreamTlsSettings,
 };
 pub use values::{parse_duration, parse_limit, show_duration};
 

@@ -4,7 +4,10 @@ use super::{
     listeners,
     reader::{Field, Table},
     routes,
-    settings::{AdminSettings, GatewaySettings, IssuerSettings, Settings, StoreUrl, Timeouts, TlsSettings},
+    settings::{
+        AdminSettings, CertificateSettings, GatewaySettings, IssuerSettings, Settings, StoreUrl, Timeouts,
+        TlsSettings,
+    },
     upstreams, values,
 };
 use countersign_gateway::IdentityPreset;
@@ -167,9 +170,23 @@ fn issuer(section: &Table<'_, '_>, folder: &Path) -> Option<IssuerSettings> {
     })
 }
 
-/// `{ certificate = "..", key = ".." }`; files are looked at here, so that a wrong path is named with its line.
-pub(super) fn tls(field: &Field<'_, '_>, folder: &Path) -> Option<TlsSettings> {
+/// `{ certificate = "..", key = ".." }`.
+fn tls(field: &Field<'_, '_>, folder: &Path) -> Option<TlsSettings> {
     let table = field.table()?;
+    let certificate = certificate(&table, folder);
+    client_certificates(&table);
+    table.finish();
+    Some(TlsSettings { certificates: vec![CertificateSettings { default: true, ..certificate? }] })
+}
+
+pub(super) fn client_certificates(table: &Table<'_, '_>) {
+    if let Some(field) = table.get("client_certificates") {
+        field.choice(&[("off", ())]);
+    }
+}
+
+/// Files are looked at here, so that a wrong path is named with its line.
+pub(super) fn certificate(table: &Table<'_, '_>, folder: &Path) -> Option<CertificateSettings> {
     let file = |key| {
         table.require(key).and_then(|field| {
             field.parsed(|text| {
@@ -179,11 +196,7 @@ pub(super) fn tls(field: &Field<'_, '_>, folder: &Path) -> Option<TlsSettings> {
         })
     };
     let (certificate, key) = (file("certificate"), file("key"));
-    if let Some(field) = table.get("client_certificates") {
-        field.choice(&[("off", ())]);
-    }
-    table.finish();
-    Some(TlsSettings { certificate: certificate?, key: key? })
+    Some(CertificateSettings { certificate: certificate?, key: key?, default: false })
 }
 
 fn store(root: &Table<'_, '_>, folder: &Path) -> Option<StoreUrl> {

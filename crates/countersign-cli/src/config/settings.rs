@@ -71,10 +71,18 @@ pub struct Timeouts {
     pub idle: Option<Duration>,
 }
 
+/// One certificate, or several that are chosen from by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsSettings {
+    pub certificates: Vec<CertificateSettings>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateSettings {
     pub certificate: PathBuf,
     pub key: PathBuf,
+    /// Answers also for names that no certificate has.
+    pub default: bool,
 }
 
 #[derive(Debug, Clone)]

@@ -102,6 +102,31 @@ impl DevelopmentAuthority {
 
     /// For `localhost`, `127.0.0.1` and `::1`. Ends with the root: a chain is never better than its shortest part.
     pub fn issue_server(&self, now: i64, entropy: &dyn Entropy) -> Result<ServerCertificate, AuthorityError> {
+        let names = [
+            SanType::DnsName("localhost".try_into().map_err(failed)?),
+            SanType::IpAddress(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            SanType::IpAddress(IpAddr::V6(Ipv6Addr::LOCALHOST)),
+        ];
+        self.issue(names.to_vec(), now, entropy)
+    }
+
+    /// For names below `localhost`, which is all that the root may speak for.
+    pub fn issue_named(
+        &self,
+        names: &[&str],
+        now: i64,
+        entropy: &dyn Entropy,
+    ) -> Result<ServerCertificate, AuthorityError> {
+        let names = names.iter().map(|name| Ok(SanType::DnsName((*name).try_into().map_err(failed)?)));
+        self.issue(names.collect::<Result<_, _>>()?, now, entropy)
+    }
+
+    fn issue(
+        &self,
+        names: Vec<SanType>,
+        now: i64,
+        entropy: &dyn Entropy,
+    ) -> Result<ServerCertificate, AuthorityError> {
         if now >= self.not_after {
             return Err(AuthorityError::Over);
         }
@@ -111,11 +136,7 @@ impl DevelopmentAuthority {
         params.serial_number = Some(serial(entropy));
         params.not_before = at(now.saturating_sub(SKEW))?;
         params.not_after = at(self.not_after)?;
-        params.subject_alt_names = vec![
-            SanType::DnsName("localhost".try_into().map_err(failed)?),
-            SanType::IpAddress(IpAddr::V4(Ipv4Addr::LOCALHOST)),
-            SanType::IpAddress(IpAddr::V6(Ipv6Addr::LOCALHOST)),
-        ];
+        params.subject_alt_names = names;
         params.is_ca = IsCa::ExplicitNoCa;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];

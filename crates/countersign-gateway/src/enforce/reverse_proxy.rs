@@ -2,7 +2,7 @@
 
 use super::{cors, trusted};
 use crate::{
-    listen::connection::InFlight,
+    listen::{caller::Caller, connection::InFlight},
     upstream::{
         body::Download,
         forward::{self, Failure, Inbound},
@@ -36,10 +36,11 @@ use tokio::time::Instant;
 /// One request, from its head to the answer.
 pub(crate) async fn handle(
     worker: &Rc<Worker>,
-    peer: Peer,
+    caller: &Caller,
     in_flight: InFlight,
     request: Request<Incoming>,
 ) -> Response<Reply> {
+    let peer = caller.peer;
     let id = worker.request_id();
     let options = &worker.ports.config.answers;
     let whole =
@@ -57,6 +58,12 @@ pub(crate) async fn handle(
             return whole(respond::head_error(error, parts.version, id), in_flight);
         }
     };
+    if caller.tenant.as_ref().is_some_and(|tenant| !tenant.owns(head.authority())) {
+        if let Some(left_out) = worker.refusals.take(Instant::now()) {
+            tracing::info!(request = %id, peer = %peer.address, code = "misdirected", left_out, "refused");
+        }
+        return whole(misdirected(id), in_flight);
+    }
     // before anything believes a field
     trusted::scrub(&mut parts.headers);
     // before the judgement, because a preflight carries no credential
@@ -121,6 +128,12 @@ fn goes_no_further(parts: &mut Parts) -> bool {
             false
         }
     }
+}
+
+/// RFC 9110 15.5.20: the caller may try again on a connection of its own.
+fn misdirected(id: RequestId) -> Response<Full<Bytes>> {
+    let detail = "this connection was made for another name, whose certificate this host does not have";
+    respond::problem(StatusCode::MISDIRECTED_REQUEST, "misdirected", "misdirected request", detail, id)
 }
 
 fn refusal(failure: &Failure, id: RequestId) -> Response<Full<Bytes>> {

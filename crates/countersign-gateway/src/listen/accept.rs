@@ -2,6 +2,7 @@
 
 use super::{
     Bound, Face,
+    caller::Caller,
     connection::{Connection, Registry},
     multiplexed::Streams,
     settings::ListenAddress,
@@ -117,15 +118,18 @@ impl Door {
         let Some(tls) = &self.face.tls else {
             // RULES 1.7: plain, but on loopback it never left this machine
             let transport = if address.is_loopback() { Transport::PlainTrusted } else { Transport::Plain };
-            return self.http1(stream, Peer { address, transport }, number).await;
+            let caller = Caller { peer: Peer { address, transport }, tenant: None };
+            return self.http1(stream, caller, number).await;
         };
         let patience = self.worker.ports.config.timeouts.tls_handshake;
-        let Ok(Ok(stream)) = tokio::time::timeout(patience, tls.accept(stream)).await else { return };
-        let peer = Peer { address, transport: Transport::Tls };
+        let Ok(Ok((stream, tenant))) = tokio::time::timeout(patience, tls.accept(stream)).await else {
+            return;
+        };
+        let caller = Caller { peer: Peer { address, transport: Transport::Tls }, tenant };
         if stream.get_ref().1.alpn_protocol() == Some(H2) {
-            self.http2(stream, peer, number).await;
+            self.http2(stream, caller, number).await;
         } else {
-            self.http1(stream, peer, number).await;
+            self.http1(stream, caller, number).await;
         }
     }
 
@@ -133,11 +137,16 @@ impl Door {
         &self.worker.connections
     }
 
-    async fn http1<S: AsyncRead + AsyncWrite + Unpin + 'static>(&self, stream: S, peer: Peer, number: u64) {
+    async fn http1<S: AsyncRead + AsyncWrite + Unpin + 'static>(
+        &self,
+        stream: S,
+        caller: Caller,
+        number: u64,
+    ) {
         let connection = Connection::new(false);
         self.registry().refine(number, connection.clone());
         let io = TokioIo::new(Watched::new(stream, connection.clone(), self.worker.clone()));
-        let service = self.service(peer, connection.clone());
+        let service = self.service(caller, connection.clone());
         let serving = http1::Builder::new()
             .timer(TokioTimer::new())
             // the sweeper tells an idle connection from a slow head, which this one timer cannot
@@ -147,11 +156,16 @@ impl Door {
         drive(serving, |c| c.graceful_shutdown(), &connection, self.phases.clone()).await;
     }
 
-    async fn http2<S: AsyncRead + AsyncWrite + Unpin + 'static>(&self, stream: S, peer: Peer, number: u64) {
+    async fn http2<S: AsyncRead + AsyncWrite + Unpin + 'static>(
+        &self,
+        stream: S,
+        caller: Caller,
+        number: u64,
+    ) {
         let connection = Connection::new(true);
         self.registry().refine(number, connection.clone());
         let io = TokioIo::new(Watched::new(stream, connection.clone(), self.worker.clone()));
-        let service = self.service(peer, connection.clone());
+        let service = self.service(caller, connection.clone());
         let serving = http2::Builder::new(Streams::new(&self.worker.ports.config.timeouts))
             .timer(TokioTimer::new())
             .max_concurrent_streams(self.worker.ports.config.limits.streams)
@@ -170,7 +184,7 @@ impl Door {
 
     fn service(
         &self,
-        peer: Peer,
+        caller: Caller,
         connection: Rc<Connection>,
     ) -> impl hyper::service::Service<
         http::Request<Incoming>,
@@ -179,10 +193,11 @@ impl Door {
         Future = impl Future<Output = Result<http::Response<reverse_proxy::Reply>, Infallible>> + 'static,
     > + 'static {
         let worker = self.worker.clone();
+        let caller = Rc::new(caller);
         service_fn(move |request| {
             let in_flight = connection.begin();
-            let worker = worker.clone();
-            async move { Ok(reverse_proxy::handle(&worker, peer, in_flight, request).await) }
+            let (worker, caller) = (worker.clone(), caller.clone());
+            async move { Ok(reverse_proxy::handle(&worker, &caller, in_flight, request).await) }
         })
     }
 }

@@ -4,6 +4,7 @@
 //! [`crate::enforce`], which every request goes to next.
 
 pub(crate) mod accept;
+pub(crate) mod caller;
 pub(crate) mod connection;
 pub(crate) mod multiplexed;
 pub mod settings;
@@ -12,7 +13,6 @@ pub(crate) mod tls;
 pub(crate) mod watched;
 
 use settings::{ListenAddress, ListenerConfig};
-use tokio_rustls::TlsAcceptor;
 
 /// One worker's listener.
 pub(crate) struct Bound {
@@ -24,11 +24,11 @@ pub(crate) struct Bound {
 #[derive(Clone)]
 pub(crate) struct Face {
     pub(crate) address: ListenAddress,
-    pub(crate) tls: Option<TlsAcceptor>,
+    pub(crate) tls: Option<tls::Tls>,
 }
 
 impl Face {
     pub(crate) fn new(config: &ListenerConfig, address: ListenAddress) -> Self {
-        Self { address, tls: config.tls.as_ref().map(tls::acceptor) }
+        Self { address, tls: config.tls.as_ref().map(tls::Tls::new) }
     }
 }

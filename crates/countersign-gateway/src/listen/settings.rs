@@ -1,5 +1,7 @@
 //! What an operator decides about one listener.
 
+use super::tls::{H2, HTTP_1_1};
+use countersign_crypto::tls::{self, LiveCertificates, TlsError};
 use std::{
     fmt,
     net::SocketAddr,
@@ -11,13 +13,28 @@ use std::{
 pub struct ListenerConfig {
     pub listen: ListenAddress,
     /// `None`: plain HTTP/1.1, where credentials are read only from callers on this machine (RULES 1.7).
-    pub tls: Option<Arc<rustls::ServerConfig>>,
+    pub tls: Option<ListenerTls>,
 }
 
 impl ListenerConfig {
     /// Plain, and nothing else said about it.
     pub fn new(listen: impl Into<ListenAddress>) -> Self {
         Self { listen: listen.into(), tls: None }
+    }
+}
+
+/// Handshakes, and the certificates that they choose from by name. HTTP/2 and HTTP/1.1 are offered.
+#[derive(Debug, Clone)]
+pub struct ListenerTls {
+    pub(crate) config: Arc<rustls::ServerConfig>,
+    pub(crate) certificates: Arc<LiveCertificates>,
+}
+
+impl ListenerTls {
+    /// Whoever keeps the certificates may replace them while they serve.
+    pub fn new(certificates: Arc<LiveCertificates>) -> Result<Self, TlsError> {
+        let config = tls::live_server_config(certificates.clone(), &[H2, HTTP_1_1])?;
+        Ok(Self { config: Arc::new(config), certificates })
     }
 }
 

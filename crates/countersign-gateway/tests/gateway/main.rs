@@ -19,6 +19,7 @@ mod listeners;
 mod pool;
 mod responses;
 mod rules;
+mod sni;
 mod stop;
 mod support;
 mod tls;

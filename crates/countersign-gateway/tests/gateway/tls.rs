@@ -2,7 +2,12 @@
 
 use crate::support::{Act, Got, KEY, OK, PATIENCE, Rig, Upstream, routes, status};
 use bytes::Bytes;
-use countersign_crypto::{SystemEntropy, x509::development::DevelopmentAuthority};
+use countersign_crypto::{
+    SystemEntropy,
+    tls::{CertificatePair, CertificateSet, LiveCertificates},
+    x509::development::DevelopmentAuthority,
+};
+use countersign_gateway::ListenerTls;
 use countersign_testkit::eventually;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
@@ -39,9 +44,10 @@ impl Tls {
         let authority = DevelopmentAuthority::generate(now, &SystemEntropy).unwrap();
         let server = authority.issue_server(now, &SystemEntropy).unwrap();
         let (chain, key) = (server.certificate.as_bytes(), server.key.expose().as_bytes());
-        let tls = countersign_crypto::tls::server_config(chain, key, &[b"h2", b"http/1.1"]).unwrap();
+        let set = CertificateSet::new(&[CertificatePair { chain, key, default: true }]).unwrap();
+        let tls = ListenerTls::new(Arc::new(LiveCertificates::new(set))).unwrap();
         let rig = Rig::with(upstream, routes(), |config| {
-            config.listeners[0].tls = Some(Arc::new(tls));
+            config.listeners[0].tls = Some(tls);
             change(config);
         })
         .await;

@@ -4,9 +4,9 @@
 mod tests;
 
 use super::{
-    reader::Table,
+    reader::{Field, Table},
     sections,
-    settings::{ListenerSettings, TlsSettings},
+    settings::{CertificateSettings, ListenerSettings, TlsSettings},
     values,
 };
 use countersign_gateway::ListenAddress;
@@ -40,7 +40,7 @@ pub(super) fn read(gateway: &Table<'_, '_>, folder: &Path) -> Option<Vec<Listene
 /// `listen`, one or several, with the one `tls` of all of them. Empty where there is none.
 fn short(gateway: &Table<'_, '_>, folder: &Path) -> Option<Vec<ListenerSettings>> {
     let tls_field = gateway.get("tls");
-    let tls = tls_field.as_ref().map(|field| sections::tls(field, folder));
+    let tls = tls_field.as_ref().map(|field| tls(field, folder));
     let Some(field) = gateway.get("listen") else {
         if let Some(field) = tls_field {
             field.problem("has no `listen` beside it; a listener of `[[gateway.listeners]]` has its own");
@@ -63,7 +63,7 @@ fn listener(table: &Table<'_, '_>, folder: &Path) -> Option<ListenerSettings> {
     let listen = table.require("listen").and_then(|field| field.parsed(|text| values::listen(text, folder)));
     let mode_field = table.get("mode");
     let mode = mode_field.as_ref().map(|field| field.parsed(values::mode));
-    let tls = table.get("tls").map(|field| sections::tls(&field, folder));
+    let tls = table.get("tls").map(|field| tls(&field, folder));
     let mut listen = listen?;
     match (&mut listen, optional(mode)?) {
         (_, None) => {}
@@ -73,6 +73,40 @@ fn listener(table: &Table<'_, '_>, folder: &Path) -> Option<ListenerSettings> {
         }
     }
     Some(ListenerSettings { listen, tls: optional::<TlsSettings>(tls)? })
+}
+
+/// One certificate for whatever name is asked for, or `certificates` that are chosen from by name.
+fn tls(field: &Field<'_, '_>, folder: &Path) -> Option<TlsSettings> {
+    let table = field.table()?;
+    sections::client_certificates(&table);
+    let Some(list) = table.get("certificates") else {
+        let certificate = sections::certificate(&table, folder);
+        table.finish();
+        return Some(TlsSettings {
+            certificates: vec![CertificateSettings { default: true, ..certificate? }],
+        });
+    };
+    table.finish();
+    let fields = list.array()?;
+    if fields.is_empty() {
+        list.problem("names no certificate");
+    }
+    let mut has_default = false;
+    let read = |field: &Field<'_, '_>| {
+        let table = field.table()?;
+        let certificate = sections::certificate(&table, folder);
+        let default = table.get("default").map_or(Some(false), |field| {
+            let default = field.boolean()?;
+            if default && std::mem::replace(&mut has_default, true) {
+                field.problem("is said of another certificate already");
+            }
+            Some(default)
+        });
+        table.finish();
+        Some(CertificateSettings { default: default?, ..certificate? })
+    };
+    let read: Vec<Option<CertificateSettings>> = fields.iter().map(read).collect();
+    Some(TlsSettings { certificates: read.into_iter().collect::<Option<_>>()? })
 }
 
 /// Absent is good; there and unreadable is not.

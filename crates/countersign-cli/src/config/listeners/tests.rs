@@ -48,3 +48,38 @@ fn listeners_that_cannot_be_are_told() {
     let none = SMALL.replace("listen = \"127.0.0.1:8443\"", "");
     assert!(problems(&none)[0].contains("gateway.listen: is missing"));
 }
+
+#[test]
+fn certificates_are_chosen_by_name_or_stand_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    for file in ["a.pem", "a.key", "b.pem", "b.key"] {
+        std::fs::write(folder.path().join(file), "").unwrap();
+    }
+    let parsed = |tls: &str| {
+        let text = format!("{SMALL}\n[[gateway.listeners]]\nlisten = \"127.0.0.1:9443\"\ntls = {tls}\n");
+        crate::config::parse(
+            &folder.path().join("countersign.toml"),
+            &text,
+            &crate::config::Environment::default(),
+        )
+    };
+    let pair =
+        |name: &str, more: &str| format!("{{ certificate = \"{name}.pem\", key = \"{name}.key\"{more} }}");
+    let defaults = |tls: &str| {
+        let listener = parsed(tls).unwrap().gateway.listeners.remove(1);
+        listener.tls.unwrap().certificates.iter().map(|c| c.default).collect::<Vec<_>>()
+    };
+    assert_eq!(defaults(&pair("a", "")), [true]);
+    let both = |more: &str| format!("{{ certificates = [{}, {}] }}", pair("a", more), pair("b", more));
+    assert_eq!(defaults(&both("")), [false, false]);
+    for (tls, told) in [
+        (both(", default = true"), "tls.certificates[1].default: is said of another"),
+        ("{ certificates = [] }".to_owned(), "tls.certificates: names no certificate"),
+        (format!("{{ certificates = [{}] }}", pair("c", "")), "there is no file"),
+        ("{ certificates = [], key = \"a.key\" }".to_owned(), "tls.key: no such key"),
+    ] {
+        let found: Vec<String> =
+            parsed(&tls).unwrap_err().problems.iter().map(|p| format!("{}: {}", p.path, p.message)).collect();
+        assert!(found.iter().any(|p| p.contains(told)), "{tls}: {found:?}");
+    }
+}

@@ -138,3 +138,19 @@ async fn rules_1_7_plain_http_is_for_loopback() {
     running.stop(std::time::Duration::from_secs(5)).await;
     echo.stop().await;
 }
+
+/// All three listeners: their new certificates are of another authority, which is the only one this client believes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renewed_certificate_serves_without_a_restart() {
+    let house = Deployment::start().await;
+    crate::support::certify(house.folder.path());
+    let http = crate::support::client(house.folder.path());
+    let running = &house.running;
+    let addresses =
+        [running.gateway_addresses()[0], running.admin_address().unwrap(), running.issuer_address().unwrap()];
+    for address in addresses {
+        let answers = || async { http.get(format!("https://{address}/")).send().await.is_ok() };
+        countersign_testkit::eventually(std::time::Duration::from_secs(20), answers).await;
+    }
+    house.stop().await;
+}

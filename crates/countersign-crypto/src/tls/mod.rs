@@ -1,6 +1,10 @@
 //! The TLS provider that every socket of ours uses, and the configurations of both sides made from it. rustls stands behind this
 //! module; whoever else names one of its types does so with this provider.
 
+mod certificates;
+
+pub use certificates::{CertificatePair, CertificateSet, LiveCertificates};
+
 use rustls::{
     ClientConfig, RootCertStore, ServerConfig,
     crypto::{CryptoProvider, aws_lc_rs},
@@ -25,6 +29,8 @@ pub enum TlsError {
     RootsUnreadable,
     #[error("a certificate of the CA file cannot be used: {0}")]
     RootUnusable(rustls::Error),
+    #[error("the certificate names no host: it has no DNS name among its subject alternative names")]
+    NoName,
     #[error("certificate and key cannot be used: {0}")]
     Unusable(rustls::Error),
 }
@@ -41,22 +47,27 @@ pub fn server_config(
     key_pem: &[u8],
     alpn: &[&[u8]],
 ) -> Result<ServerConfig, TlsError> {
-    let chain = CertificateDer::pem_slice_iter(cert_chain_pem)
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|_| TlsError::ChainUnreadable)?;
-    if chain.is_empty() {
-        return Err(TlsError::NoCertificate);
-    }
-    let key = PrivateKeyDer::from_pem_slice(key_pem).map_err(|error| match error {
-        pem::Error::NoItemsFound => TlsError::NoKey,
-        _ => TlsError::KeyUnreadable,
-    })?;
+    let (chain, key) = (chain(cert_chain_pem)?, key(key_pem)?);
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&TLS13, &TLS12])
         .map_err(TlsError::Unusable)?
         .with_no_client_auth()
         .with_single_cert(chain, key)
         .map_err(TlsError::Unusable)?;
+    config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+    Ok(config)
+}
+
+/// The same, with certificates that are chosen by name and may be replaced while it serves.
+pub fn live_server_config(
+    certificates: Arc<LiveCertificates>,
+    alpn: &[&[u8]],
+) -> Result<ServerConfig, TlsError> {
+    let mut config = ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&TLS13, &TLS12])
+        .map_err(TlsError::Unusable)?
+        .with_no_client_auth()
+        .with_cert_resolver(certificates);
     config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
     Ok(config)
 }
@@ -76,4 +87,18 @@ pub fn client_config(roots_pem: &[u8]) -> Result<ClientConfig, TlsError> {
         .with_root_certificates(roots)
         .with_no_client_auth();
     Ok(config)
+}
+
+fn chain(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let chain = CertificateDer::pem_slice_iter(pem)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|_| TlsError::ChainUnreadable)?;
+    if chain.is_empty() { Err(TlsError::NoCertificate) } else { Ok(chain) }
+}
+
+fn key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, TlsError> {
+    PrivateKeyDer::from_pem_slice(pem).map_err(|error| match error {
+        pem::Error::NoItemsFound => TlsError::NoKey,
+        _ => TlsError::KeyUnreadable,
+    })
 }
