@@ -437,6 +437,8 @@ fn upstream_config(upstream: &UpstreamSettings) -> Result<UpstreamConfig, Failur
         limits: upstream.limits,
         health: upstream.health.clone(),
         slow_start: upstream.slow_start,
+        upgrades: upstream.upgrades.clone(),
+        stream_idle: upstream.stream_idle,
     })
 }
 

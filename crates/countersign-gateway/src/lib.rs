@@ -22,4 +22,6 @@ pub use config::{GatewayConfig, IdentityPreset, Limits, Timeouts};
 pub use gateway::{Gateway, Listening, StartError};
 pub use listen::settings::{ListenAddress, ListenerConfig, ListenerTls, UnixAddress};
 pub use route_table::RouteTableCell;
-pub use upstream::config::{HealthCheck, UpstreamConfig, UpstreamLimits, UpstreamTls};
+pub use upstream::config::{
+    HealthCheck, STREAM_IDLE, UpstreamConfig, UpstreamLimits, UpstreamTls, WEBSOCKET, is_upgrade,
+};

@@ -110,6 +110,9 @@ pub struct UpstreamSettings {
     pub limits: UpstreamLimits,
     pub health: Option<HealthCheck>,
     pub slow_start: Duration,
+    /// Protocols that a caller may switch to.
+    pub upgrades: Vec<Box<str>>,
+    pub stream_idle: Duration,
     /// The `aud` accepted on its routes, where a route has none of its own (RULES 1.5).
     pub resource: Option<std::sync::Arc<str>>,
 }

@@ -7,7 +7,7 @@ use super::{
     settings::{UpstreamSettings, UpstreamTlsSettings},
     values,
 };
-use countersign_gateway::{HealthCheck, UpstreamLimits};
+use countersign_gateway::{HealthCheck, STREAM_IDLE, UpstreamLimits, WEBSOCKET, is_upgrade};
 use rustls::pki_types::ServerName;
 use std::{path::Path, time::Duration};
 use url::Url;
@@ -36,6 +36,17 @@ fn upstream(table: &Table<'_, '_>, name: &str, folder: &Path) -> Option<Upstream
     let limits = table.get("limits").map_or(Some(UpstreamLimits::default()), |field| limits(&field));
     let health = transpose(table.get("health").map(|field| health(&field)));
     let slow_start = table.get("slow_start").map_or(Some(Duration::ZERO), |field| field.duration());
+    let upgrades = table.get("upgrades").map_or_else(
+        || Some(vec![WEBSOCKET.into()]),
+        |field| {
+            field.list(|text| {
+                is_upgrade(text).then(|| text.into()).ok_or_else(|| {
+                    format!("`{text}` is no protocol to switch to, or one that carries requests nobody would judge")
+                })
+            })
+        },
+    );
+    let stream_idle = table.get("stream_idle").map_or(Some(STREAM_IDLE), |field| field.duration());
     Some(UpstreamSettings {
         name: name.to_owned(),
         urls: urls?,
@@ -44,6 +55,8 @@ fn upstream(table: &Table<'_, '_>, name: &str, folder: &Path) -> Option<Upstream
         limits: limits?,
         health: health?,
         slow_start: slow_start?,
+        upgrades: upgrades?,
+        stream_idle: stream_idle?,
     })
 }
 

@@ -5,7 +5,7 @@ use crate::{
     listen::{caller::Caller, connection::InFlight},
     upstream::{
         body::Download,
-        forward::{self, Failure, Inbound},
+        forward::{self, Failure, Inbound, Outcome},
     },
     worker::Worker,
 };
@@ -92,9 +92,13 @@ pub(crate) async fn handle(
         return whole(response, in_flight);
     }
     let route = permit.route().clone();
-    let inbound = Inbound { id, peer, headers: parts.headers, body };
+    let inbound = Inbound { id, peer, headers: parts.headers, body, version: parts.version };
     let mut response = match forward::forward(worker, permit, inbound).await {
-        Ok(response) => {
+        Ok(Outcome::Switched(answer, tunnel)) => {
+            in_flight.switch(*tunnel);
+            whole(answer.map(|()| Full::default()), in_flight)
+        }
+        Ok(Outcome::Answer(response)) => {
             response.map(|body| Reply { body: ReplyBody::Stream(Box::new(body)), _in_flight: in_flight })
         }
         Err(failure) => {

@@ -147,13 +147,20 @@ impl Door {
         self.registry().refine(number, connection.clone());
         let io = TokioIo::new(Watched::new(stream, connection.clone(), self.worker.clone()));
         let service = self.service(caller, connection.clone());
-        let serving = http1::Builder::new()
+        let mut serving = http1::Builder::new()
             .timer(TokioTimer::new())
             // the sweeper tells an idle connection from a slow head, which this one timer cannot
             .header_read_timeout(None)
             .max_buf_size(HTTP1_BUFFER)
             .serve_connection(io, service);
-        drive(serving, |c| c.graceful_shutdown(), &connection, self.phases.clone()).await;
+        let drain =
+            |c: Pin<&mut &mut http1::Connection<_, _>>| Pin::new(&mut **c.get_mut()).graceful_shutdown();
+        drive(&mut serving, drain, &connection, self.phases.clone()).await;
+        if let Some(tunnel) = connection.take_tunnel() {
+            let _in_flight = connection.begin();
+            let left = serving.into_parts();
+            tunnel.run(left.io.into_inner().into_inner(), left.read_buf).await;
+        }
     }
 
     async fn http2<S: AsyncRead + AsyncWrite + Unpin + 'static>(

@@ -1,6 +1,6 @@
 //! One open connection as the sweeper sees it: busy, idle, in the middle of a head, or stuck in a write.
 
-use crate::config::Timeouts;
+use crate::{config::Timeouts, upstream::upgrade::Tunnel};
 use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
@@ -21,6 +21,8 @@ pub(crate) struct Connection {
     settled: Cell<bool>,
     /// Since when the peer takes nothing of what we write.
     stuck: Cell<Option<Instant>>,
+    /// What goes on where HTTP ended.
+    tunnel: RefCell<Option<Tunnel>>,
 }
 
 impl Connection {
@@ -33,6 +35,7 @@ impl Connection {
             multiplexed,
             settled: Cell::new(true),
             stuck: Cell::new(None),
+            tunnel: RefCell::new(None),
         })
     }
 
@@ -61,6 +64,11 @@ impl Connection {
         self.has_read.get()
     }
 
+    /// After a 101.
+    pub(crate) fn take_tunnel(&self) -> Option<Tunnel> {
+        self.tunnel.take()
+    }
+
     pub(crate) fn is_settled(&self) -> bool {
         self.settled.get()
     }
@@ -85,6 +93,13 @@ impl Connection {
 
 #[derive(Debug)]
 pub(crate) struct InFlight(Rc<Connection>);
+
+impl InFlight {
+    /// The answer is a 101: the connection belongs to the tunnel as soon as it is written.
+    pub(crate) fn switch(&self, tunnel: Tunnel) {
+        self.0.tunnel.replace(Some(tunnel));
+    }
+}
 
 impl Drop for InFlight {
     fn drop(&mut self) {

@@ -46,6 +46,11 @@ impl<S> Watched<S> {
     pub(crate) fn new(stream: S, connection: Rc<Connection>, worker: Rc<Worker>) -> Self {
         Self { stream, connection, worker, instead: None, linger: None }
     }
+
+    /// Once hyper is done with it.
+    pub(crate) fn into_inner(self) -> S {
+        self.stream
+    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {

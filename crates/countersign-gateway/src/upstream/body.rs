@@ -179,9 +179,8 @@ impl Download {
         lease: Lease,
         exchange: Rc<Exchange>,
         tether: Option<Tether>,
-        patience: Duration,
+        patience: Patience,
     ) -> Self {
-        let patience = Patience::new(patience);
         let mut download = Self { body, lease: Some(lease), exchange, tether, patience };
         download.settle(download.body.is_end_stream());
         download
@@ -251,27 +250,43 @@ impl Body for Download {
 
 /// How long to wait for the next frame. The timer exists only once something had to be waited for.
 #[derive(Debug)]
-struct Patience {
+pub(crate) struct Patience {
     limit: Duration,
+    /// How often the wait says that it is one: whoever watches for tasks that nothing wakes must not mistake it.
+    beat: Duration,
     timer: Option<Pin<Box<Sleep>>>,
-    running: bool,
+    since: Option<Instant>,
 }
 
 impl Patience {
-    fn new(limit: Duration) -> Self {
-        Self { limit, timer: None, running: false }
+    pub(crate) fn new(limit: Duration) -> Self {
+        Self::of_stream(limit, limit)
+    }
+
+    pub(crate) fn of_stream(limit: Duration, beat: Duration) -> Self {
+        Self { limit, beat, timer: None, since: None }
     }
 
     fn renew(&mut self) {
-        self.running = false;
+        self.since = None;
     }
 
     fn is_over(&mut self, cx: &mut Context<'_>) -> bool {
-        let deadline = Instant::now() + self.limit;
-        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
-        if !std::mem::replace(&mut self.running, true) {
-            timer.as_mut().reset(deadline);
+        let now = Instant::now();
+        let first = self.since.is_none();
+        let since = *self.since.get_or_insert(now);
+        let end = since + self.limit;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(now)));
+        if first {
+            timer.as_mut().reset(end.min(now + self.beat));
         }
-        timer.as_mut().poll(cx).is_ready()
+        while timer.as_mut().poll(cx).is_ready() {
+            let now = Instant::now();
+            if end <= now {
+                return true;
+            }
+            timer.as_mut().reset(end.min(now + self.beat));
+        }
+        false
     }
 }

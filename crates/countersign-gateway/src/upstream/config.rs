@@ -14,6 +14,10 @@ pub struct UpstreamConfig {
     pub limits: UpstreamLimits,
     /// `None`: an address is judged by the requests that it gets.
     pub health: Option<HealthCheck>,
+    /// Protocols that a caller may switch to by `Upgrade`, judged once, as the request that asks for it.
+    pub upgrades: Vec<Box<str>>,
+    /// How long a switched connection or a stream of events may be silent.
+    pub stream_idle: Duration,
     /// How long an address that comes back takes less than its share; zero: its whole share at once.
     pub slow_start: Duration,
 }
@@ -27,9 +31,23 @@ impl UpstreamConfig {
             tls: None,
             limits: UpstreamLimits::default(),
             health: None,
+            upgrades: vec![WEBSOCKET.into()],
+            stream_idle: STREAM_IDLE,
             slow_start: Duration::ZERO,
         }
     }
+}
+
+pub const WEBSOCKET: &str = "websocket";
+pub const STREAM_IDLE: Duration = Duration::from_secs(3600);
+
+/// A token (RFC 9110 7.8) of a protocol that carries no further requests: those would reach the upstream unjudged.
+pub fn is_upgrade(name: &str) -> bool {
+    let carries_requests = ["h2c", "h2", "http", "tls"]
+        .iter()
+        .any(|p| name.split('/').next().unwrap_or(name).eq_ignore_ascii_case(p));
+    let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~/".contains(&b);
+    !name.is_empty() && name.bytes().all(token) && !carries_requests
 }
 
 /// How an upstream proves who it is.

@@ -100,7 +100,7 @@ impl Dial {
 
 async fn http1<S>(stream: S) -> Result<Link, ConnectError>
 where
-    S: AsyncRead + AsyncWrite + Unpin + 'static,
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let (mut sender, connection) = http1::Builder::new()
         .max_buf_size(RESPONSE_BUFFER)
@@ -108,7 +108,7 @@ where
         .await
         .map_err(ConnectError::Http)?;
     let driver = spawn_local(async move {
-        if let Err(error) = connection.await {
+        if let Err(error) = connection.with_upgrades().await {
             tracing::debug!(%error, "upstream connection ended");
         }
     });

@@ -2,13 +2,14 @@
 //! this, and no permit is used twice. Method and target are the permit's, not the caller's (RULES 2.3).
 
 use super::{
-    body::{Download, Upload, UploadFault},
+    body::{Download, Patience, Upload, UploadFault},
     dial::ConnectError,
     headers::{self, Came},
     health::Fault,
     identity::Unrepresentable,
     retry,
     streams::Tether,
+    upgrade::{self, Tunnel},
 };
 use crate::worker::Worker;
 use countersign_core::{
@@ -16,11 +17,11 @@ use countersign_core::{
     check::{decision::Permit, path, request::Peer},
 };
 use http::{
-    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri,
-    header::{CONTENT_LENGTH, TRANSFER_ENCODING},
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
+    header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING},
 };
 use http_body::Body;
-use hyper::body::Incoming;
+use hyper::{body::Incoming, upgrade::on};
 use thiserror::Error;
 use tokio::time::Instant;
 
@@ -32,6 +33,14 @@ pub(crate) struct Inbound {
     /// Admitted and scrubbed.
     pub(crate) headers: HeaderMap,
     pub(crate) body: Incoming,
+    pub(crate) version: Version,
+}
+
+/// What came back.
+pub(crate) enum Outcome {
+    Answer(Response<Download>),
+    /// 101: what follows on the caller's connection belongs to the tunnel.
+    Switched(Response<()>, Box<Tunnel>),
 }
 
 /// Why there is no answer of the upstream's. The text is for the operator.
@@ -120,19 +129,20 @@ impl Failure {
     }
 }
 
-pub(crate) async fn forward(
-    worker: &Worker,
-    permit: Permit,
-    inbound: Inbound,
-) -> Result<Response<Download>, Failure> {
+pub(crate) async fn forward(worker: &Worker, permit: Permit, inbound: Inbound) -> Result<Outcome, Failure> {
     let config = &worker.ports.config;
     let upstream = worker.upstream(&permit.route().upstream.0).ok_or(Failure::NoUpstream)?;
-    let Inbound { id, peer, mut headers, body } = inbound;
+    let Inbound { id, peer, mut headers, body, version } = inbound;
+    let asked =
+        upgrade::asked(upstream.config(), (permit.method(), version), &headers, !body.is_end_stream());
     let (upload, exchange) = Upload::new(body, config.limits.body, config.timeouts.body)
         .ok_or(Failure::Upload(UploadFault::TooLarge))?;
     let came = Came { id, peer, upstream: upstream.authority() };
     headers::request(&mut headers, &permit, &worker.stripping, config, came).map_err(Failure::Identity)?;
     frame(&mut headers, permit.method(), &upload);
+    if let Some(protocol) = &asked {
+        upgrade::say(&mut headers, protocol.clone());
+    }
 
     let mut request = Request::new(upload);
     *request.method_mut() = permit.method().clone();
@@ -140,22 +150,42 @@ pub(crate) async fn forward(
     *request.headers_mut() = headers;
     // where the caller sees the upstream's own name, that is the name of the address chosen in the end
     let own_name = headers::is_named_by_upstream(permit.route());
-    let (response, lease) = retry::send(upstream, request, &exchange, own_name).await?;
+    let (mut response, lease) = retry::send(upstream, request, &exchange, own_name).await?;
 
-    let (mut parts, body) = response.into_parts();
-    if let Err(failure) = admit_answer(&parts) {
+    if let Err(failure) = admit_answer(&response, asked.as_ref()) {
         lease.pool().health().failed(Fault::Exchange, Instant::now());
         return Err(failure);
     }
     lease.pool().health().answered(Instant::now);
+    let upgraded = (response.status() == StatusCode::SWITCHING_PROTOCOLS).then(|| on(&mut response));
+    let (mut parts, body) = response.into_parts();
     reframe(&mut parts.headers, permit.method(), parts.status);
     headers::response(&mut parts.headers, &permit, id);
-    // a response of our own: nothing of the upstream's connection (version, reason phrase, extensions) goes on
     let tether = Tether::new(permit, &worker.streams);
-    let mut answer = Response::new(Download::new(body, lease, exchange, tether, config.timeouts.body));
+    let idle = upstream.config().stream_idle;
+    // a response of our own: nothing of the upstream's connection (version, reason phrase, extensions) goes on
+    if let (Some(upgraded), Some(protocol)) = (upgraded, asked) {
+        upgrade::say(&mut parts.headers, protocol);
+        let mut answer = Response::new(());
+        *answer.status_mut() = parts.status;
+        *answer.headers_mut() = parts.headers;
+        return Ok(Outcome::Switched(answer, Box::new(Tunnel { upgraded, lease, tether, idle })));
+    }
+    let patience = if is_event_stream(&parts.headers) {
+        Patience::of_stream(idle, config.timeouts.body)
+    } else {
+        Patience::new(config.timeouts.body)
+    };
+    let mut answer = Response::new(Download::new(body, lease, exchange, tether, patience));
     *answer.status_mut() = parts.status;
     *answer.headers_mut() = parts.headers;
-    Ok(answer)
+    Ok(Outcome::Answer(answer))
+}
+
+/// What is silent by nature.
+fn is_event_stream(headers: &HeaderMap) -> bool {
+    let essence = headers.get(CONTENT_TYPE).and_then(|v| v.as_bytes().split(|b| *b == b';').next());
+    essence.is_some_and(|e| e.trim_ascii().eq_ignore_ascii_case(b"text/event-stream"))
 }
 
 /// The request line is written from the permit. What may still be in its query is a credential of another route's
@@ -182,11 +212,13 @@ fn frame(headers: &mut HeaderMap, method: &Method, upload: &Upload) {
     }
 }
 
-fn admit_answer(parts: &http::response::Parts) -> Result<(), Failure> {
-    if parts.status.is_informational() {
-        return Err(Failure::Answer("switches protocols unasked"));
+fn admit_answer(answer: &Response<Incoming>, asked: Option<&HeaderValue>) -> Result<(), Failure> {
+    let headers = answer.headers();
+    if answer.status().is_informational() && !asked.is_some_and(|asked| upgrade::is_answer_to(asked, headers))
+    {
+        return Err(Failure::Answer("switches to a protocol that was not asked for"));
     }
-    let mut codings = parts.headers.get_all(TRANSFER_ENCODING).iter();
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
     match (codings.next(), codings.next()) {
         (None, _) => Ok(()),
         (Some(only), None) if only.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked") => Ok(()),

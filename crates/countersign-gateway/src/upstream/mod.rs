@@ -18,3 +18,4 @@ pub mod origin;
 pub(crate) mod pool;
 pub(crate) mod retry;
 pub(crate) mod streams;
+pub(crate) mod upgrade;

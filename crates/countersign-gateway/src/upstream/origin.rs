@@ -33,6 +33,8 @@ pub enum OriginError {
     Twice,
     #[error("the path of its health check is not a path such as `/healthz`")]
     HealthPath,
+    #[error("it lets callers switch to what is no protocol, or carries requests that nobody would judge")]
+    Upgrade,
     #[error("a time or limit of it is zero")]
     Zero,
 }

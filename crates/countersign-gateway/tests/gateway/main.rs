@@ -23,4 +23,5 @@ mod sni;
 mod stop;
 mod support;
 mod tls;
+mod upgrade;
 mod upstream_tls;

@@ -5,7 +5,7 @@
 //! again, so that what moves is followed without a restart.
 
 use super::{
-    config::UpstreamConfig,
+    config::{UpstreamConfig, is_upgrade},
     dial::{ConnectError, Dial},
     forward::Failure,
     gate::{Gate, Slot},
@@ -66,7 +66,10 @@ impl Destination {
                 return Err(OriginError::Zero);
             }
         }
-        if config.limits.connections == Some(0) {
+        if !config.upgrades.iter().all(|name| is_upgrade(name)) {
+            return Err(OriginError::Upgrade);
+        }
+        if config.limits.connections == Some(0) || config.stream_idle.is_zero() {
             return Err(OriginError::Zero);
         }
         let mut places = places.into_iter();

@@ -96,6 +96,9 @@ fn what_is_no_destination_says_so() {
     assert_eq!(refused(&|c| c.urls[0] = "https://a:1".into()), OriginError::NoAuthority);
     assert_eq!(refused(&|c| c.urls.push("http://a:1/".into())), OriginError::Twice);
     assert_eq!(refused(&|c| c.limits.connections = Some(0)), OriginError::Zero);
+    for name in ["h2c", "H2C", "HTTP/2.0", "TLS/1.0", "web socket", ""] {
+        assert_eq!(refused(&move |c| c.upgrades = vec![name.into()]), OriginError::Upgrade, "{name}");
+    }
     for (path, every, expected) in [
         ("healthz", 1, OriginError::HealthPath),
         ("", 1, OriginError::HealthPath),

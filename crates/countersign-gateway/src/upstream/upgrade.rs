@@ -1,0 +1,154 @@
+//! A connection that changes its protocol: judged once, as the GET that asks for it (RULES 2.2), and then two streams of
+//! bytes that nobody here reads. It ends when either side does, when nothing moves for long, and when what permitted it
+//! is revoked (RULES 2.5, M.2 rule 8).
+
+use super::{config::UpstreamConfig, pool::Lease, streams::Tether};
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderValue, Method, Version,
+    header::{CONNECTION, UPGRADE},
+};
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use std::{
+    cell::Cell,
+    future::poll_fn,
+    io,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf, copy_bidirectional_with_sizes},
+    time::{Instant, sleep_until},
+};
+
+/// Bytes under way in one direction; past them the faster side waits.
+const BUFFER: usize = 16 * 1024;
+
+/// The protocol that the caller asks for, where it may: HTTP/1.1, a GET without a body, and one name that this upstream
+/// is configured to take. `None`: the fields go the way of all hop-by-hop fields, and the request is an ordinary one.
+pub(crate) fn asked(
+    config: &UpstreamConfig,
+    (method, version): (&Method, Version),
+    headers: &HeaderMap,
+    has_body: bool,
+) -> Option<HeaderValue> {
+    let mut names = headers.get_all(UPGRADE).iter();
+    let (Some(name), None) = (names.next(), names.next()) else { return None };
+    if has_body || method != Method::GET || version != Version::HTTP_11 || !is_nominated(headers) {
+        return None;
+    }
+    let is_taken = config.upgrades.iter().any(|taken| name.as_bytes().eq_ignore_ascii_case(taken.as_bytes()));
+    is_taken.then(|| name.clone())
+}
+
+/// RFC 9110 7.8: `Upgrade` means nothing unless `Connection` names it.
+fn is_nominated(headers: &HeaderMap) -> bool {
+    headers
+        .get_all(CONNECTION)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|b| *b == b','))
+        .any(|option| option.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
+}
+
+/// Said again on this hop, either way.
+pub(crate) fn say(headers: &mut HeaderMap, protocol: HeaderValue) {
+    headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(UPGRADE, protocol);
+}
+
+/// Did the upstream switch to what was asked, and to nothing else?
+pub(crate) fn is_answer_to(asked: &HeaderValue, headers: &HeaderMap) -> bool {
+    let mut names = headers.get_all(UPGRADE).iter();
+    let (Some(name), None) = (names.next(), names.next()) else { return false };
+    is_nominated(headers) && name.as_bytes().eq_ignore_ascii_case(asked.as_bytes())
+}
+
+/// Both ends of it, once the caller's side is free of HTTP.
+#[derive(Debug)]
+pub(crate) struct Tunnel {
+    pub(crate) upgraded: OnUpgrade,
+    /// Keeps the place at the upstream, and its count.
+    pub(crate) lease: Lease,
+    pub(crate) tether: Option<Tether>,
+    pub(crate) idle: Duration,
+}
+
+impl Tunnel {
+    /// To its end. `early`: what the caller sent before it knew.
+    pub(crate) async fn run<S: AsyncRead + AsyncWrite + Unpin>(self, caller: S, early: Bytes) {
+        let Tunnel { upgraded, lease: _lease, mut tether, idle } = self;
+        let upstream = match upgraded.await {
+            Ok(upstream) => TokioIo::new(upstream),
+            Err(error) => {
+                tracing::debug!(%error, "an upgrade came to nothing");
+                return;
+            }
+        };
+        let moved = Rc::new(Cell::new(Instant::now()));
+        let mut caller = Noted { stream: caller, moved: moved.clone() };
+        let mut upstream = Noted { stream: upstream, moved: moved.clone() };
+        let copying = async {
+            upstream.write_all(&early).await?;
+            // either side may end first: its end is passed on, and the other one goes on
+            copy_bidirectional_with_sizes(&mut caller, &mut upstream, BUFFER, BUFFER).await
+        };
+        let cut = poll_fn(|cx| {
+            let cut = tether.as_mut().is_some_and(|tether| tether.is_cut(cx));
+            if cut { Poll::Ready(()) } else { Poll::Pending }
+        });
+        tokio::select! {
+            biased;
+            () = cut => tracing::debug!("what permitted this connection has been revoked"),
+            () = quiet(&moved, idle) => tracing::debug!("a switched connection was idle for too long"),
+            // an error is one side gone without a word; both are closed then
+            _ = copying => {}
+        }
+    }
+}
+
+async fn quiet(moved: &Cell<Instant>, idle: Duration) {
+    loop {
+        let until = moved.get() + idle;
+        if until <= Instant::now() {
+            return;
+        }
+        sleep_until(until).await;
+    }
+}
+
+/// Notes when something moved.
+struct Noted<S> {
+    stream: S,
+    moved: Rc<Cell<Instant>>,
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Noted<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+        self.moved.set(Instant::now());
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Noted<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let written = ready!(Pin::new(&mut self.stream).poll_write(cx, buf))?;
+        self.moved.set(Instant::now());
+        Poll::Ready(Ok(written))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
