@@ -51,6 +51,14 @@ fn debug_shows_no_secret() {
     assert!(!format!("{:?}", parse(b"cs_live_secret more").unwrap()).contains("secret"));
 }
 
+#[test]
+fn rules_3_8_a_request_id_is_its_128_bits_in_hex() {
+    let bytes = std::array::from_fn(|n| [0x00, 0x09, 0x0a, 0x9f, 0xa0, 0xf9, 0xff, 0x5b][n % 8]);
+    let id = crate::RequestId(bytes);
+    assert_eq!(id.to_string(), "00090a9fa0f9ff5b00090a9fa0f9ff5b");
+    assert_eq!(format!("{id:?}"), id.to_string());
+}
+
 proptest! {
     /// Never a panic, and never empty halves.
     #[test]

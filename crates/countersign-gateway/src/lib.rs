@@ -12,6 +12,7 @@ pub mod route_table;
 pub mod upstream;
 
 mod gateway;
+mod gathered;
 mod sample;
 mod worker;
 

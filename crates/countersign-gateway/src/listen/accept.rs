@@ -10,7 +10,7 @@ use super::{
     tls::H2,
     watched::Watched,
 };
-use crate::{enforce::reverse_proxy, gateway::Phase, worker::Worker};
+use crate::{enforce::reverse_proxy, gateway::Phase, gathered::Gathered, worker::Worker};
 use countersign_core::check::request::{Peer, Transport};
 use hyper::{
     body::Incoming,
@@ -115,6 +115,7 @@ impl Door {
     }
 
     async fn serve(&self, stream: Stream, address: IpAddr, number: u64) {
+        let stream = Gathered::new(stream);
         let Some(tls) = &self.face.tls else {
             // RULES 1.7: plain, but on loopback it never left this machine
             let transport = if address.is_loopback() { Transport::PlainTrusted } else { Transport::Plain };

@@ -5,6 +5,7 @@ use super::{
     config::UpstreamTls,
     origin::{Origin, OriginError},
 };
+use crate::gathered::Gathered;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
@@ -89,6 +90,7 @@ impl Dial {
     async fn open(&self, address: SocketAddr) -> Result<Link, ConnectError> {
         let stream = TcpStream::connect(address).await.map_err(ConnectError::Io)?;
         stream.set_nodelay(true).map_err(ConnectError::Io)?;
+        let stream = Gathered::new(stream);
         match &self.tls {
             None => http1(stream).await,
             Some((tls, name)) => {

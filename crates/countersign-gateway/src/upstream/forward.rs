@@ -137,7 +137,8 @@ pub(crate) async fn forward(worker: &Worker, permit: Permit, inbound: Inbound) -
         upgrade::asked(upstream.config(), (permit.method(), version), &headers, !body.is_end_stream());
     let (upload, exchange) = Upload::new(body, config.limits.body, config.timeouts.body)
         .ok_or(Failure::Upload(UploadFault::TooLarge))?;
-    let came = Came { id, peer, upstream: upstream.authority() };
+    let id = headers::request_id(id).map_err(Failure::Identity)?;
+    let came = Came { id: &id, peer, upstream: upstream.authority() };
     headers::request(&mut headers, &permit, &worker.stripping, config, came).map_err(Failure::Identity)?;
     frame(&mut headers, permit.method(), &upload);
     if let Some(protocol) = &asked {

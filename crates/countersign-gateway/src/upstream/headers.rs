@@ -89,7 +89,7 @@ impl Stripping {
 /// What the upstream is told about how the request came.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Came<'r> {
-    pub(crate) id: RequestId,
+    pub(crate) id: &'r HeaderValue,
     pub(crate) peer: Peer,
     pub(crate) upstream: &'r HeaderValue,
 }
@@ -121,12 +121,12 @@ pub(crate) fn request(
     headers.insert(&X_FORWARDED_HOST, text(permit.authority(), "x-forwarded-host")?);
     // RFC 9110 7.6.3: a gateway sends Via in each inbound request
     headers.append(VIA, HeaderValue::from_static("1.1 countersign"));
-    headers.insert(&respond::REQUEST_ID, text(&came.id.to_string(), "countersign-request-id")?);
+    headers.insert(&respond::REQUEST_ID, came.id.clone());
     identity::inject(config.identity, permit, headers)
 }
 
 /// An answer on its way back.
-pub(crate) fn response(headers: &mut HeaderMap, permit: &Permit, id: RequestId) {
+pub(crate) fn response(headers: &mut HeaderMap, permit: &Permit, id: HeaderValue) {
     hop_by_hop(headers);
     let ours: Vec<HeaderName> = headers.keys().filter(|n| is_ours(n.as_str())).cloned().collect();
     for name in ours {
@@ -139,9 +139,12 @@ pub(crate) fn response(headers: &mut HeaderMap, permit: &Permit, id: RequestId) 
     if permit.subject().is_some() && permit.route().cache == CachePolicy::Private {
         keep_private(headers, permit);
     }
-    if let Ok(id) = HeaderValue::try_from(id.to_string()) {
-        headers.insert(&respond::REQUEST_ID, id);
-    }
+    headers.insert(&respond::REQUEST_ID, id);
+}
+
+/// Written once, for the upstream and for the caller.
+pub(crate) fn request_id(id: RequestId) -> Result<HeaderValue, Unrepresentable> {
+    text(&id.to_string(), "countersign-request-id")
 }
 
 /// What may not come after the body either.
@@ -248,6 +251,7 @@ fn text(value: &str, name: &'static str) -> Result<HeaderValue, Unrepresentable>
 /// RULES 3.4: no shared cache may answer another caller with this one's answer.
 fn keep_private(headers: &mut HeaderMap, permit: &Permit) {
     let mut kept: Vec<String> = Vec::new();
+    let silent = !headers.contains_key(CACHE_CONTROL);
     for value in headers.get_all(CACHE_CONTROL) {
         let Ok(value) = value.to_str() else { continue };
         for directive in split_directives(value) {
@@ -259,9 +263,13 @@ fn keep_private(headers: &mut HeaderMap, permit: &Permit) {
             }
         }
     }
-    kept.push("private".to_owned());
-    if let Ok(value) = HeaderValue::try_from(kept.join(", ")) {
-        headers.insert(CACHE_CONTROL, value);
+    if silent {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("private"));
+    } else {
+        kept.push("private".to_owned());
+        if let Ok(value) = HeaderValue::try_from(kept.join(", ")) {
+            headers.insert(CACHE_CONTROL, value);
+        }
     }
     // RFC 9213 and its forerunner: they override Cache-Control in the caches they are meant for
     let targeted: Vec<HeaderName> = headers
