@@ -394,7 +394,9 @@ fn control_listener(
 fn gateway_config(settings: &Settings, certificates: &mut Certificates) -> Result<GatewayConfig, Failure> {
     let listener = |listener: &ListenerSettings| {
         let tls = listener.tls.as_ref().map(|files| listener_tls(files, certificates)).transpose()?;
-        Ok::<_, Failure>(ListenerConfig { tls, ..ListenerConfig::new(listener.listen.clone()) })
+        let proxy_protocol = listener.proxy_protocol.clone();
+        let config = ListenerConfig::new(listener.listen.clone());
+        Ok::<_, Failure>(ListenerConfig { tls, proxy_protocol, ..config })
     };
     let mut config = GatewayConfig {
         listeners: settings.gateway.listeners.iter().map(listener).collect::<Result<_, _>>()?,

@@ -21,7 +21,7 @@ mod tests;
 
 pub use config::{GatewayConfig, IdentityPreset, Limits, Timeouts};
 pub use gateway::{Gateway, Listening, StartError};
-pub use listen::settings::{ListenAddress, ListenerConfig, ListenerTls, UnixAddress};
+pub use listen::settings::{ListenAddress, ListenerConfig, ListenerTls, Peers, UnixAddress};
 pub use route_table::RouteTableCell;
 pub use upstream::config::{
     HealthCheck, STREAM_IDLE, UpstreamConfig, UpstreamLimits, UpstreamTls, WEBSOCKET, is_upgrade,

@@ -4,7 +4,7 @@ use countersign_core::check::{
     limit::{PlanName, RateLimit},
     route::Route,
 };
-use countersign_gateway::{HealthCheck, IdentityPreset, ListenAddress, UpstreamLimits};
+use countersign_gateway::{HealthCheck, IdentityPreset, ListenAddress, Peers, UpstreamLimits};
 use countersign_methods::api_key::config::ApiKeyConfig;
 use rustls::pki_types::ServerName;
 use std::{collections::HashMap, net::SocketAddr, path::PathBuf, time::Duration};
@@ -54,6 +54,7 @@ pub struct ListenerSettings {
     pub listen: ListenAddress,
     /// `None`: plain, where credentials are read only from this machine.
     pub tls: Option<TlsSettings>,
+    pub proxy_protocol: Peers,
 }
 
 impl GatewaySettings {

@@ -3,7 +3,12 @@
 use countersign_core::check::{limit::RateLimit, route::HostPattern};
 use countersign_gateway::{ListenAddress, UnixAddress};
 use http::Method;
-use std::{net::SocketAddr, path::Path, time::Duration};
+use ipnet::IpNet;
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::Path,
+    time::Duration,
+};
 use url::Url;
 
 const DAY: u64 = 86_400;
@@ -70,6 +75,22 @@ pub(super) fn listen(text: &str, folder: &Path) -> Result<ListenAddress, String>
         return Err(format!("`{text}` is not a path of 1 to {} bytes", UnixAddress::MAX_PATH));
     }
     Ok(ListenAddress::Unix(UnixAddress { path, mode: UnixAddress::DEFAULT_MODE }))
+}
+
+/// `10.0.0.0/8`, or one address. Mapped addresses are unmapped where callers are, so such a network would never match.
+pub(super) fn network(text: &str) -> Result<IpNet, String> {
+    let network = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+    let network =
+        network.map_err(|_| format!("`{text}` is not a network such as `10.0.0.0/8` or `2001:db8::/32`"))?;
+    if network.trunc() != network {
+        return Err(format!("`{text}` has host bits; say `{}`", network.trunc()));
+    }
+    match network {
+        IpNet::V6(six) if six.addr().to_ipv4_mapped().is_some() => {
+            Err(format!("`{text}` is a mapped IPv4 network; say it as one of IPv4"))
+        }
+        network => Ok(network),
+    }
 }
 
 /// Permission bits as `chmod` takes them: `0660`.

@@ -5,6 +5,7 @@ use super::{
     caller::Caller,
     connection::{Connection, Registry},
     multiplexed::Streams,
+    proxy_protocol::{self, Source},
     settings::ListenAddress,
     socket::{Listener, Stream},
     tls::H2,
@@ -33,6 +34,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::{OwnedSemaphorePermit, Semaphore, watch},
     task::spawn_local,
+    time::Instant,
 };
 
 /// Connections this worker may have open; past it new ones wait in the kernel's queue.
@@ -95,6 +97,14 @@ async fn survive(address: &ListenAddress, error: &io::Error) {
     }
 }
 
+/// Where a connection comes from.
+#[derive(Debug, Clone, Copy)]
+struct Origin {
+    address: IpAddr,
+    /// It never left this machine.
+    is_local: bool,
+}
+
 struct Door {
     worker: Rc<Worker>,
     face: Face,
@@ -114,11 +124,12 @@ impl Door {
         self.worker.connections.enter(number, Connection::new(false), task.abort_handle());
     }
 
-    async fn serve(&self, stream: Stream, address: IpAddr, number: u64) {
+    async fn serve(&self, mut stream: Stream, from: IpAddr, number: u64) {
+        let Some(Origin { address, is_local }) = self.origin(&mut stream, from).await else { return };
         let stream = Gathered::new(stream);
         let Some(tls) = &self.face.tls else {
-            // RULES 1.7: plain, but on loopback it never left this machine
-            let transport = if address.is_loopback() { Transport::PlainTrusted } else { Transport::Plain };
+            // RULES 1.7: plain, but on this machine it never left it
+            let transport = if is_local { Transport::PlainTrusted } else { Transport::Plain };
             let caller = Caller { peer: Peer { address, transport }, tenant: None };
             return self.http1(stream, caller, number).await;
         };
@@ -132,6 +143,33 @@ impl Door {
         } else {
             self.http1(stream, caller, number).await;
         }
+    }
+
+    /// Where the connection comes from, asked of a peer that forwards for others (RULES 3.1). `None`: it did not say.
+    async fn origin(&self, stream: &mut Stream, from: IpAddr) -> Option<Origin> {
+        let own = Origin { address: from, is_local: from.is_loopback() };
+        if !self.face.lists(&self.face.proxy_protocol, from) {
+            return Some(own);
+        }
+        let patience = self.worker.ports.config.timeouts.head;
+        let told = tokio::time::timeout(patience, proxy_protocol::read(stream)).await;
+        let error = match told {
+            Ok(Ok(Source::Own)) => return Some(own),
+            Ok(Ok(Source::Named(address))) => {
+                // a balancer on this machine forwards for strangers too
+                return Some(Origin { address, is_local: own.is_local && address.is_loopback() });
+            }
+            Ok(Ok(Source::Unknown)) => return Some(Origin { is_local: false, ..own }),
+            Ok(Err(error)) => error,
+            Err(_) => io::ErrorKind::TimedOut.into(),
+        };
+        // an end before the first byte is how balancers look whether we are there
+        if error.kind() != io::ErrorKind::UnexpectedEof
+            && let Some(left_out) = self.worker.refusals.take(Instant::now())
+        {
+            tracing::warn!(peer = %from, %error, left_out, "closed: a listed peer sent no PROXY protocol header");
+        }
+        None
     }
 
     fn registry(&self) -> &Registry {

@@ -7,12 +7,14 @@ pub(crate) mod accept;
 pub(crate) mod caller;
 pub(crate) mod connection;
 pub(crate) mod multiplexed;
+pub mod proxy_protocol;
 pub mod settings;
 pub(crate) mod socket;
 pub(crate) mod tls;
 pub(crate) mod watched;
 
-use settings::{ListenAddress, ListenerConfig};
+use settings::{ListenAddress, ListenerConfig, Peers};
+use std::net::IpAddr;
 
 /// One worker's listener.
 pub(crate) struct Bound {
@@ -25,10 +27,23 @@ pub(crate) struct Bound {
 pub(crate) struct Face {
     pub(crate) address: ListenAddress,
     pub(crate) tls: Option<tls::Tls>,
+    pub(crate) proxy_protocol: Peers,
 }
 
 impl Face {
     pub(crate) fn new(config: &ListenerConfig, address: ListenAddress) -> Self {
-        Self { address, tls: config.tls.as_ref().map(tls::Tls::new) }
+        Self {
+            address,
+            tls: config.tls.as_ref().map(tls::Tls::new),
+            proxy_protocol: config.proxy_protocol.clone(),
+        }
+    }
+
+    /// Is whoever connected from there one of these? On a Unix socket nobody has an address.
+    pub(crate) fn lists(&self, peers: &Peers, from: IpAddr) -> bool {
+        match self.address {
+            ListenAddress::Unix(_) => peers.unix,
+            ListenAddress::Tcp(_) => peers.networks.iter().any(|network| network.contains(&from)),
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::tls::{H2, HTTP_1_1};
 use countersign_crypto::tls::{self, LiveCertificates, TlsError};
+use ipnet::IpNet;
 use std::{
     fmt,
     net::SocketAddr,
@@ -14,12 +15,22 @@ pub struct ListenerConfig {
     pub listen: ListenAddress,
     /// `None`: plain HTTP/1.1, where credentials are read only from callers on this machine (RULES 1.7).
     pub tls: Option<ListenerTls>,
+    /// Who must say by the PROXY protocol whom a connection is for; from others it is no request (RULES 3.1).
+    pub proxy_protocol: Peers,
+}
+
+/// Peers by where they connect from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Peers {
+    pub networks: Arc<[IpNet]>,
+    /// Whoever may open the file of a Unix listener.
+    pub unix: bool,
 }
 
 impl ListenerConfig {
     /// Plain, and nothing else said about it.
     pub fn new(listen: impl Into<ListenAddress>) -> Self {
-        Self { listen: listen.into(), tls: None }
+        Self { listen: listen.into(), tls: None, proxy_protocol: Peers::default() }
     }
 }
 

@@ -17,6 +17,7 @@ mod identity;
 mod limits;
 mod listeners;
 mod pool;
+mod proxy_protocol;
 mod responses;
 mod rules;
 mod sni;

@@ -9,7 +9,7 @@ use super::{
     settings::{CertificateSettings, ListenerSettings, TlsSettings},
     values,
 };
-use countersign_gateway::ListenAddress;
+use countersign_gateway::{ListenAddress, Peers};
 use std::{net::SocketAddr, path::Path};
 
 pub(super) fn read(gateway: &Table<'_, '_>, folder: &Path) -> Option<Vec<ListenerSettings>> {
@@ -55,7 +55,7 @@ fn short(gateway: &Table<'_, '_>, folder: &Path) -> Option<Vec<ListenerSettings>
         field.problem("names no address");
     }
     let tls = optional(tls)?;
-    let listener = |listen| ListenerSettings { listen, tls: tls.clone() };
+    let listener = |listen| ListenerSettings { listen, tls: tls.clone(), proxy_protocol: Peers::default() };
     Some(addresses?.into_iter().map(listener).collect())
 }
 
@@ -64,6 +64,7 @@ fn listener(table: &Table<'_, '_>, folder: &Path) -> Option<ListenerSettings> {
     let mode_field = table.get("mode");
     let mode = mode_field.as_ref().map(|field| field.parsed(values::mode));
     let tls = table.get("tls").map(|field| tls(&field, folder));
+    let proxy_protocol = table.get("proxy_protocol").map(|field| peers(&field));
     let mut listen = listen?;
     match (&mut listen, optional(mode)?) {
         (_, None) => {}
@@ -72,7 +73,18 @@ fn listener(table: &Table<'_, '_>, folder: &Path) -> Option<ListenerSettings> {
             mode_field?.problem("is for Unix sockets; a port has none");
         }
     }
-    Some(ListenerSettings { listen, tls: optional::<TlsSettings>(tls)? })
+    let proxy_protocol = optional(proxy_protocol)?.unwrap_or_default();
+    Some(ListenerSettings { listen, tls: optional::<TlsSettings>(tls)?, proxy_protocol })
+}
+
+/// Networks and addresses; `unix` is whoever may open the file of a Unix socket.
+fn peers(field: &Field<'_, '_>) -> Option<Peers> {
+    let listed =
+        field.list(|text| if text == "unix" { Ok(None) } else { values::network(text).map(Some) })?;
+    if listed.is_empty() {
+        field.problem("lists nobody");
+    }
+    Some(Peers { unix: listed.contains(&None), networks: listed.into_iter().flatten().collect() })
 }
 
 /// One certificate for whatever name is asked for, or `certificates` that are chosen from by name.

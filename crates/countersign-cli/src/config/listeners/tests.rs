@@ -83,3 +83,25 @@ fn certificates_are_chosen_by_name_or_stand_alone() {
         assert!(found.iter().any(|p| p.contains(told)), "{tls}: {found:?}");
     }
 }
+
+#[test]
+fn peers_are_networks_addresses_or_whoever_opens_the_file() {
+    let with = |peers: &str| {
+        format!("{SMALL}\n[[gateway.listeners]]\nlisten = \"unix:x\"\nproxy_protocol = {peers}\n")
+    };
+    let listener =
+        read(&with("[\"10.0.0.0/8\", \"2001:db8::1\", \"unix\"]")).unwrap().gateway.listeners.remove(1);
+    assert!(listener.proxy_protocol.unix);
+    let shown: Vec<String> = listener.proxy_protocol.networks.iter().map(ToString::to_string).collect();
+    assert_eq!(shown, ["10.0.0.0/8", "2001:db8::1/128"]);
+    for (peers, told) in [
+        ("[]", "proxy_protocol: lists nobody"),
+        ("[\"10.0.0.1/8\"]", "has host bits; say `10.0.0.0/8`"),
+        ("[\"balancer\"]", "`balancer` is not a network"),
+        ("[\"::ffff:10.0.0.0/104\"]", "is a mapped IPv4 network"),
+        ("true", "must be an array"),
+    ] {
+        let found = problems(&with(peers));
+        assert!(found.iter().any(|p| p.contains(told)), "{peers}: {found:?}");
+    }
+}
