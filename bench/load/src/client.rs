@@ -80,11 +80,12 @@ impl Client {
         plan: &mut Plan,
         tally: &mut Tally,
         scratch: &mut [u8],
+        closing: bool,
     ) -> Result<(), Box<dyn Error>> {
         if self.over {
             return Ok(());
         }
-        let open = match self.wire.read(&mut self.read, scratch) {
+        let open = match self.wire.read(&mut self.read, scratch, closing) {
             Ok(open) => open,
             Err(error) => {
                 tally.wrong(|| format!("connection: {error}"));

@@ -103,8 +103,10 @@ impl Generator {
                 match event.token() {
                     STDIN => told = true,
                     LISTENER => self.upstream.accept(self.poll.registry())?,
-                    Token(n) if n >= UPSTREAM => self.upstream.serve(n - UPSTREAM, &mut self.scratch),
-                    Token(n) => self.step(n - CLIENTS)?,
+                    Token(n) if n >= UPSTREAM => {
+                        self.upstream.serve(n - UPSTREAM, &mut self.scratch, event.is_read_closed())
+                    }
+                    Token(n) => self.step(n - CLIENTS, event.is_read_closed())?,
                 }
             }
             self.tick()?;
@@ -114,11 +116,11 @@ impl Generator {
         }
     }
 
-    fn step(&mut self, n: usize) -> Result<(), Box<dyn Error>> {
+    fn step(&mut self, n: usize, closing: bool) -> Result<(), Box<dyn Error>> {
         let Some(client) = self.clients.get_mut(n) else {
             return Ok(());
         };
-        client.step(&mut self.plan, &mut self.tally, &mut self.scratch)?;
+        client.step(&mut self.plan, &mut self.tally, &mut self.scratch, closing)?;
         // one that answered before the measuring began has done its part
         if client.is_over() && (self.plan.going || !client.has_answered()) {
             *client = Client::connect(&self.plan, self.poll.registry(), n)?;

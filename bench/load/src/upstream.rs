@@ -51,11 +51,11 @@ impl Upstream {
         }
     }
 
-    pub fn serve(&mut self, n: usize, scratch: &mut [u8]) {
+    pub fn serve(&mut self, n: usize, scratch: &mut [u8], closing: bool) {
         let Some(Some((wire, read))) = self.connections.get_mut(n) else {
             return;
         };
-        let mut open = wire.read(read, scratch).unwrap_or(false);
+        let mut open = wire.read(read, scratch, closing).unwrap_or(false);
         while let Some(end) = answer::find(read, b"\r\n\r\n") {
             if answer::find(&read[..end], b"cs_live_").is_some() {
                 self.leaked += 1;

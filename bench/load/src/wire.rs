@@ -54,7 +54,7 @@ impl Wire {
     }
 
     /// All that is there, onto the end of `into`. `false`: the other side has closed.
-    pub fn read(&mut self, into: &mut Vec<u8>, scratch: &mut [u8]) -> io::Result<bool> {
+    pub fn read(&mut self, into: &mut Vec<u8>, scratch: &mut [u8], closing: bool) -> io::Result<bool> {
         if !self.connected {
             match self.socket.take_error()? {
                 None if self.socket.peer_addr().is_ok() => self.connected = true,
@@ -71,7 +71,8 @@ impl Wire {
                         None => into.extend_from_slice(&scratch[..n]),
                         Some(tls) => decrypt(tls, &scratch[..n], into)?,
                     }
-                    if n == scratch.len() {
+                    // the end came with the same edge: it is not told again
+                    if n == scratch.len() || closing {
                         continue;
                     }
                 }
