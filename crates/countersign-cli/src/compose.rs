@@ -435,6 +435,7 @@ fn upstream_config(upstream: &UpstreamSettings) -> Result<UpstreamConfig, Failur
     Ok(UpstreamConfig {
         name: upstream.name.as_str().into(),
         urls: upstream.urls.iter().map(|url| url.as_str().trim_end_matches('/').to_owned()).collect(),
+        protocol: upstream.protocol,
         tls: tls.transpose()?,
         limits: upstream.limits,
         health: upstream.health.clone(),

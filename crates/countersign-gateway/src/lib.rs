@@ -24,5 +24,5 @@ pub use gateway::{Gateway, Listening, StartError};
 pub use listen::settings::{ListenAddress, ListenerConfig, ListenerTls, Peers, UnixAddress};
 pub use route_table::RouteTableCell;
 pub use upstream::config::{
-    HealthCheck, STREAM_IDLE, UpstreamConfig, UpstreamLimits, UpstreamTls, WEBSOCKET, is_upgrade,
+    HealthCheck, Protocol, STREAM_IDLE, UpstreamConfig, UpstreamLimits, UpstreamTls, WEBSOCKET, is_upgrade,
 };

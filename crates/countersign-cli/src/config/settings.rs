@@ -4,7 +4,7 @@ use countersign_core::check::{
     limit::{PlanName, RateLimit},
     route::Route,
 };
-use countersign_gateway::{HealthCheck, IdentityPreset, ListenAddress, Peers, UpstreamLimits};
+use countersign_gateway::{HealthCheck, IdentityPreset, ListenAddress, Peers, Protocol, UpstreamLimits};
 use countersign_methods::api_key::config::ApiKeyConfig;
 use rustls::pki_types::ServerName;
 use std::{collections::HashMap, net::SocketAddr, path::PathBuf, time::Duration};
@@ -106,6 +106,7 @@ pub struct UpstreamSettings {
     pub name: String,
     /// Of all its addresses; at least one.
     pub urls: Vec<url::Url>,
+    pub protocol: Protocol,
     /// With `https://`, and only there.
     pub tls: Option<UpstreamTlsSettings>,
     pub limits: UpstreamLimits,

@@ -7,7 +7,7 @@ use super::{
     settings::{UpstreamSettings, UpstreamTlsSettings},
     values,
 };
-use countersign_gateway::{HealthCheck, STREAM_IDLE, UpstreamLimits, WEBSOCKET, is_upgrade};
+use countersign_gateway::{HealthCheck, Protocol, STREAM_IDLE, UpstreamLimits, WEBSOCKET, is_upgrade};
 use rustls::pki_types::ServerName;
 use std::{path::Path, time::Duration};
 use url::Url;
@@ -46,10 +46,14 @@ fn upstream(table: &Table<'_, '_>, name: &str, folder: &Path) -> Option<Upstream
             })
         },
     );
+    let protocol = table.get("protocol").map_or(Some(Protocol::default()), |field| {
+        field.choice(&[("http1", Protocol::Http1), ("http2", Protocol::Http2)])
+    });
     let stream_idle = table.get("stream_idle").map_or(Some(STREAM_IDLE), |field| field.duration());
     Some(UpstreamSettings {
         name: name.to_owned(),
         urls: urls?,
+        protocol: protocol?,
         tls: tls?,
         resource: resource?,
         limits: limits?,

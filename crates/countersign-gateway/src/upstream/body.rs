@@ -70,18 +70,13 @@ pub(crate) struct Upload {
 
 impl Upload {
     /// `None`: it declares more than is allowed.
-    pub(crate) fn new(body: Incoming, limit: u64, patience: Duration) -> Option<(Self, Rc<Exchange>)> {
+    pub(crate) fn new(body: Incoming, limit: u64, patience: Patience) -> Option<(Self, Rc<Exchange>)> {
         if body.size_hint().lower() > limit {
             return None;
         }
         let progress = if body.is_end_stream() { Progress::Done } else { Progress::AwaitsUpstream };
         let exchange = Rc::new(Exchange { progress: Cell::new(progress), moved: Cell::new(Instant::now()) });
-        let upload = Self {
-            body: Some(body),
-            left: limit,
-            exchange: exchange.clone(),
-            patience: Patience::new(patience),
-        };
+        let upload = Self { body: Some(body), left: limit, exchange: exchange.clone(), patience };
         Some((upload, exchange))
     }
 

@@ -1,6 +1,6 @@
 //! Asking the addresses of an upstream how they are, before a caller's request finds out.
 
-use super::{balance::Upstream, body::Upload, config::HealthCheck, pool::Pool};
+use super::{balance::Upstream, body::Upload, config::HealthCheck, pool::Pool, retry};
 use futures_util::future::join_all;
 use http::{HeaderValue, Request, header};
 use std::{rc::Rc, time::Duration};
@@ -40,8 +40,8 @@ async fn ask(pool: &Rc<Pool>, check: &HealthCheck) -> Option<bool> {
     let mut lease = pool.choose().connect_quietly().await.ok()?;
     let mut request = Request::new(Upload::empty());
     *request.uri_mut() = check.path.parse().ok()?;
-    request.headers_mut().insert(header::HOST, pool.authority().clone());
+    retry::address(&mut request, pool, pool.authority().clone());
     request.headers_mut().insert(header::USER_AGENT, HeaderValue::from_static("countersign-check"));
-    let response = lease.sender()?.try_send_request(request).await.ok()?;
+    let response = lease.link()?.send(request).await.ok()?;
     Some(response.status().is_success() || response.status().is_redirection())
 }

@@ -9,6 +9,7 @@ pub struct UpstreamConfig {
     /// Each `http://host[:port]` or each `https://host[:port]`, without a path: what is forwarded is exactly the target
     /// that was judged. At least one; a name stands for all its addresses.
     pub urls: Vec<String>,
+    pub protocol: Protocol,
     /// With `https://`, and only there.
     pub tls: Option<UpstreamTls>,
     pub limits: UpstreamLimits,
@@ -28,6 +29,7 @@ impl UpstreamConfig {
         Self {
             name: name.into(),
             urls: vec![url.into()],
+            protocol: Protocol::default(),
             tls: None,
             limits: UpstreamLimits::default(),
             health: None,
@@ -36,6 +38,15 @@ impl UpstreamConfig {
             slow_start: Duration::ZERO,
         }
     }
+}
+
+/// What an upstream speaks. It is never guessed: an upstream that speaks something else is 502.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Protocol {
+    #[default]
+    Http1,
+    /// With TLS by ALPN, without it from the first byte (RFC 9113 3.3). What gRPC needs.
+    Http2,
 }
 
 pub const WEBSOCKET: &str = "websocket";

@@ -2,7 +2,9 @@
 //! this, and no permit is used twice. Method and target are the permit's, not the caller's (RULES 2.3).
 
 use super::{
+    balance::Upstream,
     body::{Download, Patience, Upload, UploadFault},
+    config::Protocol,
     dial::ConnectError,
     headers::{self, Came},
     health::Fault,
@@ -18,10 +20,11 @@ use countersign_core::{
 };
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
-    header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING},
+    header::{CONTENT_LENGTH, CONTENT_TYPE, TE, TRANSFER_ENCODING},
 };
 use http_body::Body;
 use hyper::{body::Incoming, upgrade::on};
+use std::time::Duration;
 use thiserror::Error;
 use tokio::time::Instant;
 
@@ -135,12 +138,21 @@ pub(crate) async fn forward(worker: &Worker, permit: Permit, inbound: Inbound) -
     let Inbound { id, peer, mut headers, body, version } = inbound;
     let asked =
         upgrade::asked(upstream.config(), (permit.method(), version), &headers, !body.is_end_stream());
-    let (upload, exchange) = Upload::new(body, config.limits.body, config.timeouts.body)
-        .ok_or(Failure::Upload(UploadFault::TooLarge))?;
+    let (upload, exchange) =
+        Upload::new(body, config.limits.body, patience(&headers, upstream, config.timeouts.body))
+            .ok_or(Failure::Upload(UploadFault::TooLarge))?;
+    let http2 = upstream.config().protocol == Protocol::Http2;
+    // RFC 9110 10.1.4: a field of this hop, said again because gRPC servers ask for it
+    let takes_trailers =
+        http2 && headers.get(TE).is_some_and(|te| te.as_bytes().eq_ignore_ascii_case(b"trailers"));
     let id = headers::request_id(id).map_err(Failure::Identity)?;
     let came = Came { id: &id, peer, upstream: upstream.authority() };
     headers::request(&mut headers, &permit, &worker.stripping, config, came).map_err(Failure::Identity)?;
-    frame(&mut headers, permit.method(), &upload);
+    if !http2 {
+        frame(&mut headers, permit.method(), &upload);
+    } else if takes_trailers {
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+    }
     if let Some(protocol) = &asked {
         upgrade::say(&mut headers, protocol.clone());
     }
@@ -172,21 +184,22 @@ pub(crate) async fn forward(worker: &Worker, permit: Permit, inbound: Inbound) -
         *answer.headers_mut() = parts.headers;
         return Ok(Outcome::Switched(answer, Box::new(Tunnel { upgraded, lease, tether, idle })));
     }
-    let patience = if is_event_stream(&parts.headers) {
-        Patience::of_stream(idle, config.timeouts.body)
-    } else {
-        Patience::new(config.timeouts.body)
-    };
+    let patience = patience(&parts.headers, upstream, config.timeouts.body);
     let mut answer = Response::new(Download::new(body, lease, exchange, tether, patience));
     *answer.status_mut() = parts.status;
     *answer.headers_mut() = parts.headers;
     Ok(Outcome::Answer(answer))
 }
 
-/// What is silent by nature.
-fn is_event_stream(headers: &HeaderMap) -> bool {
+/// How long this body may be silent: some are by nature.
+fn patience(headers: &HeaderMap, upstream: &Upstream, body: Duration) -> Patience {
     let essence = headers.get(CONTENT_TYPE).and_then(|v| v.as_bytes().split(|b| *b == b';').next());
-    essence.is_some_and(|e| e.trim_ascii().eq_ignore_ascii_case(b"text/event-stream"))
+    let essence = essence.unwrap_or_default().trim_ascii().to_ascii_lowercase();
+    if essence == b"text/event-stream" || essence.starts_with(b"application/grpc") {
+        Patience::of_stream(upstream.config().stream_idle, body)
+    } else {
+        Patience::new(body)
+    }
 }
 
 /// The request line is written from the permit. What may still be in its query is a credential of another route's

@@ -1,6 +1,6 @@
 //! Where an upstream is, as its URL says.
 
-use http::HeaderValue;
+use http::{HeaderValue, uri::Scheme};
 use std::{net::IpAddr, sync::Arc};
 use thiserror::Error;
 
@@ -78,6 +78,10 @@ impl Origin {
 
     pub(crate) fn host(&self) -> &str {
         &self.host
+    }
+
+    pub(crate) fn scheme(&self) -> Scheme {
+        if self.tls { Scheme::HTTPS } else { Scheme::HTTP }
     }
 
     pub(crate) fn is_tls(&self) -> bool {

@@ -6,13 +6,14 @@
 use super::{
     balance::Place,
     body::Upload,
+    config::Protocol,
     dial::{ConnectError, Dial, Link},
     gate::Slot,
     health::{Fault, Health},
 };
 use crate::config::Timeouts;
-use http::HeaderValue;
-use hyper::client::conn::http1::SendRequest;
+use http::{HeaderValue, uri::Scheme};
+use hyper::client::conn::http2;
 use std::{
     cell::{Cell, RefCell},
     fmt,
@@ -20,18 +21,23 @@ use std::{
     rc::Rc,
     time::Duration,
 };
-use tokio::time::Instant;
+use tokio::{sync::Mutex, time::Instant};
 
 pub(crate) struct Pool {
     address: SocketAddr,
     dial: Dial,
     /// For the Host field.
     authority: HeaderValue,
+    scheme: Scheme,
     health: Health,
     /// Requests that chose this address and are not over.
     pending: Cell<usize>,
     /// Newest last: the one used last is the one least likely to have gone stale.
     idle: RefCell<Vec<Idle>>,
+    /// The one connection of HTTP/2, and when it was last asked for.
+    shared: RefCell<Option<(http2::SendRequest<Upload>, Instant)>>,
+    /// One opens it, the others wait for it.
+    opening: Mutex<()>,
     most_idle: usize,
     timeouts: Timeouts,
 }
@@ -56,6 +62,9 @@ impl Pool {
             health: Health::default(),
             pending: Cell::new(0),
             idle: RefCell::default(),
+            shared: RefCell::default(),
+            opening: Mutex::default(),
+            scheme: place.origin.scheme(),
             most_idle,
             timeouts,
         })
@@ -67,6 +76,14 @@ impl Pool {
 
     pub(crate) fn authority(&self) -> &HeaderValue {
         &self.authority
+    }
+
+    pub(crate) fn protocol(&self) -> Protocol {
+        self.dial.protocol()
+    }
+
+    pub(crate) fn scheme(&self) -> &Scheme {
+        &self.scheme
     }
 
     pub(crate) fn health(&self) -> &Health {
@@ -89,14 +106,17 @@ impl Pool {
 
     fn reuse(&self) -> Option<Link> {
         let now = Instant::now();
+        if let Some(sender) = self.shared(now) {
+            return Some(Link::Http2(sender));
+        }
         let mut idle = self.idle.borrow_mut();
         let mut busy = Vec::new();
         let found = loop {
             let Some(candidate) = idle.pop() else { break None };
-            if candidate.link.sender.is_closed() || is_old(&candidate, now, self.timeouts.idle_upstream) {
+            if candidate.link.is_closed() || is_old(&candidate, now, self.timeouts.idle_upstream) {
                 continue;
             }
-            if candidate.link.sender.is_ready() {
+            if candidate.link.is_ready() {
                 break Some(candidate.link);
             }
             // its driver has yet to see that the last exchange is over
@@ -106,14 +126,48 @@ impl Pool {
         found
     }
 
+    fn shared(&self, now: Instant) -> Option<http2::SendRequest<Upload>> {
+        let mut shared = self.shared.borrow_mut();
+        let (sender, asked) = shared.as_mut()?;
+        if sender.is_closed() {
+            *shared = None;
+            return None;
+        }
+        *asked = now;
+        Some(sender.clone())
+    }
+
+    async fn connect(&self) -> Result<Link, ConnectError> {
+        if self.dial.protocol() == Protocol::Http1 {
+            return self.dial.connect(self.address).await;
+        }
+        let opening = tokio::time::timeout(self.timeouts.connect, self.opening.lock());
+        let _one = opening.await.map_err(|_| ConnectError::Timeout)?;
+        if let Some(sender) = self.shared(Instant::now()) {
+            return Ok(Link::Http2(sender));
+        }
+        let link = self.dial.connect(self.address).await?;
+        if let Link::Http2(sender) = &link {
+            self.shared.replace(Some((sender.clone(), Instant::now())));
+        }
+        Ok(link)
+    }
+
     pub(crate) fn sweep(&self, now: Instant) {
+        let unused = self.shared.borrow().as_ref().is_some_and(|(sender, asked)| {
+            sender.is_closed()
+                || self.pending.get() == 0 && now.duration_since(*asked) >= self.timeouts.idle_upstream
+        });
+        if unused {
+            self.shared.take();
+        }
         let patience = self.timeouts.idle_upstream;
-        self.idle.borrow_mut().retain(|i| !i.link.sender.is_closed() && !is_old(i, now, patience));
+        self.idle.borrow_mut().retain(|i| !i.link.is_closed() && !is_old(i, now, patience));
     }
 
     fn take_back(&self, link: Link) {
         let mut idle = self.idle.borrow_mut();
-        if link.sender.is_closed() || idle.len() >= self.most_idle {
+        if link.is_closed() || idle.len() >= self.most_idle {
             return;
         }
         idle.push(Idle { link, since: Instant::now() });
@@ -152,7 +206,7 @@ impl Chosen {
 
     /// Without a word about the health of the address.
     pub(crate) async fn connect_quietly(self) -> Result<Lease, ConnectError> {
-        self.0.dial.connect(self.0.address).await.map(|link| Lease::new(self, link))
+        self.0.connect().await.map(|link| Lease::new(self, link))
     }
 }
 
@@ -189,13 +243,13 @@ impl Lease {
         self.slot = slot;
     }
 
-    pub(crate) fn sender(&mut self) -> Option<&mut SendRequest<Upload>> {
-        self.link.as_mut().map(|link| &mut link.sender)
+    pub(crate) fn link(&mut self) -> Option<&mut Link> {
+        self.link.as_mut()
     }
 
     /// Only after the exchange was read and written to its end.
     pub(crate) fn give_back(mut self) {
-        if let Some(link) = self.link.take() {
+        if let Some(link @ Link::Http1 { .. }) = self.link.take() {
             self.chosen.0.take_back(link);
         }
     }
@@ -204,7 +258,7 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         if let Some(link) = self.link.take() {
-            link.driver.abort();
+            link.end();
         }
     }
 }

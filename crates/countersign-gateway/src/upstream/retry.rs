@@ -3,11 +3,12 @@
 use super::{
     balance::Upstream,
     body::{Exchange, Progress, Upload},
+    config::Protocol,
     forward::Failure,
     health::Fault,
-    pool::Lease,
+    pool::{Lease, Pool},
 };
-use http::{Request, Response, header::HOST};
+use http::{HeaderValue, Request, Response, Uri, Version, header::HOST, uri::Authority};
 use hyper::body::Incoming;
 use std::{net::SocketAddr, pin::pin, rc::Rc};
 use tokio::time::{Instant, sleep_until};
@@ -25,14 +26,17 @@ pub(crate) async fn send(
 ) -> Result<(Response<Incoming>, Lease), Failure> {
     let slot = upstream.enter().await?;
     upstream.resolve().await.map_err(Failure::Connect)?;
+    let given = request.headers().get(HOST).cloned();
     let mut tried: Vec<SocketAddr> = Vec::new();
     let mut last = Failure::Unsent;
     while tried.len() < MOST_ADDRESSES {
         let Some(mut chosen) = upstream.choose(&tried) else { break };
         let pool = chosen.pool().clone();
-        if own_name {
-            request.headers_mut().insert(HOST, pool.authority().clone());
-        }
+        let name = match &given {
+            Some(given) if !own_name => given.clone(),
+            _ => pool.authority().clone(),
+        };
+        address(&mut request, &pool, name);
         chosen = match chosen.reuse() {
             Err(chosen) => chosen,
             Ok(lease) => match attempt(lease, request, exchange).await {
@@ -71,6 +75,22 @@ pub(crate) async fn send(
     Err(last)
 }
 
+/// Whom the request names: the Host field, or in HTTP/2 scheme and authority of the target (RFC 9113 8.3.1).
+pub(crate) fn address(request: &mut Request<Upload>, pool: &Pool, name: HeaderValue) {
+    if pool.protocol() == Protocol::Http1 {
+        request.headers_mut().insert(HOST, name);
+        return;
+    }
+    request.headers_mut().remove(HOST);
+    let mut parts = request.uri().clone().into_parts();
+    parts.scheme = Some(pool.scheme().clone());
+    parts.authority = Authority::try_from(name.as_bytes()).ok();
+    if let Ok(uri) = Uri::from_parts(parts) {
+        *request.uri_mut() = uri;
+    }
+    *request.version_mut() = Version::HTTP_2;
+}
+
 fn keep(
     (response, mut lease): (Response<Incoming>, Lease),
     slot: super::gate::Slot,
@@ -90,24 +110,26 @@ async fn attempt(
     exchange: &Exchange,
 ) -> Result<(Response<Incoming>, Lease), Attempt> {
     let patience = lease.pool().timeouts().first_byte;
-    let Some(sender) = lease.sender() else { return Err(Attempt::Unsent(Box::new(request))) };
-    let mut sending = pin!(sender.try_send_request(request));
-    let mut deadline = exchange.moved() + patience;
-    let outcome = loop {
-        tokio::select! {
-            biased;
-            outcome = &mut sending => break outcome,
-            () = sleep_until(deadline) => {}
+    let outcome = {
+        let Some(link) = lease.link() else { return Err(Attempt::Unsent(Box::new(request))) };
+        let mut sending = pin!(link.send(request));
+        let mut deadline = exchange.moved() + patience;
+        loop {
+            tokio::select! {
+                biased;
+                outcome = &mut sending => break outcome,
+                () = sleep_until(deadline) => {}
+            }
+            // a caller that is slow to send has its own clock, in its body; the upstream's starts after the last move
+            let moved = match exchange.progress() {
+                Progress::AwaitsCaller => Instant::now(),
+                _ => exchange.moved(),
+            };
+            if moved + patience <= deadline {
+                return Err(Attempt::Failed(Failure::FirstByte));
+            }
+            deadline = moved + patience;
         }
-        // a caller that is slow to send has its own clock, in its body; the upstream's starts after the last move
-        let moved = match exchange.progress() {
-            Progress::AwaitsCaller => Instant::now(),
-            _ => exchange.moved(),
-        };
-        if moved + patience <= deadline {
-            return Err(Attempt::Failed(Failure::FirstByte));
-        }
-        deadline = moved + patience;
     };
     match outcome {
         Ok(response) => Ok((response, lease)),

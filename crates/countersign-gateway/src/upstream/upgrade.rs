@@ -2,7 +2,11 @@
 //! bytes that nobody here reads. It ends when either side does, when nothing moves for long, and when what permitted it
 //! is revoked (RULES 2.5, M.2 rule 8).
 
-use super::{config::UpstreamConfig, pool::Lease, streams::Tether};
+use super::{
+    config::{Protocol, UpstreamConfig},
+    pool::Lease,
+    streams::Tether,
+};
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, Method, Version,
@@ -37,7 +41,12 @@ pub(crate) fn asked(
 ) -> Option<HeaderValue> {
     let mut names = headers.get_all(UPGRADE).iter();
     let (Some(name), None) = (names.next(), names.next()) else { return None };
-    if has_body || method != Method::GET || version != Version::HTTP_11 || !is_nominated(headers) {
+    if has_body
+        || config.protocol != Protocol::Http1
+        || method != Method::GET
+        || version != Version::HTTP_11
+        || !is_nominated(headers)
+    {
         return None;
     }
     let is_taken = config.upgrades.iter().any(|taken| name.as_bytes().eq_ignore_ascii_case(taken.as_bytes()));

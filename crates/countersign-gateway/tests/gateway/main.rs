@@ -25,4 +25,5 @@ mod stop;
 mod support;
 mod tls;
 mod upgrade;
+mod upstream_http2;
 mod upstream_tls;

@@ -24,8 +24,8 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-struct Tls {
-    rig: Rig,
+pub(crate) struct Tls {
+    pub(crate) rig: Rig,
     authority: DevelopmentAuthority,
 }
 
@@ -34,7 +34,7 @@ impl Tls {
         Self::behind(Upstream::start(|_| Act::answer(OK)).await, |_| {}).await
     }
 
-    async fn behind(
+    pub(crate) async fn behind(
         upstream: Upstream,
         change: impl FnOnce(&mut countersign_gateway::GatewayConfig),
     ) -> Self {
@@ -69,6 +69,15 @@ impl Tls {
     }
 
     async fn http2(&self) -> SendRequest<Full<Bytes>> {
+        self.http2_of().await
+    }
+
+    /// Of requests with such bodies.
+    pub(crate) async fn http2_of<B>(&self) -> SendRequest<B>
+    where
+        B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
         let stream = self.connect(&[b"h2"]).await;
         assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
         let (sender, connection) =

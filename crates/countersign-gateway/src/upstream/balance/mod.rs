@@ -56,7 +56,7 @@ impl Destination {
             if places.iter().any(|place| place.origin == origin) {
                 return Err(OriginError::Twice);
             }
-            let dial = Dial::new(&origin, config.tls.as_ref(), timeouts.connect)?;
+            let dial = Dial::new(&origin, config, timeouts.connect)?;
             places.push(Place { origin, dial });
         }
         if let Some(check) = &config.health {
