@@ -396,7 +396,8 @@ fn gateway_config(settings: &Settings, certificates: &mut Certificates) -> Resul
         let tls = listener.tls.as_ref().map(|files| listener_tls(files, certificates)).transpose()?;
         let proxy_protocol = listener.proxy_protocol.clone();
         let config = ListenerConfig::new(listener.listen.clone());
-        Ok::<_, Failure>(ListenerConfig { tls, proxy_protocol, ..config })
+        let trusted = listener.trusted.clone().into();
+        Ok::<_, Failure>(ListenerConfig { tls, proxy_protocol, trusted, ..config })
     };
     let mut config = GatewayConfig {
         listeners: settings.gateway.listeners.iter().map(listener).collect::<Result<_, _>>()?,

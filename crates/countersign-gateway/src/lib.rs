@@ -21,7 +21,9 @@ mod tests;
 
 pub use config::{GatewayConfig, IdentityPreset, Limits, Timeouts};
 pub use gateway::{Gateway, Listening, StartError};
-pub use listen::settings::{ListenAddress, ListenerConfig, ListenerTls, Peers, UnixAddress};
+pub use listen::settings::{
+    ForwardedHeader, ListenAddress, ListenerConfig, ListenerTls, Peers, Trusted, UnixAddress,
+};
 pub use route_table::RouteTableCell;
 pub use upstream::config::{
     HealthCheck, Protocol, STREAM_IDLE, UpstreamConfig, UpstreamLimits, UpstreamTls, WEBSOCKET, is_upgrade,

@@ -4,7 +4,9 @@ use countersign_core::check::{
     limit::{PlanName, RateLimit},
     route::Route,
 };
-use countersign_gateway::{HealthCheck, IdentityPreset, ListenAddress, Peers, Protocol, UpstreamLimits};
+use countersign_gateway::{
+    HealthCheck, IdentityPreset, ListenAddress, Peers, Protocol, Trusted, UpstreamLimits,
+};
 use countersign_methods::api_key::config::ApiKeyConfig;
 use rustls::pki_types::ServerName;
 use std::{collections::HashMap, net::SocketAddr, path::PathBuf, time::Duration};
@@ -55,6 +57,7 @@ pub struct ListenerSettings {
     /// `None`: plain, where credentials are read only from this machine.
     pub tls: Option<TlsSettings>,
     pub proxy_protocol: Peers,
+    pub trusted: Vec<Trusted>,
 }
 
 impl GatewaySettings {

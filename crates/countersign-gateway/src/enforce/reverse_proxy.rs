@@ -40,7 +40,6 @@ pub(crate) async fn handle(
     in_flight: InFlight,
     request: Request<Incoming>,
 ) -> Response<Reply> {
-    let peer = caller.peer;
     let id = worker.request_id();
     let options = &worker.ports.config.answers;
     let whole =
@@ -53,19 +52,24 @@ pub(crate) async fn handle(
         Err(error) => {
             if let Some(left_out) = worker.refusals.take(Instant::now()) {
                 let (code, reason) = (error.code(), error.detail());
-                tracing::info!(request = %id, peer = %peer.address, code, reason, left_out, "refused");
+                tracing::info!(request = %id, peer = %caller.peer.address, code, reason, left_out, "refused");
             }
             return whole(respond::head_error(error, parts.version, id), in_flight);
         }
     };
     if caller.tenant.as_ref().is_some_and(|tenant| !tenant.owns(head.authority())) {
         if let Some(left_out) = worker.refusals.take(Instant::now()) {
-            tracing::info!(request = %id, peer = %peer.address, code = "misdirected", left_out, "refused");
+            tracing::info!(request = %id, peer = %caller.peer.address, code = "misdirected", left_out, "refused");
         }
         return whole(misdirected(id), in_flight);
     }
     // before anything believes a field
+    let trusted::Vouched { peer, is_https, request_id } = trusted::vouched(caller, &parts.headers);
     trusted::scrub(&mut parts.headers);
+    if let Some(theirs) = request_id {
+        tracing::debug!(request = %id, ?theirs, "the peer's request id");
+        parts.headers.insert(&trusted::X_REQUEST_ID, theirs);
+    }
     // before the judgement, because a preflight carries no credential
     if cors::is_preflight(&parts.method, &parts.headers) {
         let answer = cors::preflight(&*worker.ports.routes, &head, &parts.headers, id, options);
@@ -92,7 +96,7 @@ pub(crate) async fn handle(
         return whole(response, in_flight);
     }
     let route = permit.route().clone();
-    let inbound = Inbound { id, peer, headers: parts.headers, body, version: parts.version };
+    let inbound = Inbound { id, peer, is_https, headers: parts.headers, body, version: parts.version };
     let mut response = match forward::forward(worker, permit, inbound).await {
         Ok(Outcome::Switched(answer, tunnel)) => {
             in_flight.switch(*tunnel);

@@ -1,8 +1,90 @@
-//! Whose word is taken about the caller: nobody's, so far. Every field that states an identity or a way the request
-//! came, in the vocabulary of any preset or of any proxy we know of, is dropped from every peer (RULES 3.1).
+//! Whose word is taken about the caller. Every field that states an identity or a way the request came, in the
+//! vocabulary of any preset or of any proxy we know of, is dropped from every peer; what a trusted peer's entry names is
+//! read before (RULES 3.1). An address suffices for that and for nothing more: no identity is ever believed here.
 
-use http::{HeaderMap, HeaderName};
-use std::borrow::Cow;
+use crate::listen::{
+    caller::{Believed, Caller},
+    settings::ForwardedHeader,
+};
+use countersign_core::check::request::{Peer, Transport};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use std::{
+    borrow::Cow,
+    net::{IpAddr, SocketAddr},
+};
+
+/// The caller of one request, and how it came.
+#[derive(Debug)]
+pub(crate) struct Vouched {
+    pub(crate) peer: Peer,
+    /// By TLS, all the way to the proxy that says so.
+    pub(crate) is_https: bool,
+    /// The proxy's own id of the request (RULES 3.8).
+    pub(crate) request_id: Option<HeaderValue>,
+}
+
+static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+pub(crate) static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Bytes of a request id that is handed on.
+const MOST_ID: usize = 128;
+
+/// Reads what the peer of this connection is believed; to be followed by [`scrub`].
+pub(crate) fn vouched(caller: &Caller, headers: &HeaderMap) -> Vouched {
+    let own = caller.peer;
+    let is_https = own.transport == Transport::Tls;
+    let Some(believed) = &caller.believed else { return Vouched { peer: own, is_https, request_id: None } };
+    let address =
+        if believed.sets(ForwardedHeader::For) { walk(own.address, believed, headers) } else { own.address };
+    let (transport, is_https) = if believed.sets(ForwardedHeader::Proto) {
+        // RULES 1.7: a trusted peer that says `https`; whatever else it says, the first hop was plain
+        let mut said = headers.get_all(&X_FORWARDED_PROTO).iter();
+        let only = said.next().filter(|_| said.next().is_none());
+        match (only.is_some_and(|v| v.as_bytes().eq_ignore_ascii_case(b"https")), own.transport) {
+            (true, Transport::Tls) => (Transport::Tls, true),
+            (true, _) => (Transport::PlainTrusted, true),
+            (false, _) => (Transport::Plain, false),
+        }
+    } else if own.transport == Transport::PlainTrusted && !address.is_loopback() {
+        // the proxy is on this machine, its caller is not
+        (Transport::Plain, false)
+    } else {
+        (own.transport, is_https)
+    };
+    let request_id = if believed.sets(ForwardedHeader::RequestId) { request_id(headers) } else { None };
+    Vouched { peer: Peer { address, transport }, is_https, request_id }
+}
+
+/// From the right: each address was written by the one after it, so the first that is not trusted is the caller, and
+/// what stands left of it is hearsay. What is no address ends the walk at whoever wrote it.
+fn walk(peer: IpAddr, believed: &Believed, headers: &HeaderMap) -> IpAddr {
+    let mut at = peer;
+    let lines: Vec<&HeaderValue> = headers.get_all(&X_FORWARDED_FOR).iter().collect();
+    for hop in lines.iter().rev().flat_map(|line| line.as_bytes().rsplit(|b| *b == b',')) {
+        let Some(address) = std::str::from_utf8(hop).ok().and_then(|text| address(text.trim())) else {
+            break;
+        };
+        at = address;
+        if !believed.extends_to(at) {
+            break;
+        }
+    }
+    at
+}
+
+/// With or without a port, as proxies write it.
+fn address(text: &str) -> Option<IpAddr> {
+    let bare = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')).unwrap_or(text);
+    let plain = bare.parse::<IpAddr>().ok();
+    plain.or_else(|| text.parse::<SocketAddr>().ok().map(|a| a.ip())).map(|ip| ip.to_canonical())
+}
+
+fn request_id(headers: &HeaderMap) -> Option<HeaderValue> {
+    let mut said = headers.get_all(&X_REQUEST_ID).iter();
+    let (Some(only), None) = (said.next(), said.next()) else { return None };
+    let good = (1..=MOST_ID).contains(&only.len()) && only.as_bytes().iter().all(u8::is_ascii_graphic);
+    good.then(|| only.clone())
+}
 
 /// Removes what only we may say to the upstream.
 pub(crate) fn scrub(headers: &mut HeaderMap) {

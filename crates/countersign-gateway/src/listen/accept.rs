@@ -103,6 +103,8 @@ struct Origin {
     address: IpAddr,
     /// It never left this machine.
     is_local: bool,
+    /// By a peer that forwards for others.
+    is_named: bool,
 }
 
 struct Door {
@@ -125,19 +127,22 @@ impl Door {
     }
 
     async fn serve(&self, mut stream: Stream, from: IpAddr, number: u64) {
-        let Some(Origin { address, is_local }) = self.origin(&mut stream, from).await else { return };
+        let Some(Origin { address, is_local, is_named }) = self.origin(&mut stream, from).await else {
+            return;
+        };
         let stream = Gathered::new(stream);
+        let believed = if is_named { None } else { self.face.believes(from) };
         let Some(tls) = &self.face.tls else {
             // RULES 1.7: plain, but on this machine it never left it
             let transport = if is_local { Transport::PlainTrusted } else { Transport::Plain };
-            let caller = Caller { peer: Peer { address, transport }, tenant: None };
+            let caller = Caller { peer: Peer { address, transport }, tenant: None, believed };
             return self.http1(stream, caller, number).await;
         };
         let patience = self.worker.ports.config.timeouts.tls_handshake;
         let Ok(Ok((stream, tenant))) = tokio::time::timeout(patience, tls.accept(stream)).await else {
             return;
         };
-        let caller = Caller { peer: Peer { address, transport: Transport::Tls }, tenant };
+        let caller = Caller { peer: Peer { address, transport: Transport::Tls }, tenant, believed };
         if stream.get_ref().1.alpn_protocol() == Some(H2) {
             self.http2(stream, caller, number).await;
         } else {
@@ -147,7 +152,7 @@ impl Door {
 
     /// Where the connection comes from, asked of a peer that forwards for others (RULES 3.1). `None`: it did not say.
     async fn origin(&self, stream: &mut Stream, from: IpAddr) -> Option<Origin> {
-        let own = Origin { address: from, is_local: from.is_loopback() };
+        let own = Origin { address: from, is_local: from.is_loopback(), is_named: false };
         if !self.face.lists(&self.face.proxy_protocol, from) {
             return Some(own);
         }
@@ -157,9 +162,10 @@ impl Door {
             Ok(Ok(Source::Own)) => return Some(own),
             Ok(Ok(Source::Named(address))) => {
                 // a balancer on this machine forwards for strangers too
-                return Some(Origin { address, is_local: own.is_local && address.is_loopback() });
+                let is_local = own.is_local && address.is_loopback();
+                return Some(Origin { address, is_local, is_named: true });
             }
-            Ok(Ok(Source::Unknown)) => return Some(Origin { is_local: false, ..own }),
+            Ok(Ok(Source::Unknown)) => return Some(Origin { is_local: false, is_named: true, ..own }),
             Ok(Err(error)) => error,
             Err(_) => io::ErrorKind::TimedOut.into(),
         };

@@ -13,8 +13,9 @@ pub(crate) mod socket;
 pub(crate) mod tls;
 pub(crate) mod watched;
 
-use settings::{ListenAddress, ListenerConfig, Peers};
-use std::net::IpAddr;
+use caller::Believed;
+use settings::{ListenAddress, ListenerConfig, Peers, Trusted};
+use std::{net::IpAddr, sync::Arc};
 
 /// One worker's listener.
 pub(crate) struct Bound {
@@ -28,6 +29,7 @@ pub(crate) struct Face {
     pub(crate) address: ListenAddress,
     pub(crate) tls: Option<tls::Tls>,
     pub(crate) proxy_protocol: Peers,
+    pub(crate) trusted: Arc<[Trusted]>,
 }
 
 impl Face {
@@ -36,6 +38,7 @@ impl Face {
             address,
             tls: config.tls.as_ref().map(tls::Tls::new),
             proxy_protocol: config.proxy_protocol.clone(),
+            trusted: config.trusted.clone(),
         }
     }
 
@@ -45,5 +48,11 @@ impl Face {
             ListenAddress::Unix(_) => peers.unix,
             ListenAddress::Tcp(_) => peers.networks.iter().any(|network| network.contains(&from)),
         }
+    }
+
+    /// What the peer of a connection is believed. It stands behind no other: what the PROXY protocol named is a caller.
+    pub(crate) fn believes(&self, from: IpAddr) -> Option<Believed> {
+        let entry = self.trusted.iter().position(|trusted| self.lists(&trusted.peers, from))?;
+        Some(Believed { all: self.trusted.clone(), entry })
     }
 }

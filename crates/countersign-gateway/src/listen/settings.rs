@@ -17,6 +17,25 @@ pub struct ListenerConfig {
     pub tls: Option<ListenerTls>,
     /// Who must say by the PROXY protocol whom a connection is for; from others it is no request (RULES 3.1).
     pub proxy_protocol: Peers,
+    /// Whose forwarded headers are believed; the first entry that lists a peer counts.
+    pub trusted: Arc<[Trusted]>,
+}
+
+/// Proxies, and which of the forwarded headers they set. All others are dropped, from these peers too (RULES 3.1).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Trusted {
+    pub peers: Peers,
+    pub headers: Vec<ForwardedHeader>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ForwardedHeader {
+    /// `X-Forwarded-For`: read from its end, as far as those who wrote it are trusted.
+    For,
+    /// `X-Forwarded-Proto`: how the caller came; `https` and nothing else counts as TLS (RULES 1.7).
+    Proto,
+    /// `X-Request-Id`: handed on, beside ours (RULES 3.8).
+    RequestId,
 }
 
 /// Peers by where they connect from.
@@ -30,7 +49,7 @@ pub struct Peers {
 impl ListenerConfig {
     /// Plain, and nothing else said about it.
     pub fn new(listen: impl Into<ListenAddress>) -> Self {
-        Self { listen: listen.into(), tls: None, proxy_protocol: Peers::default() }
+        Self { listen: listen.into(), tls: None, proxy_protocol: Peers::default(), trusted: [].into() }
     }
 }
 

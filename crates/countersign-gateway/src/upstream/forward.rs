@@ -33,6 +33,7 @@ use tokio::time::Instant;
 pub(crate) struct Inbound {
     pub(crate) id: RequestId,
     pub(crate) peer: Peer,
+    pub(crate) is_https: bool,
     /// Admitted and scrubbed.
     pub(crate) headers: HeaderMap,
     pub(crate) body: Incoming,
@@ -135,7 +136,7 @@ impl Failure {
 pub(crate) async fn forward(worker: &Worker, permit: Permit, inbound: Inbound) -> Result<Outcome, Failure> {
     let config = &worker.ports.config;
     let upstream = worker.upstream(&permit.route().upstream.0).ok_or(Failure::NoUpstream)?;
-    let Inbound { id, peer, mut headers, body, version } = inbound;
+    let Inbound { id, peer, is_https, mut headers, body, version } = inbound;
     let asked =
         upgrade::asked(upstream.config(), (permit.method(), version), &headers, !body.is_end_stream());
     let (upload, exchange) =
@@ -146,7 +147,7 @@ pub(crate) async fn forward(worker: &Worker, permit: Permit, inbound: Inbound) -
     let takes_trailers =
         http2 && headers.get(TE).is_some_and(|te| te.as_bytes().eq_ignore_ascii_case(b"trailers"));
     let id = headers::request_id(id).map_err(Failure::Identity)?;
-    let came = Came { id: &id, peer, upstream: upstream.authority() };
+    let came = Came { id: &id, peer, is_https, upstream: upstream.authority() };
     headers::request(&mut headers, &permit, &worker.stripping, config, came).map_err(Failure::Identity)?;
     if !http2 {
         frame(&mut headers, permit.method(), &upload);

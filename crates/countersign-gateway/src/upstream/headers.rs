@@ -11,7 +11,7 @@ use countersign_core::{
     MethodName, Place, RequestId,
     check::{
         decision::Permit,
-        request::{Peer, Transport},
+        request::Peer,
         route::{CachePolicy, HostPattern, Route},
     },
 };
@@ -91,6 +91,7 @@ impl Stripping {
 pub(crate) struct Came<'r> {
     pub(crate) id: &'r HeaderValue,
     pub(crate) peer: Peer,
+    pub(crate) is_https: bool,
     pub(crate) upstream: &'r HeaderValue,
 }
 
@@ -117,7 +118,8 @@ pub(crate) fn request(
 
     headers.insert(HOST, host(permit, came.upstream)?);
     headers.insert(&X_FORWARDED_FOR, address(came.peer.address)?);
-    headers.insert(&X_FORWARDED_PROTO, HeaderValue::from_static(scheme(came.peer)));
+    headers
+        .insert(&X_FORWARDED_PROTO, HeaderValue::from_static(if came.is_https { "https" } else { "http" }));
     headers.insert(&X_FORWARDED_HOST, text(permit.authority(), "x-forwarded-host")?);
     // RFC 9110 7.6.3: a gateway sends Via in each inbound request
     headers.append(VIA, HeaderValue::from_static("1.1 countersign"));
@@ -228,13 +230,6 @@ fn host(permit: &Permit, upstream: &HeaderValue) -> Result<HeaderValue, Unrepres
         _ if route.preserve_host => text(permit.authority(), "host"),
         HostPattern::Exact(host) => text(host, "host"),
         HostPattern::Any | HostPattern::Below(_) => Ok(upstream.clone()),
-    }
-}
-
-fn scheme(peer: Peer) -> &'static str {
-    match peer.transport {
-        Transport::Tls => "https",
-        Transport::PlainTrusted | Transport::Plain => "http",
     }
 }
 

@@ -24,6 +24,7 @@ mod sni;
 mod stop;
 mod support;
 mod tls;
+mod trusted;
 mod upgrade;
 mod upstream_http2;
 mod upstream_tls;

@@ -9,7 +9,7 @@ use super::{
     settings::{CertificateSettings, ListenerSettings, TlsSettings},
     values,
 };
-use countersign_gateway::{ListenAddress, Peers};
+use countersign_gateway::{ForwardedHeader, ListenAddress, Peers, Trusted};
 use std::{net::SocketAddr, path::Path};
 
 pub(super) fn read(gateway: &Table<'_, '_>, folder: &Path) -> Option<Vec<ListenerSettings>> {
@@ -55,7 +55,12 @@ fn short(gateway: &Table<'_, '_>, folder: &Path) -> Option<Vec<ListenerSettings>
         field.problem("names no address");
     }
     let tls = optional(tls)?;
-    let listener = |listen| ListenerSettings { listen, tls: tls.clone(), proxy_protocol: Peers::default() };
+    let listener = |listen| ListenerSettings {
+        listen,
+        tls: tls.clone(),
+        proxy_protocol: Peers::default(),
+        trusted: Vec::new(),
+    };
     Some(addresses?.into_iter().map(listener).collect())
 }
 
@@ -65,6 +70,10 @@ fn listener(table: &Table<'_, '_>, folder: &Path) -> Option<ListenerSettings> {
     let mode = mode_field.as_ref().map(|field| field.parsed(values::mode));
     let tls = table.get("tls").map(|field| tls(&field, folder));
     let proxy_protocol = table.get("proxy_protocol").map(|field| peers(&field));
+    let trusted = table.get("trusted").map(|field| {
+        let read: Vec<Option<Trusted>> = field.array()?.iter().map(trusted).collect();
+        read.into_iter().collect::<Option<Vec<_>>>()
+    });
     let mut listen = listen?;
     match (&mut listen, optional(mode)?) {
         (_, None) => {}
@@ -74,7 +83,8 @@ fn listener(table: &Table<'_, '_>, folder: &Path) -> Option<ListenerSettings> {
         }
     }
     let proxy_protocol = optional(proxy_protocol)?.unwrap_or_default();
-    Some(ListenerSettings { listen, tls: optional::<TlsSettings>(tls)?, proxy_protocol })
+    let trusted = optional(trusted)?.unwrap_or_default();
+    Some(ListenerSettings { listen, tls: optional::<TlsSettings>(tls)?, proxy_protocol, trusted })
 }
 
 /// Networks and addresses; `unix` is whoever may open the file of a Unix socket.
@@ -85,6 +95,24 @@ fn peers(field: &Field<'_, '_>) -> Option<Peers> {
         field.problem("lists nobody");
     }
     Some(Peers { unix: listed.contains(&None), networks: listed.into_iter().flatten().collect() })
+}
+
+/// `{ networks = [..], headers = [..] }`
+fn trusted(field: &Field<'_, '_>) -> Option<Trusted> {
+    let table = field.table()?;
+    let peers = table.require("networks").and_then(|field| peers(&field));
+    let headers = table.require("headers").and_then(|field| {
+        let fields = field.array()?;
+        let known = [
+            ("x-forwarded-for", ForwardedHeader::For),
+            ("x-forwarded-proto", ForwardedHeader::Proto),
+            ("x-request-id", ForwardedHeader::RequestId),
+        ];
+        let read: Vec<_> = fields.iter().map(|field| field.choice(&known)).collect();
+        read.into_iter().collect::<Option<Vec<_>>>()
+    });
+    table.finish();
+    Some(Trusted { peers: peers?, headers: headers? })
 }
 
 /// One certificate for whatever name is asked for, or `certificates` that are chosen from by name.

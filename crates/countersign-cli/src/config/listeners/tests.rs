@@ -105,3 +105,22 @@ fn peers_are_networks_addresses_or_whoever_opens_the_file() {
         assert!(found.iter().any(|p| p.contains(told)), "{peers}: {found:?}");
     }
 }
+
+#[test]
+fn a_trusted_peer_has_networks_and_the_headers_it_sets() {
+    let with = |trusted: &str| {
+        format!("{SMALL}\n[[gateway.listeners]]\nlisten = \"127.0.0.1:9443\"\ntrusted = {trusted}\n")
+    };
+    let good = "[{ networks = [\"10.0.0.0/8\"], headers = [\"x-forwarded-for\", \"x-forwarded-proto\"] }]";
+    let trusted = read(&with(good)).unwrap().gateway.listeners.remove(1).trusted;
+    assert_eq!((trusted.len(), trusted[0].headers.len()), (1, 2));
+    for (trusted, told) in [
+        ("[{ networks = [\"10.0.0.0/8\"] }]", "trusted[0].headers: is missing"),
+        ("[{ headers = [\"x-forwarded-for\"] }]", "trusted[0].networks: is missing"),
+        ("[{ networks = [\"unix\"], headers = [\"x-forwarded-host\"] }]", "`x-forwarded-host` is not one of"),
+        ("[{ networks = [\"unix\"], headers = [], secret = 1 }]", "trusted[0].secret: no such key"),
+    ] {
+        let found = problems(&with(trusted));
+        assert!(found.iter().any(|p| p.contains(told)), "{trusted}: {found:?}");
+    }
+}
