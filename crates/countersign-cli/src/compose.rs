@@ -397,7 +397,8 @@ fn gateway_config(settings: &Settings, certificates: &mut Certificates) -> Resul
         let proxy_protocol = listener.proxy_protocol.clone();
         let config = ListenerConfig::new(listener.listen.clone());
         let trusted = listener.trusted.clone().into();
-        Ok::<_, Failure>(ListenerConfig { tls, proxy_protocol, trusted, ..config })
+        let (limits, timeouts) = (listener.limits, listener.timeouts);
+        Ok::<_, Failure>(ListenerConfig { tls, proxy_protocol, trusted, limits, timeouts, ..config })
     };
     let mut config = GatewayConfig {
         listeners: settings.gateway.listeners.iter().map(listener).collect::<Result<_, _>>()?,
@@ -409,8 +410,8 @@ fn gateway_config(settings: &Settings, certificates: &mut Certificates) -> Resul
     let timeouts = settings.gateway.timeouts;
     config.timeouts.connect = timeouts.connect.unwrap_or(config.timeouts.connect);
     config.timeouts.first_byte = timeouts.first_byte.unwrap_or(config.timeouts.first_byte);
-    config.timeouts.idle = timeouts.idle.unwrap_or(config.timeouts.idle);
-    config.limits.body = settings.gateway.max_body.unwrap_or(config.limits.body);
+    config.timeouts = timeouts.listeners.over(config.timeouts);
+    config.limits = settings.gateway.limits.over(config.limits);
     config.limits.connections = config.limits.connections.min(Shares::of_process().gateway);
     config.answers.realm.clone_from(&settings.api_keys.realm);
     // RULES 3.2: stripped on every route, also where the route did not name it

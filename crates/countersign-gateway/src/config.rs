@@ -1,7 +1,7 @@
 //! What an operator decides about the data plane. Already valid, but for what only opening sockets can tell.
 
 use crate::{listen::settings::ListenerConfig, upstream::config::UpstreamConfig};
-use countersign_tower::respond;
+use countersign_tower::{HeadLimits, respond};
 use http::HeaderName;
 use std::time::Duration;
 
@@ -25,6 +25,8 @@ pub struct GatewayConfig {
 pub struct Limits {
     /// Open connections, shared out evenly among the workers; more wait in the kernel's queue.
     pub connections: usize,
+    /// Of one request's head.
+    pub head: HeadLimits,
     /// Bytes of one request body.
     pub body: u64,
     /// HTTP/2 streams at once on one connection.
@@ -33,7 +35,7 @@ pub struct Limits {
     pub idle_upstream: usize,
 }
 
-/// Each is the time without progress, not the time of the whole.
+/// Each is the time without progress, not the time of the whole; but for `connection_age`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
     pub tls_handshake: Duration,
@@ -43,6 +45,9 @@ pub struct Timeouts {
     pub idle: Duration,
     /// Within a body, either way.
     pub body: Duration,
+    /// A connection older than this takes no new request; what is in flight is finished. What a connection began with (a
+    /// handshake, a certificate, an address that a balancer named) does not hold for ever.
+    pub connection_age: Duration,
     pub connect: Duration,
     /// From the end of the request to the head of the response.
     pub first_byte: Duration,
@@ -83,7 +88,13 @@ impl IdentityPreset {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { connections: 16_384, body: 16 * 1024 * 1024, streams: 128, idle_upstream: 64 }
+        Self {
+            connections: 16_384,
+            head: HeadLimits::default(),
+            body: 16 * 1024 * 1024,
+            streams: 128,
+            idle_upstream: 64,
+        }
     }
 }
 
@@ -94,6 +105,7 @@ impl Default for Timeouts {
             head: Duration::from_secs(10),
             idle: Duration::from_secs(60),
             body: Duration::from_secs(60),
+            connection_age: Duration::from_secs(60 * 60),
             connect: Duration::from_secs(5),
             first_byte: Duration::from_secs(60),
             idle_upstream: Duration::from_secs(30),

@@ -85,7 +85,7 @@ impl Gateway {
         for listener in &config.listeners {
             let failed = |source| StartError::Listen { address: listener.listen.clone(), source };
             let shared = socket::bind(&listener.listen, workers).map_err(failed)?;
-            let face = Face::new(listener, shared.address.clone());
+            let face = Face::new(&config, listener, shared.address.clone());
             for (row, socket) in sockets.iter_mut().zip(shared.sockets) {
                 row.push(Bound { socket, face: face.clone() });
             }

@@ -22,7 +22,8 @@ mod tests;
 pub use config::{GatewayConfig, IdentityPreset, Limits, Timeouts};
 pub use gateway::{Gateway, Listening, StartError};
 pub use listen::settings::{
-    ForwardedHeader, ListenAddress, ListenerConfig, ListenerTls, Peers, Trusted, UnixAddress,
+    ForwardedHeader, ListenAddress, ListenerConfig, ListenerLimits, ListenerTimeouts, ListenerTls, Peers,
+    Trusted, UnixAddress,
 };
 pub use route_table::RouteTableCell;
 pub use upstream::config::{

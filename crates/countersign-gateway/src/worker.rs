@@ -133,13 +133,18 @@ impl Worker {
 
     /// Ends what made no progress for too long. One timer for all connections instead of several for each.
     async fn sweep(self: Rc<Self>) {
-        let timeouts = self.ports.config.timeouts;
-        let shortest = timeouts.head.min(timeouts.idle).min(timeouts.body).min(timeouts.idle_upstream);
+        let config = &self.ports.config;
+        let shortest = config
+            .listeners
+            .iter()
+            .map(|listener| listener.timeouts.over(config.timeouts))
+            .map(|t| t.head.min(t.idle).min(t.body).min(t.connection_age))
+            .fold(config.timeouts.idle_upstream, Duration::min);
         let mut tick = tokio::time::interval((shortest / 4).clamp(SWEEP_MIN, SWEEP_MAX));
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let now: Instant = tick.tick().await;
-            self.connections.sweep(now, &timeouts);
+            self.connections.sweep(now);
             for upstream in self.upstreams.values() {
                 upstream.sweep(now);
             }

@@ -121,8 +121,8 @@ impl HeadError {
 
     pub fn detail(self) -> &'static str {
         match self {
-            HeadError::TooManyFields => "the request has more than 64 header fields",
-            HeadError::HeadTooLarge => "the request head is larger than 16 KiB",
+            HeadError::TooManyFields => "the request has too many header fields",
+            HeadError::HeadTooLarge => "the request head is too large",
             HeadError::TargetTooLong => "the request target is longer than 8 KiB",
             HeadError::Tunnel => "this server opens no tunnels",
             HeadError::Trace => "TRACE is not answered here",
@@ -162,17 +162,36 @@ impl HeadError {
     }
 }
 
+/// What a head may measure; nobody grants more than [`MAX_FIELDS`] and [`MAX_HEAD`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeadLimits {
+    pub fields: usize,
+    /// Bytes, as [`MAX_HEAD`] counts them.
+    pub head: usize,
+}
+
+impl Default for HeadLimits {
+    fn default() -> Self {
+        Self { fields: MAX_FIELDS, head: MAX_HEAD }
+    }
+}
+
 /// The first check of all: in the order of cost, so that a large head is refused before it is read.
 pub fn admit_head(parts: &Parts) -> Result<Head, HeadError> {
-    admit_size(parts)?;
+    admit_head_within(parts, HeadLimits::default())
+}
+
+/// Where a door takes less than the most.
+pub fn admit_head_within(parts: &Parts, limits: HeadLimits) -> Result<Head, HeadError> {
+    admit_size(parts, limits)?;
     let target = admit_target(parts)?;
     admit_fields(&parts.headers)?;
     let authority = admit_authority(parts)?;
     Ok(Head { authority, target: target.clone() })
 }
 
-fn admit_size(parts: &Parts) -> Result<(), HeadError> {
-    if parts.headers.len() > MAX_FIELDS {
+fn admit_size(parts: &Parts, limits: HeadLimits) -> Result<(), HeadError> {
+    if parts.headers.len() > limits.fields.min(MAX_FIELDS) {
         return Err(HeadError::TooManyFields);
     }
     let target = parts.uri.path_and_query().map_or(0, |t| t.as_str().len());
@@ -180,7 +199,7 @@ fn admit_size(parts: &Parts) -> Result<(), HeadError> {
         return Err(HeadError::TargetTooLong);
     }
     let fields: usize = parts.headers.iter().map(|(n, v)| n.as_str().len() + v.len() + 4).sum();
-    if target + fields > MAX_HEAD {
+    if target + fields > limits.head.min(MAX_HEAD) {
         return Err(HeadError::HeadTooLarge);
     }
     Ok(())

@@ -97,19 +97,19 @@ fn gateway(root: &Table<'_, '_>, folder: &Path) -> Option<GatewaySettings> {
     });
     let timeouts = section.section("timeouts").map_or_else(Timeouts::default, |table| {
         let read = |key| table.get(key).and_then(|field| field.duration());
-        let timeouts =
-            Timeouts { connect: read("connect"), first_byte: read("first_byte"), idle: read("idle") };
+        let listeners = listeners::terms::timeouts(&table).unwrap_or_default();
+        let timeouts = Timeouts { connect: read("connect"), first_byte: read("first_byte"), listeners };
         table.finish();
         timeouts
     });
-    let max_body = section.get("max_body").and_then(|field| field.integer(0..=u64::MAX >> 1));
+    let limits = section.get("limits").and_then(|field| listeners::terms::limits(&field));
     section.finish();
     Some(GatewaySettings {
         listeners: listeners?,
         workers: workers.flatten().and_then(|n| usize::try_from(n).ok()),
         identity: identity.unwrap_or(Some(IdentityPreset::Countersign))?,
         timeouts,
-        max_body,
+        limits: limits.unwrap_or_default(),
     })
 }
 

@@ -5,7 +5,8 @@ use countersign_core::check::{
     route::Route,
 };
 use countersign_gateway::{
-    HealthCheck, IdentityPreset, ListenAddress, Peers, Protocol, Trusted, UpstreamLimits,
+    HealthCheck, IdentityPreset, ListenAddress, ListenerLimits, ListenerTimeouts, Peers, Protocol, Trusted,
+    UpstreamLimits,
 };
 use countersign_methods::api_key::config::ApiKeyConfig;
 use rustls::pki_types::ServerName;
@@ -47,8 +48,8 @@ pub struct GatewaySettings {
     /// How the upstream learns who calls.
     pub identity: IdentityPreset,
     pub timeouts: Timeouts,
-    /// `None`: the gateway's own.
-    pub max_body: Option<u64>,
+    /// Of every listener that says nothing else; `connections` is of all of them together.
+    pub limits: ListenerLimits,
 }
 
 #[derive(Debug, Clone)]
@@ -58,6 +59,8 @@ pub struct ListenerSettings {
     pub tls: Option<TlsSettings>,
     pub proxy_protocol: Peers,
     pub trusted: Vec<Trusted>,
+    pub limits: ListenerLimits,
+    pub timeouts: ListenerTimeouts,
 }
 
 impl GatewaySettings {
@@ -72,7 +75,8 @@ impl GatewaySettings {
 pub struct Timeouts {
     pub connect: Option<Duration>,
     pub first_byte: Option<Duration>,
-    pub idle: Option<Duration>,
+    /// Of every listener that says nothing else.
+    pub listeners: ListenerTimeouts,
 }
 
 /// One certificate, or several that are chosen from by name.

@@ -5,7 +5,7 @@ use crate::{
     listen::{caller::Caller, connection::InFlight},
     upstream::{
         body::Download,
-        forward::{self, Failure, Inbound, Outcome},
+        forward::{self, Failure, Inbound, Outcome, Terms},
     },
     worker::Worker,
 };
@@ -17,7 +17,7 @@ use countersign_core::{
         request::Peer,
     },
 };
-use countersign_tower::{admit_head, respond};
+use countersign_tower::{admit_head_within, respond};
 use http::{
     HeaderValue, Method, Request, Response, StatusCode,
     header::{MAX_FORWARDS, ORIGIN, RETRY_AFTER},
@@ -47,7 +47,7 @@ pub(crate) async fn handle(
     let (mut parts, body) = request.into_parts();
 
     // before anything reads a field: one authority, one target, one framing, bounded
-    let head = match admit_head(&parts) {
+    let head = match admit_head_within(&parts, caller.limits.head) {
         Ok(head) => head,
         Err(error) => {
             if let Some(left_out) = worker.refusals.take(Instant::now()) {
@@ -96,7 +96,8 @@ pub(crate) async fn handle(
         return whole(response, in_flight);
     }
     let route = permit.route().clone();
-    let inbound = Inbound { id, peer, is_https, headers: parts.headers, body, version: parts.version };
+    let terms = Terms { most: caller.limits.body, patience: caller.timeouts.body };
+    let inbound = Inbound { id, peer, is_https, headers: parts.headers, body, version: parts.version, terms };
     let mut response = match forward::forward(worker, permit, inbound).await {
         Ok(Outcome::Switched(answer, tunnel)) => {
             in_flight.switch(*tunnel);

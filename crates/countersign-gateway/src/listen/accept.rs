@@ -2,17 +2,18 @@
 
 use super::{
     Bound, Face,
-    caller::Caller,
+    caller::{Believed, Caller},
     connection::{Connection, Registry},
     multiplexed::Streams,
     proxy_protocol::{self, Source},
     settings::ListenAddress,
     socket::{Listener, Stream},
-    tls::H2,
+    tls::{H2, Tenant},
     watched::Watched,
 };
 use crate::{enforce::reverse_proxy, gateway::Phase, gathered::Gathered, worker::Worker};
 use countersign_core::check::request::{Peer, Transport};
+use http::{HeaderValue, header::CONNECTION};
 use hyper::{
     body::Incoming,
     server::conn::{http1, http2},
@@ -45,6 +46,18 @@ impl Slots {
     pub(crate) fn new(connections: usize) -> Self {
         Self(Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS))))
     }
+
+    /// One of the listener's own first: who waits for that holds none of all listeners'.
+    async fn beside(&self, own: &Slots) -> Option<Slot> {
+        let own = own.0.clone().acquire_owned().await.ok()?;
+        Some(Slot { _own: own, _shared: self.0.clone().acquire_owned().await.ok()? })
+    }
+}
+
+/// Of its listener, and of all of them.
+struct Slot {
+    _own: OwnedSemaphorePermit,
+    _shared: OwnedSemaphorePermit,
 }
 
 /// How long to leave a process alone that is out of descriptors or memory: trying again at once would only spin.
@@ -59,15 +72,16 @@ pub(crate) async fn run(worker: Rc<Worker>, bound: Bound, slots: Slots, mut phas
             return;
         }
     };
+    let own = Slots::new(face.limits.connections.div_ceil(worker.ports.workers).max(1));
     let door = Rc::new(Door { worker, face, phases: phases.clone() });
     let mut draining = pin!(async move { phases.wait_for(|p| *p != Phase::Serving).await.is_ok() });
     loop {
         let slot = tokio::select! {
             biased;
             _ = &mut draining => break,
-            slot = slots.0.clone().acquire_owned() => slot,
+            slot = slots.beside(&own) => slot,
         };
-        let Ok(slot) = slot else { break };
+        let Some(slot) = slot else { break };
         tokio::select! {
             biased;
             _ = &mut draining => break,
@@ -114,7 +128,7 @@ struct Door {
 }
 
 impl Door {
-    fn open(self: &Rc<Self>, stream: Stream, from: IpAddr, slot: Option<OwnedSemaphorePermit>) {
+    fn open(self: &Rc<Self>, stream: Stream, from: IpAddr, slot: Option<Slot>) {
         let door = self.clone();
         let number = door.worker.connections.number();
         let task = spawn_local(async move {
@@ -123,7 +137,11 @@ impl Door {
             door.serve(stream, from, number).await;
         });
         // known to the sweeper from now on; what it may be doing is refined once the protocol is known
-        self.worker.connections.enter(number, Connection::new(false), task.abort_handle());
+        self.worker.connections.enter(
+            number,
+            Connection::new(false, self.face.timeouts),
+            task.abort_handle(),
+        );
     }
 
     async fn serve(&self, mut stream: Stream, from: IpAddr, number: u64) {
@@ -135,14 +153,14 @@ impl Door {
         let Some(tls) = &self.face.tls else {
             // RULES 1.7: plain, but on this machine it never left it
             let transport = if is_local { Transport::PlainTrusted } else { Transport::Plain };
-            let caller = Caller { peer: Peer { address, transport }, tenant: None, believed };
+            let caller = self.caller(Peer { address, transport }, None, believed);
             return self.http1(stream, caller, number).await;
         };
-        let patience = self.worker.ports.config.timeouts.tls_handshake;
+        let patience = self.face.timeouts.tls_handshake;
         let Ok(Ok((stream, tenant))) = tokio::time::timeout(patience, tls.accept(stream)).await else {
             return;
         };
-        let caller = Caller { peer: Peer { address, transport: Transport::Tls }, tenant, believed };
+        let caller = self.caller(Peer { address, transport: Transport::Tls }, tenant, believed);
         if stream.get_ref().1.alpn_protocol() == Some(H2) {
             self.http2(stream, caller, number).await;
         } else {
@@ -156,7 +174,7 @@ impl Door {
         if !self.face.lists(&self.face.proxy_protocol, from) {
             return Some(own);
         }
-        let patience = self.worker.ports.config.timeouts.head;
+        let patience = self.face.timeouts.head;
         let told = tokio::time::timeout(patience, proxy_protocol::read(stream)).await;
         let error = match told {
             Ok(Ok(Source::Own)) => return Some(own),
@@ -178,6 +196,10 @@ impl Door {
         None
     }
 
+    fn caller(&self, peer: Peer, tenant: Option<Tenant>, believed: Option<Believed>) -> Caller {
+        Caller { peer, tenant, believed, limits: self.face.limits, timeouts: self.face.timeouts }
+    }
+
     fn registry(&self) -> &Registry {
         &self.worker.connections
     }
@@ -188,7 +210,7 @@ impl Door {
         caller: Caller,
         number: u64,
     ) {
-        let connection = Connection::new(false);
+        let connection = Connection::new(false, self.face.timeouts);
         self.registry().refine(number, connection.clone());
         let io = TokioIo::new(Watched::new(stream, connection.clone(), self.worker.clone()));
         let service = self.service(caller, connection.clone());
@@ -214,13 +236,13 @@ impl Door {
         caller: Caller,
         number: u64,
     ) {
-        let connection = Connection::new(true);
+        let connection = Connection::new(true, self.face.timeouts);
         self.registry().refine(number, connection.clone());
         let io = TokioIo::new(Watched::new(stream, connection.clone(), self.worker.clone()));
         let service = self.service(caller, connection.clone());
-        let serving = http2::Builder::new(Streams::new(&self.worker.ports.config.timeouts))
+        let serving = http2::Builder::new(Streams::new(&self.face.timeouts))
             .timer(TokioTimer::new())
-            .max_concurrent_streams(self.worker.ports.config.limits.streams)
+            .max_concurrent_streams(self.face.limits.streams)
             .max_header_list_size(HTTP2_HEAD)
             // CVE-2023-44487 (rapid reset) and CVE-2025-8671 (resets that we are made to send)
             .max_pending_accept_reset_streams(20)
@@ -249,7 +271,15 @@ impl Door {
         service_fn(move |request| {
             let in_flight = connection.begin();
             let (worker, caller) = (worker.clone(), caller.clone());
-            async move { Ok(reverse_proxy::handle(&worker, &caller, in_flight, request).await) }
+            let connection = connection.clone();
+            async move {
+                let mut response = reverse_proxy::handle(&worker, &caller, in_flight, request).await;
+                // RFC 9112 9.6: said with the last answer, so that no request is on its way when it closes
+                if connection.ends_with(&response) {
+                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                Ok(response)
+            }
         })
     }
 }
@@ -262,7 +292,7 @@ const HTTP2_CONNECTION_WINDOW: u32 = 1024 * 1024;
 const HTTP2_SEND_BUFFER: usize = 128 * 1024;
 const HTTP2_PING: Duration = Duration::from_secs(20);
 
-/// To the end; once the gateway drains, to the end of what is in flight.
+/// To the end; once the gateway drains or an HTTP/2 connection is old (RFC 9113 6.8), to the end of what is in flight.
 async fn drive<C: Future>(
     serving: C,
     drain: impl Fn(Pin<&mut C>),
@@ -274,6 +304,7 @@ async fn drive<C: Future>(
     tokio::select! {
         biased;
         _ = &mut serving => return,
+        () = connection.retires() => {}
         _ = &mut draining => {}
     }
     // hyper closes at once what it has read nothing from, also where a request is already on its way
@@ -298,7 +329,7 @@ const FIRST_WORD: Duration = Duration::from_secs(1);
 struct Entry {
     worker: Rc<Worker>,
     number: u64,
-    _slot: Option<OwnedSemaphorePermit>,
+    _slot: Option<Slot>,
 }
 
 impl Drop for Entry {

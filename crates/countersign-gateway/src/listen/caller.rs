@@ -4,6 +4,7 @@ use super::{
     settings::{ForwardedHeader, Trusted},
     tls::Tenant,
 };
+use crate::config::{Limits, Timeouts};
 use countersign_core::check::request::Peer;
 use std::{net::IpAddr, sync::Arc};
 
@@ -14,6 +15,9 @@ pub(crate) struct Caller {
     pub(crate) tenant: Option<Tenant>,
     /// A proxy that is believed what it says of its own caller.
     pub(crate) believed: Option<Believed>,
+    /// Its listener's.
+    pub(crate) limits: Limits,
+    pub(crate) timeouts: Timeouts,
 }
 
 /// The entry of a trusted peer, among all of its listener's.

@@ -1,6 +1,7 @@
 //! One open connection as the sweeper sees it: busy, idle, in the middle of a head, or stuck in a write.
 
 use crate::{config::Timeouts, upstream::upgrade::Tunnel};
+use http::{Response, StatusCode};
 use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
@@ -23,19 +24,28 @@ pub(crate) struct Connection {
     stuck: Cell<Option<Instant>>,
     /// What goes on where HTTP ended.
     tunnel: RefCell<Option<Tunnel>>,
+    timeouts: Timeouts,
+    born: Instant,
+    old: Cell<bool>,
+    aged: Notify,
 }
 
 impl Connection {
-    pub(crate) fn new(multiplexed: bool) -> Rc<Self> {
+    pub(crate) fn new(multiplexed: bool, timeouts: Timeouts) -> Rc<Self> {
+        let now = Instant::now();
         Rc::new(Self {
             in_flight: Cell::new(0),
-            since: Cell::new(Instant::now()),
+            since: Cell::new(now),
             in_head: Cell::new(false),
             has_read: Cell::new(false),
             multiplexed,
             settled: Cell::new(true),
             stuck: Cell::new(None),
             tunnel: RefCell::new(None),
+            timeouts,
+            born: now,
+            old: Cell::new(false),
+            aged: Notify::new(),
         })
     }
 
@@ -82,7 +92,27 @@ impl Connection {
         }
     }
 
-    fn is_over(&self, now: Instant, timeouts: &Timeouts) -> bool {
+    /// Is this an HTTP/1.1 connection's last answer? After a 101 there is no HTTP to end.
+    pub(crate) fn ends_with<B>(&self, response: &Response<B>) -> bool {
+        self.old.get() && !self.multiplexed && response.status() != StatusCode::SWITCHING_PROTOCOLS
+    }
+
+    /// When an HTTP/2 connection is to say that it ends; one of HTTP/1.1 says so with an answer.
+    pub(crate) async fn retires(&self) {
+        while !self.multiplexed || !self.old.get() {
+            self.aged.notified().await;
+        }
+    }
+
+    fn age(&self, now: Instant) {
+        if !self.old.get() && now.duration_since(self.born) >= self.timeouts.connection_age {
+            self.old.set(true);
+            self.aged.notify_waiters();
+        }
+    }
+
+    fn is_over(&self, now: Instant) -> bool {
+        let timeouts = &self.timeouts;
         if self.stuck.get().is_some_and(|since| now.duration_since(since) >= timeouts.body) {
             return true;
         }
@@ -153,9 +183,10 @@ impl Registry {
         }
     }
 
-    pub(crate) fn sweep(&self, now: Instant, timeouts: &Timeouts) {
+    pub(crate) fn sweep(&self, now: Instant) {
         for (connection, task) in self.open.borrow().values() {
-            if connection.is_over(now, timeouts) {
+            connection.age(now);
+            if connection.is_over(now) {
                 task.abort();
             }
         }

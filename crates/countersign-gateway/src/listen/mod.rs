@@ -13,6 +13,7 @@ pub(crate) mod socket;
 pub(crate) mod tls;
 pub(crate) mod watched;
 
+use crate::config::{GatewayConfig, Limits, Timeouts};
 use caller::Believed;
 use settings::{ListenAddress, ListenerConfig, Peers, Trusted};
 use std::{net::IpAddr, sync::Arc};
@@ -30,15 +31,19 @@ pub(crate) struct Face {
     pub(crate) tls: Option<tls::Tls>,
     pub(crate) proxy_protocol: Peers,
     pub(crate) trusted: Arc<[Trusted]>,
+    pub(crate) limits: Limits,
+    pub(crate) timeouts: Timeouts,
 }
 
 impl Face {
-    pub(crate) fn new(config: &ListenerConfig, address: ListenAddress) -> Self {
+    pub(crate) fn new(gateway: &GatewayConfig, config: &ListenerConfig, address: ListenAddress) -> Self {
         Self {
             address,
             tls: config.tls.as_ref().map(tls::Tls::new),
             proxy_protocol: config.proxy_protocol.clone(),
             trusted: config.trusted.clone(),
+            limits: config.limits.over(gateway.limits),
+            timeouts: config.timeouts.over(gateway.timeouts),
         }
     }
 

@@ -1,6 +1,7 @@
 //! What an operator decides about one listener.
 
 use super::tls::{H2, HTTP_1_1};
+use crate::config::{Limits, Timeouts};
 use countersign_crypto::tls::{self, LiveCertificates, TlsError};
 use ipnet::IpNet;
 use std::{
@@ -8,6 +9,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 #[derive(Debug, Clone)]
@@ -19,6 +21,54 @@ pub struct ListenerConfig {
     pub proxy_protocol: Peers,
     /// Whose forwarded headers are believed; the first entry that lists a peer counts.
     pub trusted: Arc<[Trusted]>,
+    pub limits: ListenerLimits,
+    pub timeouts: ListenerTimeouts,
+}
+
+/// What one listener grants; `None`: what all do.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ListenerLimits {
+    /// Open connections of this listener, among those of the whole gateway.
+    pub connections: Option<usize>,
+    pub head: Option<usize>,
+    pub fields: Option<usize>,
+    pub body: Option<u64>,
+    pub streams: Option<u32>,
+}
+
+/// How long one listener waits; `None`: as long as all do.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ListenerTimeouts {
+    pub tls_handshake: Option<Duration>,
+    pub head: Option<Duration>,
+    pub idle: Option<Duration>,
+    pub body: Option<Duration>,
+    pub connection_age: Option<Duration>,
+}
+
+impl ListenerLimits {
+    pub fn over(&self, all: Limits) -> Limits {
+        let mut limits = all;
+        limits.connections = self.connections.unwrap_or(all.connections);
+        limits.head.head = self.head.unwrap_or(all.head.head);
+        limits.head.fields = self.fields.unwrap_or(all.head.fields);
+        limits.body = self.body.unwrap_or(all.body);
+        limits.streams = self.streams.unwrap_or(all.streams);
+        limits
+    }
+}
+
+impl ListenerTimeouts {
+    pub fn over(&self, all: Timeouts) -> Timeouts {
+        Timeouts {
+            tls_handshake: self.tls_handshake.unwrap_or(all.tls_handshake),
+            head: self.head.unwrap_or(all.head),
+            idle: self.idle.unwrap_or(all.idle),
+            body: self.body.unwrap_or(all.body),
+            connection_age: self.connection_age.unwrap_or(all.connection_age),
+            ..all
+        }
+    }
 }
 
 /// Proxies, and which of the forwarded headers they set. All others are dropped, from these peers too (RULES 3.1).
@@ -49,7 +99,14 @@ pub struct Peers {
 impl ListenerConfig {
     /// Plain, and nothing else said about it.
     pub fn new(listen: impl Into<ListenAddress>) -> Self {
-        Self { listen: listen.into(), tls: None, proxy_protocol: Peers::default(), trusted: [].into() }
+        Self {
+            listen: listen.into(),
+            tls: None,
+            proxy_protocol: Peers::default(),
+            trusted: [].into(),
+            limits: ListenerLimits::default(),
+            timeouts: ListenerTimeouts::default(),
+        }
     }
 }
 

@@ -38,6 +38,15 @@ pub(crate) struct Inbound {
     pub(crate) headers: HeaderMap,
     pub(crate) body: Incoming,
     pub(crate) version: Version,
+    pub(crate) terms: Terms,
+}
+
+/// What its listener grants a body.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Terms {
+    pub(crate) most: u64,
+    /// How long it may be silent, either way.
+    pub(crate) patience: Duration,
 }
 
 /// What came back.
@@ -136,12 +145,11 @@ impl Failure {
 pub(crate) async fn forward(worker: &Worker, permit: Permit, inbound: Inbound) -> Result<Outcome, Failure> {
     let config = &worker.ports.config;
     let upstream = worker.upstream(&permit.route().upstream.0).ok_or(Failure::NoUpstream)?;
-    let Inbound { id, peer, is_https, mut headers, body, version } = inbound;
+    let Inbound { id, peer, is_https, mut headers, body, version, terms } = inbound;
     let asked =
         upgrade::asked(upstream.config(), (permit.method(), version), &headers, !body.is_end_stream());
-    let (upload, exchange) =
-        Upload::new(body, config.limits.body, patience(&headers, upstream, config.timeouts.body))
-            .ok_or(Failure::Upload(UploadFault::TooLarge))?;
+    let (upload, exchange) = Upload::new(body, terms.most, patience(&headers, upstream, terms.patience))
+        .ok_or(Failure::Upload(UploadFault::TooLarge))?;
     let http2 = upstream.config().protocol == Protocol::Http2;
     // RFC 9110 10.1.4: a field of this hop, said again because gRPC servers ask for it
     let takes_trailers =
@@ -185,7 +193,7 @@ pub(crate) async fn forward(worker: &Worker, permit: Permit, inbound: Inbound) -
         *answer.headers_mut() = parts.headers;
         return Ok(Outcome::Switched(answer, Box::new(Tunnel { upgraded, lease, tether, idle })));
     }
-    let patience = patience(&parts.headers, upstream, config.timeouts.body);
+    let patience = patience(&parts.headers, upstream, terms.patience);
     let mut answer = Response::new(Download::new(body, lease, exchange, tether, patience));
     *answer.status_mut() = parts.status;
     *answer.headers_mut() = parts.headers;

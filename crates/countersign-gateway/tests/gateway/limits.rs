@@ -1,6 +1,7 @@
 //! How large a head and a body may be.
 
 use crate::support::{Act, KEY, OK, Rig, Upstream, code, routes, status};
+use countersign_gateway::ListenerLimits;
 
 fn with_fields(count: usize) -> String {
     // Host and the key are two of them
@@ -104,4 +105,55 @@ async fn an_expectation_is_met_only_after_the_decision() {
     assert_eq!(status(&client.answer().await), 200);
     let got = rig.upstream.only();
     assert_eq!((got.body(), got.field("expect").len()), (&b"abc"[..], 0));
+}
+
+/// Two listeners of one gateway: the second takes less than the first.
+#[tokio::test]
+async fn a_listener_has_limits_of_its_own() {
+    let upstream = Upstream::start(|_| Act::answer(OK)).await;
+    let mut rig = Rig::with(upstream, routes(), |config| {
+        let mut narrow = config.listeners[0].clone();
+        narrow.limits = ListenerLimits { head: Some(1024), fields: Some(8), body: Some(5), ..narrow.limits };
+        config.listeners.push(narrow);
+    })
+    .await;
+    let narrow = rig.gateway.as_ref().unwrap().addresses()[1];
+    let big = format!("GET /a HTTP/1.1\r\nHost: a.example\r\n{KEY}x-big: {}\r\n\r\n", "a".repeat(1024));
+    let body = format!("POST /a HTTP/1.1\r\nHost: a.example\r\n{KEY}Content-Length: 6\r\n\r\nabcdef");
+    let asked = [(with_fields(9), 431), (big, 431), (body, 413), (with_fields(8), 200)];
+    for (request, _) in &asked {
+        assert_eq!(status(&rig.send(request).await), 200);
+    }
+    rig.address = narrow;
+    for (request, expected) in &asked {
+        let answer = rig.send(request).await;
+        assert_eq!(status(&answer), *expected, "{answer}");
+    }
+}
+
+/// One is taken, the next waits for it to end; on the other listener there is room.
+#[tokio::test]
+async fn a_listener_has_connections_of_its_own() {
+    let upstream = Upstream::start(|_| Act::answer(OK)).await;
+    let mut rig = Rig::with(upstream, routes(), |config| {
+        let mut narrow = config.listeners[0].clone();
+        narrow.limits.connections = Some(1);
+        config.listeners.push(narrow);
+    })
+    .await;
+    let (wide, narrow) = (rig.address, rig.gateway.as_ref().unwrap().addresses()[1]);
+    let get = format!("GET /a HTTP/1.1\r\nHost: a.example\r\n{KEY}\r\n");
+    rig.address = narrow;
+    let mut first = rig.connect().await;
+    first.write(&get).await;
+    assert_eq!(status(&first.answer().await), 200);
+    let mut second = rig.connect().await;
+    second.write(&get).await;
+    first.write(&get).await;
+    assert_eq!(status(&first.answer().await), 200);
+    rig.address = wide;
+    assert_eq!(status(&rig.get("/a", "").await), 200);
+    assert_eq!(rig.upstream.requests().len(), 3, "the second was served beside the first");
+    drop(first);
+    assert_eq!(status(&second.answer().await), 200);
 }

@@ -7,6 +7,7 @@
     reason = "what cannot go on must stop the test; helpers are no test functions"
 )]
 
+mod age;
 mod ambiguity;
 mod balance;
 mod bodies;

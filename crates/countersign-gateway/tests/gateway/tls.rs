@@ -30,7 +30,7 @@ pub(crate) struct Tls {
 }
 
 impl Tls {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::behind(Upstream::start(|_| Act::answer(OK)).await, |_| {}).await
     }
 
@@ -184,24 +184,24 @@ async fn http_2_refusals() {
 }
 
 /// Frames by hand, for what no client library would send.
-struct Frames(TlsStream<TcpStream>);
+pub(crate) struct Frames(pub(crate) TlsStream<TcpStream>);
 
-const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
-const GOAWAY: u8 = 7;
-const CONTINUATION: u8 = 9;
-const END_STREAM: u8 = 1;
-const END_HEADERS: u8 = 4;
+pub(crate) const HEADERS: u8 = 1;
+pub(crate) const RST_STREAM: u8 = 3;
+pub(crate) const SETTINGS: u8 = 4;
+pub(crate) const GOAWAY: u8 = 7;
+pub(crate) const CONTINUATION: u8 = 9;
+pub(crate) const END_STREAM: u8 = 1;
+pub(crate) const END_HEADERS: u8 = 4;
 
 impl Frames {
-    async fn open(tls: &Tls) -> Self {
+    pub(crate) async fn open(tls: &Tls) -> Self {
         let mut stream = tls.connect(&[b"h2"]).await;
         stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
         Self(stream)
     }
 
-    async fn send(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) -> bool {
+    pub(crate) async fn send(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) -> bool {
         let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
         let mut frame = vec![length[1], length[2], length[3], kind, flags];
         frame.extend_from_slice(&stream.to_be_bytes());
@@ -210,7 +210,7 @@ impl Frames {
     }
 
     /// The next frame of one of these kinds; `None`: the connection ended first.
-    async fn next(&mut self, kinds: &[u8]) -> Option<(u8, u32)> {
+    pub(crate) async fn next(&mut self, kinds: &[u8]) -> Option<(u8, u32)> {
         let reading = async {
             loop {
                 let mut head = [0; 9];
@@ -228,7 +228,7 @@ impl Frames {
 }
 
 /// HPACK literals that are never indexed (RFC 7541 6.2.3).
-fn block(fields: &[(&str, &str)]) -> Vec<u8> {
+pub(crate) fn block(fields: &[(&str, &str)]) -> Vec<u8> {
     let mut block = Vec::new();
     for (name, value) in fields {
         block.push(0x10);
@@ -240,7 +240,7 @@ fn block(fields: &[(&str, &str)]) -> Vec<u8> {
     block
 }
 
-const GET: [(&str, &str); 5] = [
+pub(crate) const GET: [(&str, &str); 5] = [
     (":method", "GET"),
     (":scheme", "https"),
     (":path", "/a"),

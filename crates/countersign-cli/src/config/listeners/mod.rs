@@ -1,5 +1,6 @@
 //! Where the gateway listens: `listen` and `tls` of `[gateway]`, and `[[gateway.listeners]]` beside or in place of them.
 
+pub(super) mod terms;
 #[cfg(test)]
 mod tests;
 
@@ -9,7 +10,7 @@ use super::{
     settings::{CertificateSettings, ListenerSettings, TlsSettings},
     values,
 };
-use countersign_gateway::{ForwardedHeader, ListenAddress, Peers, Trusted};
+use countersign_gateway::{ForwardedHeader, ListenAddress, ListenerLimits, ListenerTimeouts, Peers, Trusted};
 use std::{net::SocketAddr, path::Path};
 
 pub(super) fn read(gateway: &Table<'_, '_>, folder: &Path) -> Option<Vec<ListenerSettings>> {
@@ -60,6 +61,9 @@ fn short(gateway: &Table<'_, '_>, folder: &Path) -> Option<Vec<ListenerSettings>
         tls: tls.clone(),
         proxy_protocol: Peers::default(),
         trusted: Vec::new(),
+        // those of all listeners
+        limits: ListenerLimits::default(),
+        timeouts: ListenerTimeouts::default(),
     };
     Some(addresses?.into_iter().map(listener).collect())
 }
@@ -74,6 +78,13 @@ fn listener(table: &Table<'_, '_>, folder: &Path) -> Option<ListenerSettings> {
         let read: Vec<Option<Trusted>> = field.array()?.iter().map(trusted).collect();
         read.into_iter().collect::<Option<Vec<_>>>()
     });
+    let limits = table.get("limits").map(|field| terms::limits(&field));
+    let timeouts = table.get("timeouts").map(|field| {
+        let table = field.table()?;
+        let timeouts = terms::timeouts(&table);
+        table.finish();
+        timeouts
+    });
     let mut listen = listen?;
     match (&mut listen, optional(mode)?) {
         (_, None) => {}
@@ -84,7 +95,10 @@ fn listener(table: &Table<'_, '_>, folder: &Path) -> Option<ListenerSettings> {
     }
     let proxy_protocol = optional(proxy_protocol)?.unwrap_or_default();
     let trusted = optional(trusted)?.unwrap_or_default();
-    Some(ListenerSettings { listen, tls: optional::<TlsSettings>(tls)?, proxy_protocol, trusted })
+    let limits = optional(limits)?.unwrap_or_default();
+    let timeouts = optional(timeouts)?.unwrap_or_default();
+    let tls = optional::<TlsSettings>(tls)?;
+    Some(ListenerSettings { listen, tls, proxy_protocol, trusted, limits, timeouts })
 }
 
 /// Networks and addresses; `unix` is whoever may open the file of a Unix socket.

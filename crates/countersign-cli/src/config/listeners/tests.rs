@@ -124,3 +124,42 @@ fn a_trusted_peer_has_networks_and_the_headers_it_sets() {
         assert!(found.iter().any(|p| p.contains(told)), "{trusted}: {found:?}");
     }
 }
+
+#[test]
+fn limits_and_times_are_a_listeners_or_everybodys() {
+    let gateway =
+        "listen = \"127.0.0.1:8443\"\nlimits = { body = 9, head = 2048 }\ntimeouts = { head = \"1s\" }";
+    let text = SMALL.replace("listen = \"127.0.0.1:8443\"", gateway);
+    let more = "limits = { body = 7, connections = 3 }\ntimeouts = { connection_age = \"2h\" }";
+    let text = format!("{text}\n[[gateway.listeners]]\nlisten = \"127.0.0.1:9443\"\n{more}\n");
+    let gateway = read(&text).unwrap().gateway;
+    let all = gateway.limits.over(countersign_gateway::Limits::default());
+    let (short, long) = (&gateway.listeners[0], &gateway.listeners[1]);
+    assert_eq!((short.limits.over(all).body, long.limits.over(all).body), (9, 7));
+    assert_eq!((short.limits.over(all).head.head, long.limits.over(all).head.head), (2048, 2048));
+    assert_eq!((all.connections, long.limits.over(all).connections), (16_384, 3));
+    let all = gateway.timeouts.listeners.over(countersign_gateway::Timeouts::default());
+    let own = long.timeouts.over(all);
+    assert_eq!((own.head.as_secs(), own.connection_age.as_secs(), own.idle.as_secs()), (1, 7200, 60));
+}
+
+#[test]
+fn a_listener_grants_no_more_than_the_gateway_can() {
+    let with = |lines: &str| {
+        problems(&format!("{SMALL}\n[[gateway.listeners]]\nlisten = \"127.0.0.1:9443\"\n{lines}\n"))
+    };
+    for (lines, told) in [
+        ("limits = { head = 16385 }", "gateway.listeners[0].limits.head: must be from 1024 to 16384"),
+        ("limits = { fields = 65 }", "limits.fields: must be from 8 to 64"),
+        ("limits = { streams = 0 }", "limits.streams: must be from 1 to 1024"),
+        ("limits = { connections = 0 }", "limits.connections: must be from 1 to"),
+        ("limits = { header = 2048 }", "limits.header: no such key; did you mean `head`"),
+        ("limits = 5", "limits: must be a table"),
+        ("timeouts = { idle = \"0s\" }", "timeouts.idle: `0s` is not a duration"),
+        ("timeouts = { connect = \"1s\" }", "timeouts.connect: no such key"),
+        ("timeouts = { age = 5 }", "timeouts.age: no such key"),
+    ] {
+        let found = with(lines);
+        assert!(found.iter().any(|p| p.contains(told)), "{lines}: {found:?}");
+    }
+}
