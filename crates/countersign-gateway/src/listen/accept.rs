@@ -238,7 +238,9 @@ impl Door {
     ) {
         let connection = Connection::new(true, self.face.timeouts);
         self.registry().refine(number, connection.clone());
-        let io = TokioIo::new(Watched::new(stream, connection.clone(), self.worker.clone()));
+        let io = TokioIo::new(
+            Watched::new(stream, connection.clone(), self.worker.clone()).of_frames(caller.peer.address),
+        );
         let service = self.service(caller, connection.clone());
         let serving = http2::Builder::new(Streams::new(&self.face.timeouts))
             .timer(TokioTimer::new())

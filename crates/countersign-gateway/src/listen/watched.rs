@@ -1,7 +1,10 @@
 //! The stream below hyper. It tells the [`Connection`] what happens on it, and does two things that hyper leaves out:
 //! a refusal of hyper's own parser becomes a problem document, and a close waits for what the peer is still sending.
 
-use super::connection::Connection;
+use super::{
+    connection::Connection,
+    frames::{Flood, Frames},
+};
 use crate::worker::Worker;
 use bytes::{Buf, Bytes};
 use countersign_tower::respond::{self, REQUEST_ID};
@@ -9,6 +12,7 @@ use http::{Response, StatusCode};
 use std::{
     future::Future,
     io,
+    net::IpAddr,
     pin::Pin,
     rc::Rc,
     task::{Context, Poll, ready},
@@ -16,7 +20,7 @@ use std::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    time::Sleep,
+    time::{Instant, Sleep},
 };
 
 pub(crate) struct Watched<S> {
@@ -25,6 +29,8 @@ pub(crate) struct Watched<S> {
     worker: Rc<Worker>,
     instead: Option<Instead>,
     linger: Option<Linger>,
+    /// Of HTTP/2, and from whom they come.
+    frames: Option<(Frames, IpAddr)>,
 }
 
 /// What is written in place of hyper's bytes, and how many of those it stands for.
@@ -44,7 +50,28 @@ const LINGER_BYTES: usize = 1024 * 1024;
 
 impl<S> Watched<S> {
     pub(crate) fn new(stream: S, connection: Rc<Connection>, worker: Rc<Worker>) -> Self {
-        Self { stream, connection, worker, instead: None, linger: None }
+        Self { stream, connection, worker, instead: None, linger: None, frames: None }
+    }
+
+    pub(crate) fn of_frames(self, peer: IpAddr) -> Self {
+        Self { frames: Some((Frames::new(Instant::now()), peer)), ..self }
+    }
+
+    /// An error of the stream: hyper lets go of everything at once, and writes nothing more to who reads nothing.
+    fn count(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let Some((frames, peer)) = &mut self.frames else { return Ok(()) };
+        let Err(Flood) = frames.read(bytes) else { return Ok(()) };
+        if let Some(left_out) = self.worker.refusals.take(Instant::now()) {
+            tracing::warn!(%peer, left_out, "closed: too many HTTP/2 frames that are neither request nor body");
+        }
+        Err(io::Error::new(io::ErrorKind::InvalidData, "flood"))
+    }
+
+    fn wrote(&mut self, outcome: &Poll<io::Result<usize>>) {
+        self.connection.wrote(outcome.is_pending());
+        if let (Some((frames, _)), Poll::Ready(Ok(written))) = (&mut self.frames, outcome) {
+            frames.wrote(*written);
+        }
     }
 
     /// Once hyper is done with it.
@@ -63,6 +90,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
         if buf.filled().len() > before {
             self.connection.read_some();
+            self.count(buf.filled().get(before..).unwrap_or_default())?;
         }
         Poll::Ready(Ok(()))
     }
@@ -97,7 +125,7 @@ impl<S: AsyncWrite + Unpin> Watched<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let outcome = self.write(cx, buf);
-        self.connection.wrote(outcome.is_pending());
+        self.wrote(&outcome);
         outcome
     }
 
@@ -111,7 +139,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
             [only] => self.write(cx, only),
             _ => Pin::new(&mut self.stream).poll_write_vectored(cx, bufs),
         };
-        self.connection.wrote(outcome.is_pending());
+        self.wrote(&outcome);
         outcome
     }
 

@@ -13,6 +13,7 @@ mod balance;
 mod bodies;
 mod cors;
 mod failures;
+mod floods;
 mod hygiene;
 mod identity;
 mod limits;

@@ -5,7 +5,7 @@ use countersign_core::{
     check::route::{Alternative, Route, SecurityRequirement},
 };
 use countersign_gateway::{Gateway, GatewayConfig, ListenerConfig, UpstreamConfig};
-use countersign_testkit::{Fixture, FixtureBuilder, SeededEntropy, principal};
+use countersign_testkit::{Fixture, FixtureBuilder, SeededEntropy, eventually, principal};
 use std::{
     net::SocketAddr,
     sync::{
@@ -431,4 +431,22 @@ pub(crate) fn status(answer: &str) -> u16 {
 pub(crate) fn code(answer: &str) -> String {
     let body = answer.split("\r\n\r\n").nth(1).unwrap_or_default();
     body.split("\"code\":\"").nth(1).and_then(|c| c.split('"').next()).unwrap_or_default().to_owned()
+}
+
+/// Sends it again and again, slowly, until the other side closes; what came lies in the buffer.
+pub(crate) async fn drip(client: &mut Client, bytes: &[u8]) {
+    let Client { stream, buffer } = client;
+    eventually(PATIENCE, || {
+        let _ = stream.try_write(bytes);
+        let mut came = [0; 4096];
+        let closed = match stream.try_read(&mut came) {
+            Ok(n) => {
+                buffer.extend_from_slice(&came[..n]);
+                n == 0
+            }
+            Err(error) => error.kind() != std::io::ErrorKind::WouldBlock,
+        };
+        async move { closed }
+    })
+    .await;
 }
