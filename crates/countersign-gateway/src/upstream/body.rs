@@ -24,6 +24,8 @@ pub(crate) enum UploadFault {
     Stalled,
     #[error("the caller went away or broke its framing")]
     Broken,
+    #[error("what permitted this request has been revoked")]
+    Revoked,
 }
 
 /// Where the request body is, seen from the exchange that waits for the answer.
@@ -65,25 +67,32 @@ pub(crate) struct Upload {
     body: Option<Incoming>,
     left: u64,
     exchange: Rc<Exchange>,
+    tether: Option<Tether>,
     patience: Patience,
 }
 
 impl Upload {
     /// `None`: it declares more than is allowed.
-    pub(crate) fn new(body: Incoming, limit: u64, patience: Patience) -> Option<(Self, Rc<Exchange>)> {
+    pub(crate) fn new(
+        body: Incoming,
+        limit: u64,
+        patience: Patience,
+        tether: impl FnOnce() -> Option<Tether>,
+    ) -> Option<(Self, Rc<Exchange>)> {
         if body.size_hint().lower() > limit {
             return None;
         }
         let progress = if body.is_end_stream() { Progress::Done } else { Progress::AwaitsUpstream };
         let exchange = Rc::new(Exchange { progress: Cell::new(progress), moved: Cell::new(Instant::now()) });
-        let upload = Self { body: Some(body), left: limit, exchange: exchange.clone(), patience };
+        let tether = if body.is_end_stream() { None } else { tether() };
+        let upload = Self { body: Some(body), left: limit, exchange: exchange.clone(), tether, patience };
         Some((upload, exchange))
     }
 
     pub(crate) fn empty() -> Self {
         let exchange = Exchange { progress: Cell::new(Progress::Done), moved: Cell::new(Instant::now()) };
         let patience = Patience::new(Duration::ZERO);
-        Self { body: None, left: 0, exchange: Rc::new(exchange), patience }
+        Self { body: None, left: 0, exchange: Rc::new(exchange), tether: None, patience }
     }
 
     fn fail(&self, fault: UploadFault) -> Poll<Option<Result<Frame<Bytes>, UploadFault>>> {
@@ -102,7 +111,12 @@ impl Body for Upload {
     ) -> Poll<Option<Result<Frame<Bytes>, UploadFault>>> {
         loop {
             let Some(body) = &mut self.body else { return Poll::Ready(None) };
-            let polled = Pin::new(body).poll_frame(cx);
+            let polled = Pin::new(&mut *body).poll_frame(cx);
+            // RULES 2.5: what is sent slowly enough would outlive any revocation
+            let goes_on = polled.is_pending() || !body.is_end_stream();
+            if goes_on && self.tether.as_mut().is_some_and(|tether| tether.is_cut(cx)) {
+                return self.fail(UploadFault::Revoked);
+            }
             let frame = match polled {
                 Poll::Pending => {
                     if self.patience.is_over(cx) {

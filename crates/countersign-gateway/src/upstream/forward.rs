@@ -24,7 +24,7 @@ use http::{
 };
 use http_body::Body;
 use hyper::{body::Incoming, upgrade::on};
-use std::time::Duration;
+use std::{rc::Rc, time::Duration};
 use thiserror::Error;
 use tokio::time::Instant;
 
@@ -102,6 +102,12 @@ impl Failure {
                 "request timeout",
                 "the request body did not arrive in time",
             ),
+            Failure::Upload(UploadFault::Revoked) => (
+                StatusCode::FORBIDDEN,
+                "revoked",
+                "revoked",
+                "what permitted this request was revoked before its body had arrived",
+            ),
             Failure::Upload(UploadFault::Broken) => (
                 StatusCode::BAD_REQUEST,
                 "request_malformed",
@@ -145,10 +151,14 @@ impl Failure {
 pub(crate) async fn forward(worker: &Worker, permit: Permit, inbound: Inbound) -> Result<Outcome, Failure> {
     let config = &worker.ports.config;
     let upstream = worker.upstream(&permit.route().upstream.0).ok_or(Failure::NoUpstream)?;
+    let permit = Rc::new(permit);
     let Inbound { id, peer, is_https, mut headers, body, version, terms } = inbound;
     let asked =
         upgrade::asked(upstream.config(), (permit.method(), version), &headers, !body.is_end_stream());
-    let (upload, exchange) = Upload::new(body, terms.most, patience(&headers, upstream, terms.patience))
+    let (upload, exchange) =
+        Upload::new(body, terms.most, patience(&headers, upstream, terms.patience), || {
+            Tether::new(&permit, &worker.streams)
+        })
         .ok_or(Failure::Upload(UploadFault::TooLarge))?;
     let http2 = upstream.config().protocol == Protocol::Http2;
     // RFC 9110 10.1.4: a field of this hop, said again because gRPC servers ask for it
@@ -183,7 +193,7 @@ pub(crate) async fn forward(worker: &Worker, permit: Permit, inbound: Inbound) -
     let (mut parts, body) = response.into_parts();
     reframe(&mut parts.headers, permit.method(), parts.status);
     headers::response(&mut parts.headers, &permit, id);
-    let tether = Tether::new(permit, &worker.streams);
+    let tether = Tether::new(&permit, &worker.streams);
     let idle = upstream.config().stream_idle;
     // a response of our own: nothing of the upstream's connection (version, reason phrase, extensions) goes on
     if let (Some(upgraded), Some(protocol)) = (upgraded, asked) {

@@ -1,4 +1,4 @@
-//! Answers that outlive their decision. What was permitted when a stream began may have been revoked since; then the
+//! Bodies, either way, that outlive their decision. What was permitted when a stream began may have been revoked since; then the
 //! stream ends, in less than a second (RULES 2.5, M.2 rule 8).
 
 use countersign_core::check::{DecisionPoint, decision::Permit};
@@ -52,8 +52,8 @@ impl Streams {
     }
 }
 
-/// What ties one answer to its permit. Entered among the open streams only once the answer turns out to be one: most
-/// are over at their first frame.
+/// What ties one body to its permit. Entered among the open streams only once the body turns out to be one: most are
+/// over at their first frame.
 #[derive(Debug)]
 pub(crate) struct Tether {
     streams: Rc<Streams>,
@@ -63,9 +63,9 @@ pub(crate) struct Tether {
 
 impl Tether {
     /// `None` on a public route: nobody's permission, nothing to revoke.
-    pub(crate) fn new(permit: Permit, streams: &Rc<Streams>) -> Option<Self> {
+    pub(crate) fn new(permit: &Rc<Permit>, streams: &Rc<Streams>) -> Option<Self> {
         permit.subject()?;
-        Some(Self { streams: streams.clone(), permit: Rc::new(permit), entered: None })
+        Some(Self { streams: streams.clone(), permit: permit.clone(), entered: None })
     }
 
     /// Asked whenever the stream would go on; woken when the answer changes.

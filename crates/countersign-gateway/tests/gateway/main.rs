@@ -21,6 +21,7 @@ mod listeners;
 mod pool;
 mod proxy_protocol;
 mod responses;
+mod revoked;
 mod rules;
 mod sni;
 mod stop;
