@@ -92,8 +92,7 @@ impl Worker {
 
     pub(crate) async fn run(self: Rc<Self>, sockets: Vec<Bound>, mut phases: watch::Receiver<Phase>) {
         let share = self.ports.config.limits.connections.div_ceil(self.ports.workers);
-        // each listener waits with one in hand
-        let slots = Slots::new(share.max(sockets.len()));
+        let slots = Slots::new(share.max(1));
         let mut accepting = Vec::new();
         for bound in sockets {
             let (worker, slots, phases) = (self.clone(), slots.clone(), phases.clone());

@@ -3,7 +3,7 @@
 use super::{
     Bound, Face,
     caller::{Believed, Caller},
-    connection::{Connection, Registry},
+    connection::{Connection, IDLE_ENOUGH, Registry},
     multiplexed::Streams,
     proxy_protocol::{self, Source},
     settings::ListenAddress,
@@ -38,7 +38,8 @@ use tokio::{
     time::Instant,
 };
 
-/// Connections this worker may have open; past it new ones wait in the kernel's queue.
+/// Connections this worker may have open. Past it one more waits here, and the others in the kernel's queue, while idle
+/// ones make room.
 #[derive(Debug, Clone)]
 pub(crate) struct Slots(Arc<Semaphore>);
 
@@ -47,10 +48,17 @@ impl Slots {
         Self(Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS))))
     }
 
-    /// One of the listener's own first: who waits for that holds none of all listeners'.
-    async fn beside(&self, own: &Slots) -> Option<Slot> {
-        let own = own.0.clone().acquire_owned().await.ok()?;
-        Some(Slot { _own: own, _shared: self.0.clone().acquire_owned().await.ok()? })
+    async fn take(&self, make_room: impl Fn()) -> Option<OwnedSemaphorePermit> {
+        loop {
+            if let Ok(slot) = self.0.clone().try_acquire_owned() {
+                return Some(slot);
+            }
+            make_room();
+            // again, because others become idle meanwhile
+            if let Ok(slot) = tokio::time::timeout(IDLE_ENOUGH, self.0.clone().acquire_owned()).await {
+                return slot.ok();
+            }
+        }
     }
 }
 
@@ -73,22 +81,31 @@ pub(crate) async fn run(worker: Rc<Worker>, bound: Bound, slots: Slots, mut phas
         }
     };
     let own = Slots::new(face.limits.connections.div_ceil(worker.ports.workers).max(1));
-    let door = Rc::new(Door { worker, face, phases: phases.clone() });
+    let number = worker.connections.number();
+    let door = Rc::new(Door { worker, face, number, phases: phases.clone() });
     let mut draining = pin!(async move { phases.wait_for(|p| *p != Phase::Serving).await.is_ok() });
     loop {
+        let accepted = tokio::select! {
+            biased;
+            _ = &mut draining => break,
+            accepted = listener.accept() => accepted,
+        };
+        let (stream, from) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                survive(&door.face.address, &error).await;
+                continue;
+            }
+        };
         let slot = tokio::select! {
             biased;
-            _ = &mut draining => break,
-            slot = slots.beside(&own) => slot,
+            _ = &mut draining => None,
+            slot = door.slot(&own, &slots) => slot,
         };
-        let Some(slot) = slot else { break };
-        tokio::select! {
-            biased;
-            _ = &mut draining => break,
-            accepted = listener.accept() => match accepted {
-                Ok((stream, from)) => door.open(stream, from, Some(slot)),
-                Err(error) => survive(&door.face.address, &error).await,
-            },
+        let is_last = slot.is_none();
+        door.open(stream, from, slot);
+        if is_last {
+            break;
         }
     }
     // who is in the queue was accepted by the kernel: closing the socket would reset them. They need no slot, because
@@ -124,10 +141,18 @@ struct Origin {
 struct Door {
     worker: Rc<Worker>,
     face: Face,
+    number: u64,
     phases: watch::Receiver<Phase>,
 }
 
 impl Door {
+    /// One of the listener's own first: who waits for that holds none of all listeners'.
+    async fn slot(&self, own: &Slots, all: &Slots) -> Option<Slot> {
+        let own = own.take(|| self.registry().make_room(Some(self.number), Instant::now())).await?;
+        let shared = all.take(|| self.registry().make_room(None, Instant::now())).await?;
+        Some(Slot { _own: own, _shared: shared })
+    }
+
     fn open(self: &Rc<Self>, stream: Stream, from: IpAddr, slot: Option<Slot>) {
         let door = self.clone();
         let number = door.worker.connections.number();
@@ -139,6 +164,7 @@ impl Door {
         // known to the sweeper from now on; what it may be doing is refined once the protocol is known
         self.worker.connections.enter(
             number,
+            self.number,
             Connection::new(false, self.face.timeouts),
             task.abort_handle(),
         );

@@ -6,6 +6,7 @@ use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
     rc::Rc,
+    time::Duration,
 };
 use tokio::{sync::Notify, task::AbortHandle, time::Instant};
 
@@ -111,6 +112,12 @@ impl Connection {
         }
     }
 
+    /// Since when no request is in flight, where that is long enough to be no pause between two.
+    fn is_idle_since(&self, now: Instant) -> Option<Instant> {
+        let since = self.since.get();
+        (self.in_flight.get() == 0 && now.duration_since(since) >= IDLE_ENOUGH).then_some(since)
+    }
+
     fn is_over(&self, now: Instant) -> bool {
         let timeouts = &self.timeouts;
         if self.stuck.get().is_some_and(|since| now.duration_since(since) >= timeouts.body) {
@@ -141,10 +148,24 @@ impl Drop for InFlight {
     }
 }
 
+#[derive(Debug)]
+struct Open {
+    connection: Rc<Connection>,
+    task: AbortHandle,
+    /// Its listener's number.
+    door: u64,
+}
+
+/// A connection that carried nothing for so long may have to make room for another.
+pub(crate) const IDLE_ENOUGH: Duration = Duration::from_secs(1);
+/// So many at once, and at most one in [`ROOM_SHARE`]: looking for them costs more than ending them.
+const ROOM: usize = 32;
+const ROOM_SHARE: usize = 8;
+
 /// All open connections of one worker.
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
-    open: RefCell<HashMap<u64, (Rc<Connection>, AbortHandle)>>,
+    open: RefCell<HashMap<u64, Open>>,
     next: Cell<u64>,
     emptied: Notify,
 }
@@ -154,14 +175,14 @@ impl Registry {
         self.next.replace(self.next.get().wrapping_add(1))
     }
 
-    pub(crate) fn enter(&self, number: u64, connection: Rc<Connection>, task: AbortHandle) {
-        self.open.borrow_mut().insert(number, (connection, task));
+    pub(crate) fn enter(&self, number: u64, door: u64, connection: Rc<Connection>, task: AbortHandle) {
+        self.open.borrow_mut().insert(number, Open { connection, task, door });
     }
 
     /// Once the protocol is known.
     pub(crate) fn refine(&self, number: u64, connection: Rc<Connection>) {
         if let Some(entry) = self.open.borrow_mut().get_mut(&number) {
-            entry.0 = connection;
+            entry.connection = connection;
         }
     }
 
@@ -183,8 +204,24 @@ impl Registry {
         }
     }
 
+    /// Ends those of one listener, or of all, that are idle longest: whoever fills the limit with connections that do
+    /// nothing keeps nobody out.
+    pub(crate) fn make_room(&self, door: Option<u64>, now: Instant) {
+        let open = self.open.borrow();
+        let mut idle: Vec<(Instant, &AbortHandle)> = open
+            .values()
+            .filter(|open| door.is_none_or(|door| door == open.door))
+            .filter_map(|open| Some((open.connection.is_idle_since(now)?, &open.task)))
+            .collect();
+        idle.sort_unstable_by_key(|(since, _)| *since);
+        let most = (idle.len() / ROOM_SHARE).clamp(1, ROOM);
+        for (_, task) in idle.into_iter().take(most) {
+            task.abort();
+        }
+    }
+
     pub(crate) fn sweep(&self, now: Instant) {
-        for (connection, task) in self.open.borrow().values() {
+        for Open { connection, task, .. } in self.open.borrow().values() {
             connection.age(now);
             if connection.is_over(now) {
                 task.abort();

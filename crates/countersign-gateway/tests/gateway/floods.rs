@@ -2,11 +2,12 @@
 //! it is answered.
 
 use crate::{
-    support::{Act, OK, PATIENCE, Upstream, drip},
+    support::{Act, KEY, OK, PATIENCE, Rig, Upstream, drip, routes, status},
     tls::{
         CONTINUATION, END_HEADERS, END_STREAM, Frames, GET, GOAWAY, HEADERS, RST_STREAM, SETTINGS, Tls, block,
     },
 };
+use countersign_testkit::eventually;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -244,4 +245,52 @@ async fn a_slow_handshake_is_closed() {
     client.write([22, 3, 1, 0x40, 0, 1, 0, 0x3f, 0xfc, 3, 3]).await;
     drip(&mut client, b"\0").await;
     honest.is_answered().await;
+}
+
+/// A limit that is filled with connections which do nothing keeps nobody out, and who is at work stays.
+#[tokio::test]
+async fn idle_connections_make_room() {
+    let upstream = Upstream::held(OK).await;
+    let rig = Rig::with(upstream, routes(), |config| config.limits.connections = 3).await;
+    let mut busy = rig.connect().await;
+    busy.write(format!("GET /a HTTP/1.1\r\nHost: a.example\r\n{KEY}\r\n")).await;
+    eventually(PATIENCE, || async { rig.upstream.requests().len() == 1 }).await;
+    let mut silent = rig.connect().await;
+    let mut slow = rig.connect().await;
+    slow.write("GET /a HT").await;
+    let mut others = Vec::new();
+    for _ in 0..3 {
+        others.push(rig.connect().await);
+    }
+    rig.upstream.hold.add_permits(2);
+    let answer = rig.get("/a", "").await;
+    assert_eq!(status(&answer), 200, "{answer}");
+    assert_eq!(status(&busy.answer().await), 200);
+    assert!(silent.rest().await.is_empty() && slow.rest().await.is_empty());
+}
+
+/// A head byte by byte is given no more time than one that stops.
+#[tokio::test]
+async fn a_slow_head_is_closed() {
+    let upstream = Upstream::start(|_| Act::answer(OK)).await;
+    let rig = Rig::with(upstream, routes(), |c| c.timeouts.head = Duration::from_millis(200)).await;
+    let mut client = rig.connect().await;
+    client.write(format!("GET /a HTTP/1.1\r\nHost: a.example\r\n{KEY}x-slow: ")).await;
+    drip(&mut client, b"a").await;
+    assert!(client.buffer.is_empty());
+    assert_eq!(status(&rig.get("/a", "").await), 200);
+    assert_eq!(rig.upstream.requests().len(), 1);
+}
+
+/// A body that stops is answered, and holds nothing of the upstream.
+#[tokio::test]
+async fn a_body_that_stops_is_closed() {
+    let upstream = Upstream::start(|_| Act::answer(OK)).await;
+    let rig = Rig::with(upstream, routes(), |c| c.timeouts.body = Duration::from_millis(100)).await;
+    let mut client = rig.connect().await;
+    client.write(format!("POST /a HTTP/1.1\r\nHost: a.example\r\n{KEY}Content-Length: 9\r\n\r\nabc")).await;
+    assert_eq!(status(&rig.get("/a", "").await), 200);
+    let answer = client.answer().await;
+    assert_eq!(status(&answer), 408, "{answer}");
+    assert!(client.rest().await.is_empty());
 }
