@@ -60,7 +60,7 @@ impl<S> Watched<S> {
     /// An error of the stream: hyper lets go of everything at once, and writes nothing more to who reads nothing.
     fn count(&mut self, bytes: &[u8]) -> io::Result<()> {
         let Some((frames, peer)) = &mut self.frames else { return Ok(()) };
-        let Err(Flood) = frames.read(bytes) else { return Ok(()) };
+        let Err(Flood) = frames.read(bytes, Instant::now) else { return Ok(()) };
         if let Some(left_out) = self.worker.refusals.take(Instant::now()) {
             tracing::warn!(%peer, left_out, "closed: too many HTTP/2 frames that are neither request nor body");
         }

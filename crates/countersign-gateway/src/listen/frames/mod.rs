@@ -5,10 +5,13 @@
 //! time fill it up again; a connection that has used it up is closed. Costs a comparison per frame, and reads the clock
 //! only when the allowance is gone.
 
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// The rest of an allowance is nobody's but the connection's: windows of many streams are granted in one burst.
+/// As many at once as need no reason: the windows of many streams are granted in one burst.
 const ALLOWANCE: u32 = 1024;
 /// Filled up again after this long, whatever was done: about a hundred a second without any work is no caller.
 const RENEWED: Duration = Duration::from_secs(10);
@@ -52,7 +55,7 @@ impl Frames {
         Self { skip: PREFACE, head: [0; HEAD], filled: 0, left: ALLOWANCE, renewed: now, earned: 0, owed: 0 }
     }
 
-    pub(crate) fn read(&mut self, mut bytes: &[u8]) -> Result<(), Flood> {
+    pub(crate) fn read(&mut self, mut bytes: &[u8], now: impl Fn() -> Instant) -> Result<(), Flood> {
         while !bytes.is_empty() {
             let skipped = self.skip.min(bytes.len());
             self.skip -= skipped;
@@ -66,7 +69,7 @@ impl Frames {
             bytes = rest;
             if self.filled == HEAD {
                 self.filled = 0;
-                self.frame()?;
+                self.frame(&now)?;
             }
         }
         Ok(())
@@ -78,7 +81,7 @@ impl Frames {
         self.earn(bytes - acknowledged);
     }
 
-    fn frame(&mut self) -> Result<(), Flood> {
+    fn frame(&mut self, now: impl Fn() -> Instant) -> Result<(), Flood> {
         // RFC 9113 4.1
         let [a, b, c, kind, flags, ..] = self.head;
         let length = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
@@ -91,15 +94,15 @@ impl Frames {
                 Ok(())
             }
             DATA if flags & END_STREAM != 0 => Ok(()),
-            RST_STREAM => self.spend(RESET),
+            RST_STREAM => self.spend(RESET, now),
             SETTINGS | PING => {
                 if flags & ACK == 0 {
                     self.owed += HEAD + if kind == PING { length } else { 0 };
                 }
-                self.spend(1)
+                self.spend(1, now)
             }
             // empty DATA, CONTINUATION, PRIORITY, WINDOW_UPDATE, and kinds that nobody knows
-            _ => self.spend(1),
+            _ => self.spend(1, now),
         }
     }
 
@@ -112,9 +115,9 @@ impl Frames {
         }
     }
 
-    fn spend(&mut self, frames: u32) -> Result<(), Flood> {
+    fn spend(&mut self, frames: u32, now: impl Fn() -> Instant) -> Result<(), Flood> {
         if self.left < frames {
-            let now = Instant::now();
+            let now = now();
             if now.duration_since(self.renewed) < RENEWED {
                 return Err(Flood);
             }
