@@ -3,21 +3,23 @@
 
 use crate::{
     config::GatewayConfig,
-    enforce::trusted::is_reserved,
+    generation::Blueprint,
     listen::{
-        Bound, Face,
         settings::ListenAddress,
-        socket::{self, SocketFile},
+        socket::{self, Raw, SocketFile},
     },
-    upstream::{balance::Destination, origin::OriginError},
-    worker::{Ports, Worker},
+    upstream::origin::OriginError,
+    worker::{Order, Ports, Worker},
 };
-use countersign_core::check::{DecisionPoint, route::RouteStore};
+use countersign_core::check::{
+    DecisionPoint,
+    route::{RouteStore, RouteTable},
+};
 use countersign_crypto::Entropy;
 use http::HeaderName;
-use std::{collections::HashMap, fmt, io, net::SocketAddr, sync::Arc, thread::JoinHandle, time::Duration};
+use std::{fmt, io, net::SocketAddr, sync::Arc, thread::JoinHandle, time::Duration};
 use thiserror::Error;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, oneshot, watch};
 
 #[derive(Debug, Error)]
 pub enum StartError {
@@ -29,6 +31,8 @@ pub enum StartError {
     DoubledUpstream(Arc<str>),
     #[error("`{0}` cannot carry a key: fields of that name are dropped from every request")]
     ReservedHeader(HeaderName),
+    #[error("the listeners are not those that were opened at the start")]
+    OtherListeners,
     #[error("cannot start a worker: {0}")]
     Worker(io::Error),
 }
@@ -56,6 +60,8 @@ pub struct Gateway {
     /// Each worker holds the other end until its last connection is gone.
     gone: watch::Receiver<()>,
     threads: Vec<JoinHandle<()>>,
+    serving: Arc<Blueprint>,
+    orders: Vec<mpsc::UnboundedSender<Order>>,
 }
 
 impl fmt::Debug for Gateway {
@@ -75,19 +81,16 @@ impl Gateway {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             n => n,
         };
-        if let Some(reserved) = config.key_headers.iter().find(|n| is_reserved(n.as_str())) {
-            return Err(StartError::ReservedHeader(reserved.clone()));
-        }
-        let destinations = destinations(&config)?;
+        let serving = Blueprint::new(config, routes.table(), None)?;
+        let config = serving.config.clone();
         let (mut listening, mut files) = (Vec::new(), Vec::new());
         // one column per listener, one row per worker
-        let mut sockets: Vec<Vec<Bound>> = (0..workers).map(|_| Vec::new()).collect();
+        let mut sockets: Vec<Vec<Raw>> = (0..workers).map(|_| Vec::new()).collect();
         for listener in &config.listeners {
             let failed = |source| StartError::Listen { address: listener.listen.clone(), source };
             let shared = socket::bind(&listener.listen, workers).map_err(failed)?;
-            let face = Face::new(&config, listener, shared.address.clone());
             for (row, socket) in sockets.iter_mut().zip(shared.sockets) {
-                row.push(Bound { socket, face: face.clone() });
+                row.push(socket);
             }
             listening.push(Listening { address: shared.address, tls: listener.tls.is_some() });
             files.extend(shared.file);
@@ -96,17 +99,19 @@ impl Gateway {
         let (phase, phases) = watch::channel(Phase::Serving);
         let (alive, gone) = watch::channel(());
         let alive = Arc::new(alive);
-        let config = Arc::new(config);
-        let mut threads = Vec::new();
+        let addresses: Arc<[ListenAddress]> =
+            listening.iter().map(|listening: &Listening| listening.address.clone()).collect();
+        let (mut threads, mut orders) = (Vec::new(), Vec::new());
         for (n, sockets) in sockets.into_iter().enumerate() {
             let ports = Ports {
-                config: config.clone(),
+                addresses: addresses.clone(),
                 workers,
                 point: point.clone(),
-                routes: routes.clone(),
                 entropy: entropy.clone(),
             };
-            let (destinations, phases, alive) = (destinations.clone(), phases.clone(), alive.clone());
+            let (serving, phases, alive) = (serving.clone(), phases.clone(), alive.clone());
+            let (order, ordered) = mpsc::unbounded_channel();
+            orders.push(order);
             let thread = std::thread::Builder::new().name(format!("gateway-{n}"));
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
@@ -115,7 +120,7 @@ impl Gateway {
             let run = move || {
                 let local = tokio::task::LocalSet::new();
                 local.block_on(&runtime, async move {
-                    Worker::new(ports, &destinations).run(sockets, phases).await;
+                    Worker::new(ports, &serving).run(sockets, phases, ordered).await;
                 });
                 // connections that outlived the grace end with the set they run in
                 drop(local);
@@ -123,7 +128,7 @@ impl Gateway {
             };
             threads.push(thread.spawn(run).map_err(StartError::Worker)?);
         }
-        Ok(Self { listening, files, phase, gone, threads })
+        Ok(Self { listening, files, phase, gone, threads, serving, orders })
     }
 
     /// In the order of the configuration.
@@ -134,6 +139,31 @@ impl Gateway {
     /// Those of TCP listeners.
     pub fn addresses(&self) -> Vec<SocketAddr> {
         self.listening.iter().filter_map(|listening| listening.address.tcp()).collect()
+    }
+
+    /// Serves by another configuration and other routes from now on: checked whole before anything changes, and in use
+    /// on every worker when this returns. What is in flight is finished by what it began with. Addresses, and how many
+    /// connections and workers there are, stay as they were at the start.
+    pub async fn reload(&mut self, config: GatewayConfig, table: Arc<RouteTable>) -> Result<(), StartError> {
+        let listeners = |config: &GatewayConfig| -> Vec<ListenAddress> {
+            config.listeners.iter().map(|listener| listener.listen.clone()).collect()
+        };
+        if listeners(&config) != listeners(&self.serving.config) {
+            return Err(StartError::OtherListeners);
+        }
+        self.serving = Blueprint::new(config, table, Some(&self.serving))?;
+        let mut taken = Vec::new();
+        for order in &self.orders {
+            let (done, was_taken) = oneshot::channel();
+            // a worker that is gone serves nobody
+            if order.send(Order { blueprint: self.serving.clone(), done }).is_ok() {
+                taken.push(was_taken);
+            }
+        }
+        for taken in taken {
+            let _ = taken.await;
+        }
+        Ok(())
     }
 
     /// Stops accepting, lets what is in flight finish for at most `grace`, then closes. May be awaited anywhere.
@@ -149,16 +179,4 @@ impl Gateway {
             }
         }
     }
-}
-
-fn destinations(config: &GatewayConfig) -> Result<HashMap<Arc<str>, Arc<Destination>>, StartError> {
-    let mut destinations = HashMap::new();
-    for upstream in &config.upstreams {
-        let destination = Destination::new(upstream, &config.timeouts)
-            .map_err(|source| StartError::Upstream { name: upstream.name.clone(), source })?;
-        if destinations.insert(upstream.name.clone(), destination).is_some() {
-            return Err(StartError::DoubledUpstream(upstream.name.clone()));
-        }
-    }
-    Ok(destinations)
 }

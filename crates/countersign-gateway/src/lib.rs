@@ -13,6 +13,7 @@ pub mod upstream;
 
 mod gateway;
 mod gathered;
+mod generation;
 mod sample;
 mod worker;
 

@@ -7,13 +7,13 @@ use std::{fmt, sync::Arc};
 pub struct RouteTableCell(ArcSwap<RouteTable>);
 
 impl RouteTableCell {
-    pub fn new(table: RouteTable) -> Self {
-        Self(ArcSwap::from_pointee(table))
+    pub fn new(table: impl Into<Arc<RouteTable>>) -> Self {
+        Self(ArcSwap::new(table.into()))
     }
 
     /// Requests already judged keep the route that they were judged by.
-    pub fn swap(&self, table: RouteTable) {
-        self.0.store(Arc::new(table));
+    pub fn swap(&self, table: impl Into<Arc<RouteTable>>) {
+        self.0.store(table.into());
     }
 }
 

@@ -2,57 +2,56 @@
 //! Nothing here is shared with another thread but what is read-only, swapped whole or sharded.
 
 use crate::{
-    config::GatewayConfig,
     gateway::Phase,
+    generation::{Blueprint, Generation},
     listen::{
-        Bound,
         accept::{self, Slots},
         connection::Registry,
+        settings::ListenAddress,
+        socket::Raw,
     },
     sample::Sampler,
-    upstream::{
-        balance::{Destination, Upstream},
-        check,
-        headers::Stripping,
-        streams::Streams,
-    },
+    upstream::{balance::Upstream, check, streams::Streams},
 };
-use countersign_core::{
-    RequestId,
-    check::{DecisionPoint, route::RouteStore},
-};
+use countersign_core::{RequestId, check::DecisionPoint};
 use countersign_crypto::Entropy;
 use std::{
     cell::{Cell, RefCell},
-    collections::HashMap,
     fmt,
     rc::Rc,
     sync::Arc,
     time::Duration,
 };
 use tokio::{
-    sync::watch,
+    sync::{mpsc, oneshot, watch},
+    task::AbortHandle,
     time::{Instant, MissedTickBehavior},
 };
 
 /// What a worker is given.
 #[derive(Debug, Clone)]
 pub(crate) struct Ports {
-    pub(crate) config: Arc<GatewayConfig>,
+    /// Of the listeners, as they came to be.
+    pub(crate) addresses: Arc<[ListenAddress]>,
     /// How many share the limits that are per process.
     pub(crate) workers: usize,
     pub(crate) point: Arc<DecisionPoint>,
-    pub(crate) routes: Arc<dyn RouteStore>,
     pub(crate) entropy: Arc<dyn Entropy>,
+}
+
+/// Serve by this from now on.
+pub(crate) struct Order {
+    pub(crate) blueprint: Arc<Blueprint>,
+    /// Said once it is so.
+    pub(crate) done: oneshot::Sender<()>,
 }
 
 pub(crate) struct Worker {
     pub(crate) ports: Ports,
-    pub(crate) stripping: Stripping,
+    generation: RefCell<Rc<Generation>>,
     pub(crate) connections: Registry,
     pub(crate) streams: Rc<Streams>,
     pub(crate) refusals: Sampler,
-    upstreams: HashMap<Arc<str>, Rc<Upstream>>,
     ids: Ids,
 }
 
@@ -63,26 +62,20 @@ impl fmt::Debug for Worker {
 }
 
 impl Worker {
-    pub(crate) fn new(ports: Ports, destinations: &HashMap<Arc<str>, Arc<Destination>>) -> Rc<Self> {
-        let limits = ports.config.limits;
-        let timeouts = ports.config.timeouts;
-        let upstreams = destinations
-            .iter()
-            .map(|(name, to)| (name.clone(), Upstream::new(to.clone(), limits.idle_upstream, timeouts)))
-            .collect();
+    pub(crate) fn new(ports: Ports, serving: &Blueprint) -> Rc<Self> {
         Rc::new(Self {
-            stripping: Stripping::new(&ports.config),
+            generation: RefCell::new(Generation::new(serving, &ports.addresses, None)),
             connections: Registry::default(),
             streams: Rc::default(),
             refusals: Sampler::default(),
-            upstreams,
             ids: Ids::default(),
             ports,
         })
     }
 
-    pub(crate) fn upstream(&self, name: &str) -> Option<&Rc<Upstream>> {
-        self.upstreams.get(name)
+    /// What a request that begins now is judged and forwarded by.
+    pub(crate) fn generation(&self) -> Rc<Generation> {
+        self.generation.borrow().clone()
     }
 
     /// 128 bits of ours (RULES 3.8).
@@ -90,17 +83,21 @@ impl Worker {
         self.ids.next(&*self.ports.entropy)
     }
 
-    pub(crate) async fn run(self: Rc<Self>, sockets: Vec<Bound>, mut phases: watch::Receiver<Phase>) {
-        let share = self.ports.config.limits.connections.div_ceil(self.ports.workers);
+    pub(crate) async fn run(
+        self: Rc<Self>,
+        sockets: Vec<Raw>,
+        mut phases: watch::Receiver<Phase>,
+        orders: mpsc::UnboundedReceiver<Order>,
+    ) {
+        let share = self.generation().config.limits.connections.div_ceil(self.ports.workers);
         let slots = Slots::new(share.max(1));
         let mut accepting = Vec::new();
-        for bound in sockets {
+        for (listener, socket) in sockets.into_iter().enumerate() {
             let (worker, slots, phases) = (self.clone(), slots.clone(), phases.clone());
-            accepting.push(tokio::task::spawn_local(accept::run(worker, bound, slots, phases)));
+            accepting.push(tokio::task::spawn_local(accept::run(worker, listener, socket, slots, phases)));
         }
         let sweeper = tokio::task::spawn_local(self.clone().sweep());
-        let checks: Vec<_> =
-            self.upstreams.values().map(|u| tokio::task::spawn_local(check::run(u.clone()))).collect();
+        let follower = tokio::task::spawn_local(self.clone().follow(orders));
         let reviewer = tokio::task::spawn_local(self.clone().review());
         // the other end gone means the gateway was dropped: end at once
         let grace = match phases.wait_for(|p| *p != Phase::Serving).await.as_deref() {
@@ -115,8 +112,27 @@ impl Worker {
         }
         sweeper.abort();
         reviewer.abort();
-        for check in checks {
-            check.abort();
+        follower.abort();
+    }
+
+    /// One generation after the other. Nothing is awaited between taking one and having it in use.
+    async fn follow(self: Rc<Self>, mut orders: mpsc::UnboundedReceiver<Order>) {
+        let mut checks: Vec<Check> = self.generation().upstreams().map(Check::begin).collect();
+        while let Some(Order { blueprint, done }) = orders.recv().await {
+            let next = Generation::new(&blueprint, &self.ports.addresses, Some(&self.generation()));
+            let (stay, over): (Vec<Check>, Vec<Check>) = checks
+                .into_iter()
+                .partition(|check| next.upstreams().any(|upstream| Rc::ptr_eq(upstream, &check.of)));
+            drop(over);
+            checks = stay;
+            for upstream in next.upstreams() {
+                if !checks.iter().any(|check| Rc::ptr_eq(upstream, &check.of)) {
+                    checks.push(Check::begin(upstream));
+                }
+            }
+            self.generation.replace(next);
+            // whoever waited for it may be gone
+            let _ = done.send(());
         }
     }
 
@@ -132,22 +148,42 @@ impl Worker {
 
     /// Ends what made no progress for too long. One timer for all connections instead of several for each.
     async fn sweep(self: Rc<Self>) {
-        let config = &self.ports.config;
-        let shortest = config
-            .listeners
-            .iter()
-            .map(|listener| listener.timeouts.over(config.timeouts))
-            .map(|t| t.head.min(t.idle).min(t.body).min(t.connection_age))
-            .fold(config.timeouts.idle_upstream, Duration::min);
-        let mut tick = tokio::time::interval((shortest / 4).clamp(SWEEP_MIN, SWEEP_MAX));
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let now: Instant = tick.tick().await;
+            let generation = self.generation();
+            let now = Instant::now();
             self.connections.sweep(now);
-            for upstream in self.upstreams.values() {
+            for upstream in generation.upstreams() {
                 upstream.sweep(now);
             }
+            let config = &generation.config;
+            let shortest = config
+                .listeners
+                .iter()
+                .map(|listener| listener.timeouts.over(config.timeouts))
+                .map(|t| t.head.min(t.idle).min(t.body).min(t.connection_age))
+                .fold(config.timeouts.idle_upstream, Duration::min);
+            drop(generation);
+            tokio::time::sleep((shortest / 4).clamp(SWEEP_MIN, SWEEP_MAX)).await;
         }
+    }
+}
+
+/// Asks an upstream how it is, until it is dropped.
+struct Check {
+    of: Rc<Upstream>,
+    task: AbortHandle,
+}
+
+impl Check {
+    fn begin(of: &Rc<Upstream>) -> Self {
+        let task = tokio::task::spawn_local(check::run(of.clone())).abort_handle();
+        Self { of: of.clone(), task }
+    }
+}
+
+impl Drop for Check {
+    fn drop(&mut self) {
+        self.task.abort();
     }
 }
 

@@ -6,13 +6,14 @@ use countersign_core::{
     check::{
         DecisionPoint, Parts, Settings,
         decision::{Decision, Denial, Permit},
+        limit::{PlanName, RateLimit},
         request::{CheckRequest, Peer, Transport},
         route::{Route, RouteTable},
     },
     principal::{Principal, PrincipalKind, PrincipalName},
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, uri::PathAndQuery};
-use std::{net::IpAddr, sync::Arc};
+use std::{collections::HashMap, net::IpAddr, sync::Arc};
 
 /// A service of this name, enabled, with these scopes. The same name gives the same id.
 pub fn principal(name: &str, scopes: &str) -> Principal {
@@ -37,6 +38,7 @@ pub type Headers<'a> = &'a [(&'a str, &'a str)];
 #[derive(Debug)]
 pub struct FixtureBuilder {
     routes: Vec<Route>,
+    plans: HashMap<PlanName, RateLimit>,
     settings: Settings,
     rooms: Vec<Arc<ScriptedAuthenticator>>,
 }
@@ -49,6 +51,11 @@ impl FixtureBuilder {
 
     pub fn routes(mut self, routes: impl IntoIterator<Item = Route>) -> Self {
         self.routes.extend(routes);
+        self
+    }
+
+    pub fn plan(mut self, name: &str, limit: RateLimit) -> Self {
+        self.plans.insert(PlanName::parse(name).unwrap(), limit);
         self
     }
 
@@ -67,7 +74,7 @@ impl FixtureBuilder {
     pub fn build(self) -> Fixture {
         let authenticators: Vec<Arc<dyn Authenticator>> =
             self.rooms.iter().map(|room| room.clone() as Arc<dyn Authenticator>).collect();
-        let table = RouteTable::new(self.routes, &authenticators).unwrap();
+        let table = RouteTable::new(self.routes, &authenticators).unwrap().with_plans(self.plans);
         let routes = Arc::new(StaticRoutes::new(table));
         let (feed, directory) = (Arc::new(MemoryFeed::default()), Arc::new(MemoryDirectory::default()));
         let (counter, clock) = (Arc::new(MemoryCounter::default()), Arc::new(ManualClock::default()));
@@ -99,7 +106,14 @@ pub struct Fixture {
 impl Fixture {
     pub fn builder() -> FixtureBuilder {
         let rooms = MethodName::ALL.map(ScriptedAuthenticator::new).map(Arc::new).into();
-        FixtureBuilder { routes: Vec::new(), settings: Settings::default(), rooms }
+        FixtureBuilder { routes: Vec::new(), plans: HashMap::new(), settings: Settings::default(), rooms }
+    }
+
+    /// Other routes, as a reload would bring them.
+    pub fn table(&self, routes: impl IntoIterator<Item = Route>) -> RouteTable {
+        let authenticators: Vec<Arc<dyn Authenticator>> =
+            self.rooms.iter().map(|room| room.clone() as Arc<dyn Authenticator>).collect();
+        RouteTable::new(routes.into_iter().collect(), &authenticators).unwrap()
     }
 
     pub fn room(&self, method: MethodName) -> &ScriptedAuthenticator {

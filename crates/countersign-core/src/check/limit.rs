@@ -184,7 +184,7 @@ pub(super) fn charge(
     let plan_of_route = known.first().and_then(|k| Some((route.plan.as_ref()?, k)));
     let plans = known.iter().filter_map(|k| Some((k.authentication.plan.as_ref()?, k)));
     for (plan, k) in plan_of_route.into_iter().chain(plans) {
-        let Some(limit) = case.point.parts.settings.plans.get(plan) else {
+        let Some(limit) = case.table.plans().get(plan) else {
             let reason = "a plan that the configuration does not have";
             return Err(Denial::refused(DenialKind::Unavailable, "plan_unknown", reason));
         };

@@ -20,11 +20,11 @@ mod tests;
 
 use crate::{MethodName, Timestamp, authenticator::Authenticator, clock::Clock, directory::Directory};
 use decision::{Decision, Permit, Refused};
-use limit::{Counter, PlanName, RateLimit};
+use limit::{Counter, RateLimit};
 use request::CheckRequest;
 use revocation::RevocationFeed;
-use route::{Asked, Compiled, RouteStore};
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use route::{Asked, Compiled, RouteStore, RouteTable};
+use std::{sync::Arc, time::Duration};
 use verified::VerifiedCache;
 
 /// Everything the judgement asks of the world.
@@ -46,7 +46,6 @@ pub struct Settings {
     pub cache_lifetime: Duration,
     /// Failures per source network before only cached credentials pass (RULES 2.4).
     pub failures: RateLimit,
-    pub plans: HashMap<PlanName, RateLimit>,
 }
 
 impl Default for Settings {
@@ -55,7 +54,6 @@ impl Default for Settings {
             cache_capacity: 100_000,
             cache_lifetime: Duration::from_secs(30),
             failures: RateLimit { quota: 60, window: Duration::from_secs(60) },
-            plans: HashMap::new(),
         }
     }
 }
@@ -83,6 +81,7 @@ struct Case<'c> {
     point: &'c DecisionPoint,
     request: CheckRequest<'c>,
     asked: Asked<'c>,
+    table: &'c RouteTable,
     compiled: &'c Compiled,
     mode: Mode,
     /// Read once; again only after something was waited for.
@@ -99,12 +98,17 @@ impl DecisionPoint {
 
     /// The whole path, counted and remembered.
     pub async fn check(&self, request: &CheckRequest<'_>) -> Decision {
-        self.judge(request, Mode::Count).await.into()
+        self.check_by(&self.parts.routes.table(), request).await
+    }
+
+    /// The same by this table: for whoever also forwards by what it was made with.
+    pub async fn check_by(&self, table: &RouteTable, request: &CheckRequest<'_>) -> Decision {
+        self.judge(table, request, Mode::Count).await.into()
     }
 
     /// The same decision, without charging a limit or noting a use: for `countersign check`.
     pub async fn rehearse(&self, request: &CheckRequest<'_>) -> Decision {
-        self.judge(request, Mode::Rehearse).await.into()
+        self.judge(&self.parts.routes.table(), request, Mode::Rehearse).await.into()
     }
 
     pub fn clock(&self) -> &Arc<dyn Clock> {
@@ -112,14 +116,18 @@ impl DecisionPoint {
     }
 
     /// The order is the rule (RULES 2.4). On a cached yes nothing here waits.
-    async fn judge(&self, request: &CheckRequest<'_>, mode: Mode) -> Result<Permit, Refused> {
+    async fn judge(
+        &self,
+        table: &RouteTable,
+        request: &CheckRequest<'_>,
+        mode: Mode,
+    ) -> Result<Permit, Refused> {
         // what is forwarded is what is judged
         let asked = route::canonical(request)?;
         // deny by default: no pattern, no way in
-        let table = self.parts.routes.table();
-        let compiled = route::choose(&table, &asked, request.method)?;
+        let compiled = route::choose(table, &asked, request.method)?;
         let now = self.parts.clock.now();
-        let mut case = Case { point: self, request: *request, asked, compiled, mode, now };
+        let mut case = Case { point: self, request: *request, asked, table, compiled, mode, now };
         case.steps().await.map_err(|denial| denial.about(compiled))
     }
 

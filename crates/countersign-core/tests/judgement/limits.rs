@@ -23,10 +23,7 @@ fn limited(mut route: Route, by: LimitBy, quota: u32) -> Route {
 }
 
 fn fixture(routes: impl IntoIterator<Item = Route>) -> Fixture {
-    let fixture = Fixture::builder()
-        .routes(routes)
-        .settings(|s| _ = s.plans.insert(PlanName::parse("free").unwrap(), per_minute(3)))
-        .build();
+    let fixture = Fixture::builder().routes(routes).plan("free", per_minute(3)).build();
     with_alice(&fixture);
     fixture.directory.set(&principal("bob", "a"));
     fixture.room(ApiKey).good("second", &principal("alice", "").id, "a");

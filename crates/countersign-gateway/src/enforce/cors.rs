@@ -7,7 +7,7 @@ use countersign_core::{
     check::{
         decision::{Denial, DenialKind},
         path,
-        route::{Cors, CorsOrigins, Matched, RouteStore},
+        route::{Cors, CorsOrigins, Matched, RouteTable},
     },
 };
 use countersign_tower::{
@@ -34,7 +34,7 @@ pub(crate) fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
 /// The answer to a preflight: what the route says about the method that is to follow. Carries no credential and needs
 /// none.
 pub(crate) fn preflight(
-    routes: &dyn RouteStore,
+    routes: &RouteTable,
     head: &Head,
     headers: &HeaderMap,
     id: RequestId,
@@ -55,7 +55,7 @@ pub(crate) fn preflight(
     let Ok(method) = Method::from_bytes(method.as_bytes()) else {
         return malformed();
     };
-    let route = match routes.table().find(&authority, target.path(), &method) {
+    let route = match routes.find(&authority, target.path(), &method) {
         Matched::Route(route) => route,
         Matched::MethodNotAllowed { allow } => {
             let mut denial = Denial::new(

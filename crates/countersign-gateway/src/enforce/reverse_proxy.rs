@@ -2,6 +2,7 @@
 
 use super::{cors, trusted};
 use crate::{
+    generation::Generation,
     listen::{caller::Caller, connection::InFlight},
     upstream::{
         body::Download,
@@ -35,19 +36,19 @@ use tokio::time::Instant;
 
 /// One request, from its head to the answer.
 pub(crate) async fn handle(
-    worker: &Rc<Worker>,
+    (worker, generation): (&Rc<Worker>, &Generation),
     caller: &Caller,
     in_flight: InFlight,
     request: Request<Incoming>,
 ) -> Response<Reply> {
     let id = worker.request_id();
-    let options = &worker.ports.config.answers;
+    let options = &generation.config.answers;
     let whole =
         |response: Response<Full<Bytes>>, in_flight| response.map(|body| Reply::whole(body, in_flight));
     let (mut parts, body) = request.into_parts();
 
     // before anything reads a field: one authority, one target, one framing, bounded
-    let head = match admit_head_within(&parts, caller.limits.head) {
+    let head = match admit_head_within(&parts, caller.face.limits.head) {
         Ok(head) => head,
         Err(error) => {
             if let Some(left_out) = worker.refusals.take(Instant::now()) {
@@ -72,11 +73,15 @@ pub(crate) async fn handle(
     }
     // before the judgement, because a preflight carries no credential
     if cors::is_preflight(&parts.method, &parts.headers) {
-        let answer = cors::preflight(&*worker.ports.routes, &head, &parts.headers, id, options);
+        let answer = cors::preflight(&generation.table, &head, &parts.headers, id, options);
         return whole(answer, in_flight);
     }
 
-    let decision = worker.ports.point.check(&head.check_request(&parts.method, &parts.headers, peer)).await;
+    let decision = worker
+        .ports
+        .point
+        .check_by(&generation.table, &head.check_request(&parts.method, &parts.headers, peer))
+        .await;
     let origin = parts.headers.get(ORIGIN).cloned();
     let permit = match decision {
         Decision::Allow(permit) => permit,
@@ -96,9 +101,9 @@ pub(crate) async fn handle(
         return whole(response, in_flight);
     }
     let route = permit.route().clone();
-    let terms = Terms { most: caller.limits.body, patience: caller.timeouts.body };
+    let terms = Terms { most: caller.face.limits.body, patience: caller.face.timeouts.body };
     let inbound = Inbound { id, peer, is_https, headers: parts.headers, body, version: parts.version, terms };
-    let mut response = match forward::forward(worker, permit, inbound).await {
+    let mut response = match forward::forward((worker, generation), permit, inbound).await {
         Ok(Outcome::Switched(answer, tunnel)) => {
             in_flight.switch(*tunnel);
             whole(answer.map(|()| Full::default()), in_flight)

@@ -1,18 +1,17 @@
 //! One listener of one worker: connections in, each served until it ends, is swept or the gateway drains.
 
 use super::{
-    Bound, Face,
-    caller::{Believed, Caller},
+    Face,
+    caller::{Beginning, Origin, Present},
     connection::{Connection, IDLE_ENOUGH, Registry},
     multiplexed::Streams,
     proxy_protocol::{self, Source},
     settings::ListenAddress,
-    socket::{Listener, Stream},
-    tls::{H2, Tenant},
+    socket::{Listener, Raw, Stream},
+    tls::H2,
     watched::Watched,
 };
 use crate::{enforce::reverse_proxy, gateway::Phase, gathered::Gathered, worker::Worker};
-use countersign_core::check::request::{Peer, Transport};
 use http::{HeaderValue, header::CONNECTION};
 use hyper::{
     body::Incoming,
@@ -71,8 +70,15 @@ struct Slot {
 /// How long to leave a process alone that is out of descriptors or memory: trying again at once would only spin.
 const OUT_OF_RESOURCES: Duration = Duration::from_millis(100);
 
-pub(crate) async fn run(worker: Rc<Worker>, bound: Bound, slots: Slots, mut phases: watch::Receiver<Phase>) {
-    let Bound { socket, face } = bound;
+/// `number`: of the listener, in the order of the configuration.
+pub(crate) async fn run(
+    worker: Rc<Worker>,
+    number: usize,
+    socket: Raw,
+    slots: Slots,
+    mut phases: watch::Receiver<Phase>,
+) {
+    let Some(face) = worker.generation().face(number).cloned() else { return };
     let listener = match Listener::new(socket) {
         Ok(listener) => listener,
         Err(error) => {
@@ -81,8 +87,13 @@ pub(crate) async fn run(worker: Rc<Worker>, bound: Bound, slots: Slots, mut phas
         }
     };
     let own = Slots::new(face.limits.connections.div_ceil(worker.ports.workers).max(1));
-    let number = worker.connections.number();
-    let door = Rc::new(Door { worker, face, number, phases: phases.clone() });
+    let door = Rc::new(Door {
+        number: worker.connections.number(),
+        worker,
+        first: face,
+        listener: number,
+        phases: phases.clone(),
+    });
     let mut draining = pin!(async move { phases.wait_for(|p| *p != Phase::Serving).await.is_ok() });
     loop {
         let accepted = tokio::select! {
@@ -93,7 +104,7 @@ pub(crate) async fn run(worker: Rc<Worker>, bound: Bound, slots: Slots, mut phas
         let (stream, from) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                survive(&door.face.address, &error).await;
+                survive(&door.first.address, &error).await;
                 continue;
             }
         };
@@ -112,7 +123,7 @@ pub(crate) async fn run(worker: Rc<Worker>, bound: Bound, slots: Slots, mut phas
     // nobody comes after them
     match listener.empty() {
         Ok(queued) => queued.into_iter().for_each(|(stream, from)| door.open(stream, from, None)),
-        Err(error) => tracing::warn!(address = %door.face.address, %error, "cannot empty the queue"),
+        Err(error) => tracing::warn!(address = %door.first.address, %error, "cannot empty the queue"),
     }
 }
 
@@ -128,19 +139,11 @@ async fn survive(address: &ListenAddress, error: &io::Error) {
     }
 }
 
-/// Where a connection comes from.
-#[derive(Debug, Clone, Copy)]
-struct Origin {
-    address: IpAddr,
-    /// It never left this machine.
-    is_local: bool,
-    /// By a peer that forwards for others.
-    is_named: bool,
-}
-
 struct Door {
     worker: Rc<Worker>,
-    face: Face,
+    /// As it was at the start.
+    first: Rc<Face>,
+    listener: usize,
     number: u64,
     phases: watch::Receiver<Phase>,
 }
@@ -151,6 +154,10 @@ impl Door {
         let own = own.take(|| self.registry().make_room(Some(self.number), Instant::now())).await?;
         let shared = all.take(|| self.registry().make_room(None, Instant::now())).await?;
         Some(Slot { _own: own, _shared: shared })
+    }
+
+    fn face(&self) -> Rc<Face> {
+        self.worker.generation().face(self.listener).unwrap_or(&self.first).clone()
     }
 
     fn open(self: &Rc<Self>, stream: Stream, from: IpAddr, slot: Option<Slot>) {
@@ -165,42 +172,42 @@ impl Door {
         self.worker.connections.enter(
             number,
             self.number,
-            Connection::new(false, self.face.timeouts),
+            Connection::new(false, self.face().timeouts),
             task.abort_handle(),
         );
     }
 
-    async fn serve(&self, mut stream: Stream, from: IpAddr, number: u64) {
-        let Some(Origin { address, is_local, is_named }) = self.origin(&mut stream, from).await else {
+    async fn serve(self: &Rc<Self>, mut stream: Stream, from: IpAddr, number: u64) {
+        let face = self.face();
+        let Some(origin) = self.origin(&face, &mut stream, from).await else {
             return;
         };
         let stream = Gathered::new(stream);
-        let believed = if is_named { None } else { self.face.believes(from) };
-        let Some(tls) = &self.face.tls else {
-            // RULES 1.7: plain, but on this machine it never left it
-            let transport = if is_local { Transport::PlainTrusted } else { Transport::Plain };
-            let caller = self.caller(Peer { address, transport }, None, believed);
-            return self.http1(stream, caller, number).await;
+        let Some(tls) = &face.tls else {
+            let beginning = Beginning { from, origin, tls: false, tenant: None };
+            let caller = Present::new(beginning, face.clone());
+            return self.http1(stream, caller, &face, number).await;
         };
-        let patience = self.face.timeouts.tls_handshake;
+        let patience = face.timeouts.tls_handshake;
         let Ok(Ok((stream, tenant))) = tokio::time::timeout(patience, tls.accept(stream)).await else {
             return;
         };
-        let caller = self.caller(Peer { address, transport: Transport::Tls }, tenant, believed);
+        let beginning = Beginning { from, origin, tls: true, tenant: tenant.map(Rc::new) };
+        let caller = Present::new(beginning, face.clone());
         if stream.get_ref().1.alpn_protocol() == Some(H2) {
-            self.http2(stream, caller, number).await;
+            self.http2(stream, caller, &face, number).await;
         } else {
-            self.http1(stream, caller, number).await;
+            self.http1(stream, caller, &face, number).await;
         }
     }
 
     /// Where the connection comes from, asked of a peer that forwards for others (RULES 3.1). `None`: it did not say.
-    async fn origin(&self, stream: &mut Stream, from: IpAddr) -> Option<Origin> {
-        let own = Origin { address: from, is_local: from.is_loopback(), is_named: false };
-        if !self.face.lists(&self.face.proxy_protocol, from) {
+    async fn origin(&self, face: &Face, stream: &mut Stream, from: IpAddr) -> Option<Origin> {
+        let own = Origin::own(from);
+        if !face.lists(&face.proxy_protocol, from) {
             return Some(own);
         }
-        let patience = self.face.timeouts.head;
+        let patience = face.timeouts.head;
         let told = tokio::time::timeout(patience, proxy_protocol::read(stream)).await;
         let error = match told {
             Ok(Ok(Source::Own)) => return Some(own),
@@ -222,21 +229,18 @@ impl Door {
         None
     }
 
-    fn caller(&self, peer: Peer, tenant: Option<Tenant>, believed: Option<Believed>) -> Caller {
-        Caller { peer, tenant, believed, limits: self.face.limits, timeouts: self.face.timeouts }
-    }
-
     fn registry(&self) -> &Registry {
         &self.worker.connections
     }
 
     async fn http1<S: AsyncRead + AsyncWrite + Unpin + 'static>(
-        &self,
+        self: &Rc<Self>,
         stream: S,
-        caller: Caller,
+        caller: Present,
+        face: &Face,
         number: u64,
     ) {
-        let connection = Connection::new(false, self.face.timeouts);
+        let connection = Connection::new(false, face.timeouts);
         self.registry().refine(number, connection.clone());
         let io = TokioIo::new(Watched::new(stream, connection.clone(), self.worker.clone()));
         let service = self.service(caller, connection.clone());
@@ -257,20 +261,21 @@ impl Door {
     }
 
     async fn http2<S: AsyncRead + AsyncWrite + Unpin + 'static>(
-        &self,
+        self: &Rc<Self>,
         stream: S,
-        caller: Caller,
+        caller: Present,
+        face: &Face,
         number: u64,
     ) {
-        let connection = Connection::new(true, self.face.timeouts);
+        let connection = Connection::new(true, face.timeouts);
         self.registry().refine(number, connection.clone());
         let io = TokioIo::new(
-            Watched::new(stream, connection.clone(), self.worker.clone()).of_frames(caller.peer.address),
+            Watched::new(stream, connection.clone(), self.worker.clone()).of_frames(caller.address()),
         );
         let service = self.service(caller, connection.clone());
-        let serving = http2::Builder::new(Streams::new(&self.face.timeouts))
+        let serving = http2::Builder::new(Streams::new(&face.timeouts))
             .timer(TokioTimer::new())
-            .max_concurrent_streams(self.face.limits.streams)
+            .max_concurrent_streams(face.limits.streams)
             .max_header_list_size(HTTP2_HEAD)
             // CVE-2023-44487 (rapid reset) and CVE-2025-8671 (resets that we are made to send)
             .max_pending_accept_reset_streams(20)
@@ -285,8 +290,8 @@ impl Door {
     }
 
     fn service(
-        &self,
-        caller: Caller,
+        self: &Rc<Self>,
+        caller: Present,
         connection: Rc<Connection>,
     ) -> impl hyper::service::Service<
         http::Request<Incoming>,
@@ -294,14 +299,15 @@ impl Door {
         Error = Infallible,
         Future = impl Future<Output = Result<http::Response<reverse_proxy::Reply>, Infallible>> + 'static,
     > + 'static {
-        let worker = self.worker.clone();
-        let caller = Rc::new(caller);
+        let door = self.clone();
         service_fn(move |request| {
             let in_flight = connection.begin();
-            let (worker, caller) = (worker.clone(), caller.clone());
+            let (worker, generation) = (door.worker.clone(), door.worker.generation());
+            let caller = caller.of(generation.face(door.listener).unwrap_or(&door.first), &connection);
             let connection = connection.clone();
             async move {
-                let mut response = reverse_proxy::handle(&worker, &caller, in_flight, request).await;
+                let by = (&worker, &*generation);
+                let mut response = reverse_proxy::handle(by, &caller, in_flight, request).await;
                 // RFC 9112 9.6: said with the last answer, so that no request is on its way when it closes
                 if connection.ends_with(&response) {
                     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));

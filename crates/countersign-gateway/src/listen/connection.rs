@@ -105,10 +105,15 @@ impl Connection {
         }
     }
 
+    /// It takes no new request from now on; what is in flight is finished.
+    pub(crate) fn retire(&self) {
+        self.old.set(true);
+        self.aged.notify_waiters();
+    }
+
     fn age(&self, now: Instant) {
         if !self.old.get() && now.duration_since(self.born) >= self.timeouts.connection_age {
-            self.old.set(true);
-            self.aged.notify_waiters();
+            self.retire();
         }
     }
 

@@ -17,16 +17,9 @@ pub(crate) mod watched;
 use crate::config::{GatewayConfig, Limits, Timeouts};
 use caller::Believed;
 use settings::{ListenAddress, ListenerConfig, Peers, Trusted};
-use std::{net::IpAddr, sync::Arc};
+use std::{fmt, net::IpAddr, sync::Arc};
 
-/// One worker's listener.
-pub(crate) struct Bound {
-    pub(crate) socket: socket::Raw,
-    pub(crate) face: Face,
-}
-
-/// What the sockets of one listener have in common.
-#[derive(Clone)]
+/// What a listener is like, in one generation.
 pub(crate) struct Face {
     pub(crate) address: ListenAddress,
     pub(crate) tls: Option<tls::Tls>,
@@ -34,6 +27,12 @@ pub(crate) struct Face {
     pub(crate) trusted: Arc<[Trusted]>,
     pub(crate) limits: Limits,
     pub(crate) timeouts: Timeouts,
+}
+
+impl fmt::Debug for Face {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Face").field("address", &self.address).finish_non_exhaustive()
+    }
 }
 
 impl Face {

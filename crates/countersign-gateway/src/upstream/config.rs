@@ -3,7 +3,7 @@
 use rustls::{ClientConfig, pki_types::ServerName};
 use std::{sync::Arc, time::Duration};
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct UpstreamConfig {
     pub name: Arc<str>,
     /// Each `http://host[:port]` or each `https://host[:port]`, without a path: what is forwarded is exactly the target
@@ -68,6 +68,13 @@ pub struct UpstreamTls {
     pub config: Arc<ClientConfig>,
     /// The name in its certificate; `None`: the host of the URL.
     pub server_name: Option<ServerName<'static>>,
+}
+
+/// The same object, not the same roots: whoever reads them again and finds nothing new hands out what it has.
+impl PartialEq for UpstreamTls {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.config, &other.config) && self.server_name == other.server_name
+    }
 }
 
 /// Of the whole upstream, all addresses and workers together.

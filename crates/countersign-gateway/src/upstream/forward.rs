@@ -13,7 +13,7 @@ use super::{
     streams::Tether,
     upgrade::{self, Tunnel},
 };
-use crate::worker::Worker;
+use crate::{generation::Generation, worker::Worker};
 use countersign_core::{
     RequestId,
     check::{decision::Permit, path, request::Peer},
@@ -148,9 +148,13 @@ impl Failure {
     }
 }
 
-pub(crate) async fn forward(worker: &Worker, permit: Permit, inbound: Inbound) -> Result<Outcome, Failure> {
-    let config = &worker.ports.config;
-    let upstream = worker.upstream(&permit.route().upstream.0).ok_or(Failure::NoUpstream)?;
+/// By the generation that judged it.
+pub(crate) async fn forward(
+    (worker, generation): (&Worker, &Generation),
+    permit: Permit,
+    inbound: Inbound,
+) -> Result<Outcome, Failure> {
+    let upstream = generation.upstream(&permit.route().upstream.0).ok_or(Failure::NoUpstream)?;
     let permit = Rc::new(permit);
     let Inbound { id, peer, is_https, mut headers, body, version, terms } = inbound;
     let asked =
@@ -166,7 +170,8 @@ pub(crate) async fn forward(worker: &Worker, permit: Permit, inbound: Inbound) -
         http2 && headers.get(TE).is_some_and(|te| te.as_bytes().eq_ignore_ascii_case(b"trailers"));
     let id = headers::request_id(id).map_err(Failure::Identity)?;
     let came = Came { id: &id, peer, is_https, upstream: upstream.authority() };
-    headers::request(&mut headers, &permit, &worker.stripping, config, came).map_err(Failure::Identity)?;
+    headers::request(&mut headers, &permit, &generation.stripping, &generation.config, came)
+        .map_err(Failure::Identity)?;
     if !http2 {
         frame(&mut headers, permit.method(), &upload);
     } else if takes_trailers {
@@ -178,7 +183,7 @@ pub(crate) async fn forward(worker: &Worker, permit: Permit, inbound: Inbound) -
 
     let mut request = Request::new(upload);
     *request.method_mut() = permit.method().clone();
-    *request.uri_mut() = target(&permit, worker);
+    *request.uri_mut() = target(&permit, generation);
     *request.headers_mut() = headers;
     // where the caller sees the upstream's own name, that is the name of the address chosen in the end
     let own_name = headers::is_named_by_upstream(permit.route());
@@ -223,8 +228,8 @@ fn patience(headers: &HeaderMap, upstream: &Upstream, body: Duration) -> Patienc
 
 /// The request line is written from the permit. What may still be in its query is a credential of another route's
 /// place, which is stripped like a key header (RULES 3.2).
-fn target(permit: &Permit, worker: &Worker) -> Uri {
-    let parameters = worker.stripping.parameters();
+fn target(permit: &Permit, generation: &Generation) -> Uri {
+    let parameters = generation.stripping.parameters();
     let target = permit.target().clone();
     if parameters.is_empty() || permit.route().forward_credential || target.query().is_none() {
         return Uri::from(target);

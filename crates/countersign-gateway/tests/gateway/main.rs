@@ -20,6 +20,7 @@ mod limits;
 mod listeners;
 mod pool;
 mod proxy_protocol;
+mod reload;
 mod responses;
 mod revoked;
 mod rules;

@@ -4,7 +4,7 @@ use countersign_core::{
     MethodName, ScopeSet,
     check::route::{Alternative, Route, SecurityRequirement},
 };
-use countersign_gateway::{Gateway, GatewayConfig, ListenerConfig, UpstreamConfig};
+use countersign_gateway::{Gateway, GatewayConfig, ListenerConfig, StartError, UpstreamConfig};
 use countersign_testkit::{Fixture, FixtureBuilder, SeededEntropy, eventually, principal};
 use std::{
     net::SocketAddr,
@@ -306,6 +306,7 @@ pub(crate) struct Rig {
     pub(crate) address: SocketAddr,
     pub(crate) upstream: Upstream,
     pub(crate) fixture: Fixture,
+    config: GatewayConfig,
 }
 
 pub(crate) fn needs(scopes: &str) -> SecurityRequirement {
@@ -356,14 +357,28 @@ impl Rig {
         };
         change(&mut config);
         let gateway = Gateway::start(
-            config,
+            config.clone(),
             fixture.point.clone(),
             fixture.routes.clone(),
             Arc::new(SeededEntropy::new(7)),
         )
         .unwrap();
         let address = gateway.addresses()[0];
-        Self { gateway: Some(gateway), address, upstream, fixture }
+        Self { gateway: Some(gateway), address, upstream, fixture, config }
+    }
+
+    /// What serves is changed; nothing of it where that is refused.
+    pub(crate) async fn reload(
+        &mut self,
+        routes: Vec<Route>,
+        change: impl FnOnce(&mut GatewayConfig),
+    ) -> Result<(), StartError> {
+        let mut config = self.config.clone();
+        change(&mut config);
+        let table = Arc::new(self.fixture.table(routes));
+        self.gateway.as_mut().unwrap().reload(config.clone(), table).await?;
+        self.config = config;
+        Ok(())
     }
 
     pub(crate) async fn connect(&self) -> Client {

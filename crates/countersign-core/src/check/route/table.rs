@@ -5,7 +5,12 @@ use super::{
     pattern::{self, Index, Node},
     rules,
 };
-use crate::{Authenticator, MethodName, authenticator::MethodRule, challenge::Challenge, check::limit};
+use crate::{
+    Authenticator, MethodName,
+    authenticator::MethodRule,
+    challenge::Challenge,
+    check::limit::{self, PlanName, RateLimit},
+};
 use http::Method;
 use std::{
     collections::{HashMap, HashSet},
@@ -22,6 +27,7 @@ pub struct RouteTable {
     /// By suffix, with its leading dot.
     below: HashMap<Box<str>, Node>,
     any: Node,
+    plans: HashMap<PlanName, RateLimit>,
 }
 
 /// A route, and what is known of it before any request.
@@ -84,6 +90,7 @@ impl RouteTable {
             exact: HashMap::new(),
             below: HashMap::new(),
             any: Node::default(),
+            plans: HashMap::new(),
         };
         let mut errors = Vec::new();
         let mut names = HashSet::new();
@@ -99,8 +106,19 @@ impl RouteTable {
         if errors.is_empty() { Ok(table) } else { Err(errors) }
     }
 
+    /// The plans that routes and credentials name. They are swapped with the routes, never apart from them.
+    #[must_use]
+    pub fn with_plans(mut self, plans: HashMap<PlanName, RateLimit>) -> Self {
+        self.plans = plans;
+        self
+    }
+
     pub fn routes(&self) -> &[Arc<Route>] {
         &self.routes
+    }
+
+    pub fn plans(&self) -> &HashMap<PlanName, RateLimit> {
+        &self.plans
     }
 
     /// Both canonical: [`canonical_authority`](crate::check::path::canonical_authority),

@@ -49,7 +49,12 @@ pub(crate) struct Destination {
 }
 
 impl Destination {
-    pub(crate) fn new(config: &UpstreamConfig, timeouts: &Timeouts) -> Result<Arc<Self>, OriginError> {
+    /// `before`: what had this name; where the limits stay, who is there already counts on.
+    pub(crate) fn new(
+        config: &UpstreamConfig,
+        timeouts: &Timeouts,
+        before: Option<&Self>,
+    ) -> Result<Arc<Self>, OriginError> {
         let mut places: Vec<Place> = Vec::new();
         for url in &config.urls {
             let origin = Origin::parse(url)?;
@@ -76,7 +81,10 @@ impl Destination {
         Ok(Arc::new(Self {
             first: places.next().ok_or(OriginError::None)?,
             others: places.collect(),
-            gate: Gate::new(config.limits),
+            gate: match before.filter(|before| before.config.limits == config.limits) {
+                Some(before) => before.gate.clone(),
+                None => Gate::new(config.limits),
+            },
             config: config.clone(),
         }))
     }
@@ -132,6 +140,10 @@ impl Upstream {
 
     pub(crate) fn config(&self) -> &UpstreamConfig {
         &self.destination.config
+    }
+
+    pub(crate) fn is_of(&self, destination: &Arc<Destination>) -> bool {
+        Arc::ptr_eq(&self.destination, destination)
     }
 
     /// Of the first URL.

@@ -4,7 +4,7 @@ use crate::upstream::health::Fault;
 fn upstream(urls: &[&str]) -> Rc<Upstream> {
     let mut config = UpstreamConfig::new("api", "");
     config.urls = urls.iter().map(|u| (*u).to_owned()).collect();
-    let destination = Destination::new(&config, &Timeouts::default()).unwrap();
+    let destination = Destination::new(&config, &Timeouts::default(), None).unwrap();
     Upstream::new(destination, 4, Timeouts::default())
 }
 
@@ -90,7 +90,7 @@ fn what_is_no_destination_says_so() {
     let refused = |change: &dyn Fn(&mut UpstreamConfig)| {
         let mut config = UpstreamConfig::new("api", "http://a:1");
         change(&mut config);
-        Destination::new(&config, &Timeouts::default()).unwrap_err()
+        Destination::new(&config, &Timeouts::default(), None).unwrap_err()
     };
     assert_eq!(refused(&|c| c.urls.clear()), OriginError::None);
     assert_eq!(refused(&|c| c.urls[0] = "https://a:1".into()), OriginError::NoAuthority);
