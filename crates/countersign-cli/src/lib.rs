@@ -15,6 +15,7 @@ pub mod operator;
 pub mod output;
 pub mod place;
 pub mod private_file;
+pub mod reload;
 
 /// The whole program: parse the line, do it, say how it ended.
 pub fn main(line: impl IntoIterator<Item = std::ffi::OsString>) -> std::process::ExitCode {

@@ -14,16 +14,20 @@ use countersign_crypto::{
     hash::sha256,
     tls::{CertificatePair, CertificateSet, LiveCertificates},
 };
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 use tokio_util::sync::CancellationToken;
 
 /// A renewed certificate serves this soon.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Every set that was loaded, to be followed together.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Certificates {
-    watched: Vec<Watched>,
+    watched: Arc<Mutex<Vec<Watched>>>,
 }
 
 #[derive(Debug)]
@@ -38,20 +42,33 @@ struct Watched {
 type Mark = [u8; 32];
 
 impl Certificates {
-    pub fn load(&mut self, settings: &TlsSettings) -> Result<Arc<LiveCertificates>, Failure> {
+    /// What was loaded before is live already.
+    pub fn load(&self, settings: &TlsSettings) -> Result<Arc<LiveCertificates>, Failure> {
         let files = settings.certificates.clone();
+        if let Some(known) = self.all().iter().find(|watched| watched.files == files) {
+            return Ok(known.live.clone());
+        }
         let read = Contents::read(&files).map_err(Failure::failed)?;
         let live = Arc::new(LiveCertificates::new(read.set(&files).map_err(Failure::failed)?));
-        self.watched.push(Watched { files, live: live.clone(), seen: read.mark() });
+        self.all().push(Watched { files, live: live.clone(), seen: read.mark() });
         Ok(live)
     }
 
-    /// Look once at everything. Returns how many sets were replaced.
-    fn look(&mut self) -> usize {
-        self.watched.iter_mut().filter_map(|watched| watched.look().then_some(())).count()
+    /// Nobody serves the others any more.
+    pub fn keep(&self, used: &[&TlsSettings]) {
+        self.all().retain(|watched| used.iter().any(|settings| settings.certificates == watched.files));
     }
 
-    pub async fn follow(mut self, stopping: CancellationToken) {
+    fn all(&self) -> MutexGuard<'_, Vec<Watched>> {
+        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Look once at everything. Returns how many sets were replaced.
+    fn look(&self) -> usize {
+        self.all().iter_mut().filter_map(|watched| watched.look().then_some(())).count()
+    }
+
+    pub async fn follow(self, stopping: CancellationToken) {
         let mut ticks = tokio::time::interval(LOOK_EVERY);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -59,12 +76,10 @@ impl Certificates {
                 () = stopping.cancelled() => return,
                 _ = ticks.tick() => {}
             }
-            let looked = tokio::task::spawn_blocking(move || {
-                self.look();
-                self
-            });
-            let Ok(back) = looked.await else { return };
-            self = back;
+            let all = self.clone();
+            if tokio::task::spawn_blocking(move || all.look()).await.is_err() {
+                return;
+            }
         }
     }
 }

@@ -34,7 +34,7 @@ fn fresh() -> (String, String) {
 #[test]
 fn a_certificate_is_read_again_once_it_fits_its_key() {
     let files = Files::new();
-    let mut all = Certificates::default();
+    let all = Certificates::default();
     let live = all.load(&files.settings).unwrap();
     let first = live.current();
     let kept = |live: &LiveCertificates| Arc::ptr_eq(&live.current(), &first);

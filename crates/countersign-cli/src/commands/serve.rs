@@ -8,10 +8,11 @@ use crate::{
     operator,
     output::{Exit, Failure},
     place::{ADMIN_KEY, Place},
+    reload::{Load, Reloader},
 };
 use clap::Args;
 use countersign_gateway::Listening;
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 #[derive(Debug, Args)]
@@ -28,13 +29,16 @@ pub fn run(_: Serve, common: &Common) -> Result<Exit, Failure> {
         (None, None) => Place::of_config(Path::new(FILE_NAME)),
     };
     let environment = Environment::of_process();
-    let settings = place.load(&environment)?;
+    let (settings, sources) = place.read(&environment);
+    let settings = settings?;
     let _log = logging::start(&environment, Reader::Operator);
-    control_runtime()?.block_on(serve(settings, &place))
+    let again = place.clone();
+    let load: Load = Arc::new(move || again.read(&environment));
+    control_runtime()?.block_on(async { serve(settings, &place, Reloader::new(load, &sources)).await })
 }
 
-async fn serve(settings: Settings, place: &Place) -> Result<Exit, Failure> {
-    let mut stop = StopSignal::new()?;
+async fn serve(settings: Settings, place: &Place, reloader: Reloader) -> Result<Exit, Failure> {
+    let mut stop = Signals::new()?;
     let rooms = Rooms::open(&settings, World::of_machine()).await?;
     // RULES 4.4: what was made for one machine must not be opened to others
     if rooms.is_development().await? {
@@ -65,13 +69,24 @@ async fn serve(settings: Settings, place: &Place) -> Result<Exit, Failure> {
     if let Some(address) = running.issuer_address() {
         tracing::info!(%address, "public face listens");
     }
-    until_stopped(running, &mut stop).await;
+    until_stopped(running, &mut stop, reloader).await;
     Ok(Exit::Ok)
 }
 
-/// Serves until a signal; a second one does not wait for what is under way.
-pub(super) async fn until_stopped(running: Running, stop: &mut StopSignal) {
-    stop.recv().await;
+/// Serves until a signal; a second one does not wait for what is under way. Meanwhile the configuration is read again
+/// whenever it changes, and on SIGHUP.
+pub(super) async fn until_stopped(mut running: Running, stop: &mut Signals, mut reloader: Reloader) {
+    loop {
+        let Signals { terminate, interrupt, hangup } = &mut *stop;
+        tokio::select! {
+            biased;
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hangup.recv() => tracing::info!("SIGHUP: reading the configuration again"),
+            () = reloader.changed() => {}
+        }
+        reloader.reload(&mut running).await;
+    }
     tracing::info!("stopping: what is under way is finished first");
     tokio::select! {
         () = running.stop(GRACE) => tracing::info!("stopped"),
@@ -79,15 +94,15 @@ pub(super) async fn until_stopped(running: Running, stop: &mut StopSignal) {
     }
 }
 
-/// SIGTERM or SIGINT; SIGHUP is heard and not obeyed.
+/// SIGTERM and SIGINT end it, SIGHUP does not.
 #[derive(Debug)]
-pub(super) struct StopSignal {
+pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
 }
 
-impl StopSignal {
+impl Signals {
     pub(super) fn new() -> Result<Self, Failure> {
         let listen =
             |kind| signal(kind).map_err(|e| Failure::failed(format!("cannot listen for signals: {e}")));
@@ -98,16 +113,11 @@ impl StopSignal {
         })
     }
 
+    /// The next one that ends it.
     async fn recv(&mut self) {
-        loop {
-            tokio::select! {
-                _ = self.terminate.recv() => return,
-                _ = self.interrupt.recv() => return,
-                // whoever means "read your file again" must not end the gateway
-                _ = self.hangup.recv() => {
-                    tracing::warn!("SIGHUP: the configuration is read at the start only; restart to change it");
-                }
-            }
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
         }
     }
 }

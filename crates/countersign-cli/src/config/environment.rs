@@ -47,8 +47,8 @@ impl Environment {
                 continue;
             };
             let text = if from_file {
-                match std::fs::read_to_string(value) {
-                    Ok(text) => text.trim_end_matches(['\r', '\n']).to_owned(),
+                match report.sources.borrow_mut().value(Path::new(value)) {
+                    Ok(text) => text,
                     Err(e) => {
                         report.add_outside(&path, format!("`{variable}` names `{value}`: {e}"));
                         continue;
@@ -65,7 +65,12 @@ impl Environment {
     }
 
     /// `${env:X}` and `${file:path}`; anything else after `${` is an error. File paths are relative to `folder`.
-    pub(super) fn expand<'t>(&self, text: &'t str, folder: &Path) -> Result<Cow<'t, str>, String> {
+    pub(super) fn expand<'t>(
+        &self,
+        text: &'t str,
+        folder: &Path,
+        report: &Report,
+    ) -> Result<Cow<'t, str>, String> {
         let Some((head, mut rest)) = text.split_once("${") else { return Ok(Cow::Borrowed(text)) };
         let mut expanded = head.to_owned();
         loop {
@@ -76,9 +81,8 @@ impl Environment {
                 ),
                 Some(("file", path)) => {
                     let file = folder.join(path);
-                    let content =
-                        std::fs::read_to_string(&file).map_err(|e| format!("`{}`: {e}", file.display()))?;
-                    expanded.push_str(content.trim_end_matches(['\r', '\n']));
+                    let content = report.sources.borrow_mut().value(&file);
+                    expanded.push_str(&content.map_err(|e| format!("`{}`: {e}", file.display()))?);
                 }
                 _ => return Err(format!("`${{{inner}}}` is neither `${{env:NAME}}` nor `${{file:PATH}}`")),
             }

@@ -10,6 +10,7 @@ mod report;
 mod routes;
 mod sections;
 mod settings;
+mod sources;
 mod upstreams;
 mod values;
 
@@ -22,6 +23,7 @@ pub use settings::{
     AdminSettings, CertificateSettings, GatewaySettings, IssuerSettings, ListenerSettings, Settings,
     Timeouts, TlsSettings, UpstreamSettings, UpstreamTlsSettings,
 };
+pub use sources::{Mark, Sources, mark};
 pub use values::{parse_duration, parse_limit, show_duration};
 
 use reader::{Context, Table};
@@ -35,18 +37,40 @@ pub const FOLDER_NAME: &str = ".countersign";
 
 /// Read and check one file. Every relative path in it is relative to its folder.
 pub fn load(file: &Path, environment: &Environment) -> Result<Settings, ConfigError> {
-    let bytes = std::fs::read(file).map_err(|e| ConfigError::unreadable(file, &e.to_string()))?;
-    let text = String::from_utf8(bytes).map_err(|e| {
+    read(file, environment).0
+}
+
+/// The same, and what it was read from: known also where something is wrong, so that whoever mends it is noticed.
+pub fn read(file: &Path, environment: &Environment) -> (Result<Settings, ConfigError>, Sources) {
+    let mut sources = Sources::default();
+    match text(file, &mut sources) {
+        Ok(text) => understand(file, &text, environment, sources),
+        Err(error) => (Err(error), sources),
+    }
+}
+
+fn text(file: &Path, sources: &mut Sources) -> Result<String, ConfigError> {
+    let bytes = sources.bytes(file).map_err(|e| ConfigError::unreadable(file, &e))?;
+    String::from_utf8(bytes).map_err(|e| {
         let line =
             e.as_bytes().iter().take(e.utf8_error().valid_up_to()).filter(|b| **b == b'\n').count() + 1;
         ConfigError::one(file, line, "is not UTF-8 from here on")
-    })?;
-    parse(file, &text, environment)
+    })
 }
 
 /// Check a text as if it stood in `file`.
 pub fn parse(file: &Path, text: &str, environment: &Environment) -> Result<Settings, ConfigError> {
+    understand(file, text, environment, Sources::default()).0
+}
+
+fn understand(
+    file: &Path,
+    text: &str,
+    environment: &Environment,
+    sources: Sources,
+) -> (Result<Settings, ConfigError>, Sources) {
     let report = Report::new(file, text);
+    report.sources.replace(sources);
     let overrides = environment.overrides(&report);
     let (mut document, errors) = toml::de::DeTable::parse_recoverable(text);
     for error in errors {
@@ -61,5 +85,6 @@ pub fn parse(file: &Path, text: &str, environment: &Environment) -> Result<Setti
     let root = Table::root(document.get_ref(), context);
     let settings = sections::read(&root, &folder);
     root.finish();
-    report.into_result(settings)
+    let sources = report.sources.take();
+    (report.into_result(settings), sources)
 }

@@ -104,6 +104,11 @@ impl<'d, 'i> Table<'d, 'i> {
 }
 
 impl<'d, 'i> Field<'d, 'i> {
+    /// Not read here, and still a part of the configuration.
+    pub(super) fn note_file(&self, file: &Path) {
+        self.context.report.sources.borrow_mut().note(file);
+    }
+
     pub(super) fn problem(&self, message: impl Into<String>) {
         self.context.report.add(self.span.start, &self.path, message);
     }
@@ -123,7 +128,7 @@ impl<'d, 'i> Field<'d, 'i> {
 
     pub(super) fn string(&self) -> Option<Cow<'d, str>> {
         let Some(text) = self.value.as_str() else { return self.wrong_kind("a string") };
-        match self.context.environment.expand(text, self.context.folder) {
+        match self.context.environment.expand(text, self.context.folder, self.context.report) {
             Ok(text) => Some(text),
             Err(why) => {
                 self.problem(why);

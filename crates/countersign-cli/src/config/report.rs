@@ -1,5 +1,6 @@
 //! Everything that is wrong with a file, each with its line and dotted path.
 
+use super::sources::Sources;
 use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
@@ -67,6 +68,8 @@ pub(super) struct Report {
     /// Paths whose value came from the environment, and from which variable.
     overridden: RefCell<HashMap<String, String>>,
     broken: Cell<bool>,
+    /// Every file that had a part in it.
+    pub(super) sources: RefCell<Sources>,
 }
 
 impl Report {
@@ -78,6 +81,7 @@ impl Report {
             problems: RefCell::new(Vec::new()),
             overridden: RefCell::new(HashMap::new()),
             broken: Cell::new(false),
+            sources: RefCell::default(),
         }
     }
 

@@ -96,6 +96,7 @@ fn tls(table: &Table<'_, '_>, urls: Option<&[Url]>, folder: &Path) -> Option<Opt
     let ca = transpose(ca_field.as_ref().map(|field| {
         field.parsed(|text| {
             let path = folder.join(text);
+            field.note_file(&path);
             if path.is_file() { Ok(path) } else { Err(format!("there is no file `{}`", path.display())) }
         })
     }));

@@ -1,7 +1,7 @@
 //! Where the configuration, its data and the operator's key are: given, or found upward from the working folder.
 
 use crate::{
-    config::{self, Environment, FILE_NAME, FOLDER_NAME, Settings},
+    config::{self, Environment, FILE_NAME, FOLDER_NAME, Settings, Sources},
     output::{Exit, Failure},
 };
 use std::path::{Path, PathBuf};
@@ -60,12 +60,22 @@ impl Place {
     }
 
     pub fn load(&self, environment: &Environment) -> Result<Settings, Failure> {
+        self.read(environment).0
+    }
+
+    /// The same, and the files that it came from.
+    pub fn read(&self, environment: &Environment) -> (Result<Settings, Failure>, Sources) {
+        let (settings, sources) = config::read(&self.config, environment);
+        (settings.map_err(|error| self.absence().unwrap_or_else(|| error.into())), sources)
+    }
+
+    fn absence(&self) -> Option<Failure> {
         // a link that leads nowhere is not there either
         if !self.config.exists() {
-            return Err(Failure::new(Exit::NotFound, format!("there is no `{}`", self.config.display()))
+            return Some(Failure::new(Exit::NotFound, format!("there is no `{}`", self.config.display()))
                 .todo("make one with `countersign config init > countersign.toml`, or name another with `--config`"));
         }
-        Ok(config::load(&self.config, environment)?)
+        None
     }
 
     pub fn file(&self, name: &str) -> PathBuf {

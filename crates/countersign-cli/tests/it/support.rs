@@ -147,6 +147,14 @@ impl Deployment {
         this
     }
 
+    /// The file says `rest` after its listeners from now on.
+    pub(crate) async fn reload(&mut self, rest: &str) -> compose::Reloaded {
+        let text = configuration(0, 0, 0, &self.echo.url(), rest);
+        let file = self.folder.path().join("countersign.toml");
+        let settings = config::parse(&file, &text, &Environment::default()).unwrap();
+        self.running.reload(settings).await.unwrap()
+    }
+
     pub(crate) async fn stop(self) {
         self.running.stop(Duration::from_secs(5)).await;
         self.echo.stop().await;
@@ -281,6 +289,7 @@ pub(crate) struct Served {
     pub(crate) folder: tempfile::TempDir,
     pub(crate) gateway: u16,
     pub(crate) admin: u16,
+    issuer: u16,
 }
 
 impl Served {
@@ -288,9 +297,20 @@ impl Served {
         let folder = tempfile::tempdir().unwrap();
         certify(folder.path());
         let (gateway, admin, issuer) = (free_port(), free_port(), free_port());
-        let text = configuration(gateway, admin, issuer, upstream, ROUTES);
-        std::fs::write(folder.path().join("countersign.toml"), text).unwrap();
-        Self { folder, gateway, admin }
+        let this = Self { folder, gateway, admin, issuer };
+        this.put(&this.configuration(upstream, ROUTES));
+        this
+    }
+
+    pub(crate) fn configuration(&self, upstream: &str, rest: &str) -> String {
+        configuration(self.gateway, self.admin, self.issuer, upstream, rest)
+    }
+
+    /// Moves it into place, as whoever means well does.
+    pub(crate) fn put(&self, text: &str) {
+        let new = self.folder.path().join("countersign.toml.new");
+        std::fs::write(&new, text).unwrap();
+        std::fs::rename(new, self.folder.path().join("countersign.toml")).unwrap();
     }
 
     pub(crate) async fn start(&self) -> Process {

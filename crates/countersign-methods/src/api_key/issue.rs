@@ -23,7 +23,12 @@ use countersign_crypto::{
     },
 };
 use ipnet::IpNet;
-use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    net::IpAddr,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
 
 /// Two new keys never share an id in practice; a generator that repeats itself must not be asked for ever.
 const ATTEMPTS: usize = 3;
@@ -120,7 +125,8 @@ pub struct ApiKeyIssuer {
     peppers: Arc<Peppers>,
     config: ApiKeyConfig,
     formats: KeyFormats,
-    plans: Arc<[PlanName]>,
+    /// Those that a key may name; a reload may bring others.
+    plans: RwLock<Arc<[PlanName]>>,
     entropy: Arc<dyn Entropy>,
 }
 
@@ -134,14 +140,23 @@ impl ApiKeyIssuer {
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, WordError> {
         let formats = KeyFormats::new(&config)?;
-        Ok(Self { store, principals, peppers, config, formats, plans, entropy })
+        Ok(Self { store, principals, peppers, config, formats, plans: RwLock::new(plans), entropy })
+    }
+
+    /// A key that was made before goes on naming its plan, whether it is still there or not.
+    pub fn set_plans(&self, plans: Arc<[PlanName]>) {
+        *self.plans.write().unwrap_or_else(PoisonError::into_inner) = plans;
+    }
+
+    fn has_plan(&self, plan: &PlanName) -> bool {
+        self.plans.read().unwrap_or_else(PoisonError::into_inner).contains(plan)
     }
 
     pub async fn create(&self, new: NewKey, caller: &Caller, now: Timestamp) -> Result<Issued, IssueError> {
         if let Some(beyond) = caller.beyond(&new.scopes) {
             return Err(IssueError::ScopesBeyondCaller(beyond));
         }
-        if new.plan.as_ref().is_some_and(|plan| !self.plans.contains(plan)) {
+        if new.plan.as_ref().is_some_and(|plan| !self.has_plan(plan)) {
             return Err(IssueError::PlanUnknown);
         }
         let expires_at = self.end_of(new.lifetime, caller, now)?;

@@ -2,7 +2,7 @@
 
 use super::{
     Common,
-    serve::{StopSignal, control_runtime, until_stopped},
+    serve::{Signals, control_runtime, until_stopped},
 };
 use crate::{
     compose::{self, DEVELOPMENT, Rooms, World, store_failed},
@@ -13,6 +13,7 @@ use crate::{
     output::{Exit, Failure, say},
     place::{ADMIN_KEY, AUTHORITY, Place},
     private_file,
+    reload::{Load, Reloader},
 };
 use clap::Args;
 use countersign_core::{
@@ -29,6 +30,7 @@ use std::{
     io::ErrorKind,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 #[derive(Debug, Args)]
@@ -81,11 +83,11 @@ pub fn run(dev: Dev, common: &Common) -> Result<Exit, Failure> {
     }
     let environment = Environment::of_process();
     let _log = logging::start(&environment, Reader::Developer);
-    control_runtime()?.block_on(serve(dev, &place, &environment))
+    control_runtime()?.block_on(serve(dev, place, environment))
 }
 
-async fn serve(dev: Dev, place: &Place, environment: &Environment) -> Result<Exit, Failure> {
-    let mut stop = StopSignal::new()?;
+async fn serve(dev: Dev, place: Place, environment: Environment) -> Result<Exit, Failure> {
+    let mut stop = Signals::new()?;
     let world = World::of_machine();
     let echo = if dev.demo { Some(Echo::start().await?) } else { None };
     let upstream = match (&echo, &dev.upstream) {
@@ -93,13 +95,19 @@ async fn serve(dev: Dev, place: &Place, environment: &Environment) -> Result<Exi
         (None, Some(url)) => Some(url.as_str().trim_end_matches('/').to_owned()),
         (None, None) => None,
     };
-    prepare(&dev, place, upstream.as_deref(), &world)?;
-    let settings = settings(&dev, place, environment, upstream.as_deref())?;
+    prepare(&dev, &place, upstream.as_deref(), &world)?;
+    let again = place.clone();
+    let load: Load = Arc::new(move || {
+        let (settings, sources) = again.read(&environment);
+        (settings.and_then(|settings| on_loopback(&dev, &again, settings, upstream.as_deref())), sources)
+    });
+    let (settings, sources) = load();
+    let settings = settings?;
     let rooms = Rooms::open(&settings, world).await?;
-    furnish(&rooms, place).await?;
-    let running = compose::start(&settings, rooms).await.map_err(|failure| elsewhere(failure, place))?;
-    greet(&settings, place, echo.is_some());
-    until_stopped(running, &mut stop).await;
+    furnish(&rooms, &place).await?;
+    let running = compose::start(&settings, rooms).await.map_err(|failure| elsewhere(failure, &place))?;
+    greet(&settings, &place, echo.is_some());
+    until_stopped(running, &mut stop, Reloader::new(load, &sources)).await;
     if let Some(echo) = echo {
         echo.stop().await;
     }
@@ -190,13 +198,12 @@ fn certify(place: &Place, now: Timestamp, entropy: &dyn Entropy) -> Result<(), F
 }
 
 /// What the folder's file says, with this run's upstream, and on loopback only (RULES 4.4).
-fn settings(
+fn on_loopback(
     dev: &Dev,
     place: &Place,
-    environment: &Environment,
+    mut settings: Settings,
     upstream: Option<&str>,
 ) -> Result<Settings, Failure> {
-    let mut settings = place.load(environment)?;
     let said = [
         (dev.listen, settings.gateway.addresses().any(|address| Some(address) == dev.listen)),
         (dev.admin_listen, dev.admin_listen == Some(settings.admin.listen)),

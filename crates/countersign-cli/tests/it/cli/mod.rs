@@ -5,5 +5,6 @@ mod help;
 mod process;
 mod quick_start;
 mod refusals;
+mod reload;
 mod shared_store;
 mod verbs;

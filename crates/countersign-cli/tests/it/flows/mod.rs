@@ -2,4 +2,5 @@
 
 mod key_life;
 mod operators;
+mod reload;
 mod request;

@@ -2,10 +2,12 @@
 //! the method chooses within it (RULES 2.2). [`pattern`] is the tree of one host, [`table`] all hosts, [`rules`] what a
 //! route must keep to get in.
 
+mod difference;
 mod pattern;
 mod rules;
 mod table;
 
+pub use difference::{Difference, Opened, Removed};
 pub(in crate::check) use table::Compiled;
 use table::Hit;
 pub use table::{Matched, RouteTable};

@@ -1,11 +1,18 @@
-//! Configuration -> store -> rooms -> decision points -> gateway and server: the only file that knows them all.
+//! Configuration -> store -> rooms -> decision points -> gateway and server: the only place that knows them all.
 //!
 //! Owns nothing of what it puts together. [`Rooms`] is what the host itself needs (`admin recover`, `dev`);
-//! [`start`] puts listeners in front of them.
+//! [`start`] puts listeners in front of them, [`gateway`] says what the data plane is told.
+
+mod gateway;
+mod reload;
+
+pub use reload::Reloaded;
+
+use gateway::{Loaded, gateway_config};
 
 use crate::{
     certificates::Certificates,
-    config::{ListenerSettings, Settings, TlsSettings, UpstreamSettings},
+    config::{Settings, TlsSettings},
     descriptors::Shares,
     keyring::{self, Needs},
     operator,
@@ -18,10 +25,7 @@ use countersign_core::{
     page::PageRequest,
 };
 use countersign_crypto::{Entropy, FingerprintKey, tls, token::digest::Peppers};
-use countersign_gateway::{
-    Gateway, GatewayConfig, ListenerConfig, ListenerTls, Listening, RouteTableCell, StartError,
-    UpstreamConfig, UpstreamTls,
-};
+use countersign_gateway::{Gateway, Listening, RouteTableCell, StartError};
 use countersign_methods::{
     api_key::{
         authenticator::ApiKeyAuthenticator, config::ApiKeyConfig, issue::ApiKeyIssuer, store::ApiKeyStore,
@@ -188,6 +192,17 @@ pub struct Running {
     follower: FollowerHandle,
     chores: Vec<JoinHandle<()>>,
     stopping: CancellationToken,
+    serving: Serving,
+}
+
+/// What a reload begins with.
+#[derive(Debug)]
+struct Serving {
+    settings: Settings,
+    routes: Arc<RouteTableCell>,
+    authenticators: Vec<Arc<dyn Authenticator>>,
+    loaded: Loaded,
+    generation: u64,
 }
 
 /// Put listeners in front of the rooms: everything that can be wrong is found before the first of them opens.
@@ -206,20 +221,22 @@ pub async fn start(settings: &Settings, rooms: Rooms) -> Result<Running, Failure
             directory: directory.clone(),
             counter: counter.clone(),
             clock: clock.clone(),
-            settings: CheckSettings { plans: settings.plans.clone(), ..CheckSettings::default() },
+            settings: CheckSettings::default(),
         }))
     };
     let routes = table(settings.routes.clone(), &authenticators)?;
+    let routes = cell(routes.with_plans(settings.plans.clone()));
     let gateway_point = point(&routes);
-    let door = point(&table(admin_routes(), &authenticators)?);
+    let door = point(&cell(table(admin_routes(), &authenticators)?));
 
-    let mut certificates = Certificates::default();
-    let gateway_config = gateway_config(settings, &mut certificates)?;
-    let admin_tls = settings.admin.tls.as_ref().map(|tls| server_tls(tls, &mut certificates)).transpose()?;
+    let mut loaded = Loaded::default();
+    let gateway_config = gateway_config(settings, &mut loaded)?;
+    let certificates = loaded.certificates.clone();
+    let admin_tls = settings.admin.tls.as_ref().map(|tls| server_tls(tls, &certificates)).transpose()?;
     let names = settings.admin.hosts.iter().cloned();
     let hosts = host_list(settings.admin.listen, names)?;
     let issuer_config = settings.issuer.as_ref().map(|issuer| {
-        let tls = issuer.tls.as_ref().map(|tls| server_tls(tls, &mut certificates)).transpose()?;
+        let tls = issuer.tls.as_ref().map(|tls| server_tls(tls, &certificates)).transpose()?;
         let url = issuer.url.as_deref().and_then(|url| url::Url::parse(url).ok());
         let name = url.and_then(|url| url.host_str().map(str::to_owned));
         let hosts = host_list(issuer.listen, name)?;
@@ -267,14 +284,16 @@ pub async fn start(settings: &Settings, rooms: Rooms) -> Result<Running, Failure
         }
         None => None,
     };
-    let gateway = Gateway::start(gateway_config, gateway_point, routes, entropy).map_err(start_failed)?;
+    let gateway =
+        Gateway::start(gateway_config, gateway_point, routes.clone(), entropy).map_err(start_failed)?;
 
     let stopping = CancellationToken::new();
     let chores = vec![
         tokio::spawn(flush(rooms.clone(), stopping.clone())),
         tokio::spawn(certificates.follow(stopping.clone())),
     ];
-    Ok(Running { rooms, gateway, admin, issuer, follower, chores, stopping })
+    let serving = Serving { settings: settings.clone(), routes, authenticators, loaded, generation: 1 };
+    Ok(Running { rooms, gateway, admin, issuer, follower, chores, stopping, serving })
 }
 
 impl Running {
@@ -322,7 +341,7 @@ impl Running {
 
     /// What is under way is finished, for at most `grace`; then last uses are written and the store is closed.
     pub async fn stop(self, grace: Duration) {
-        let Self { rooms, gateway, admin, issuer, follower, chores, stopping } = self;
+        let Self { rooms, gateway, admin, issuer, follower, chores, stopping, serving: _ } = self;
         let issuer = async {
             if let Some(issuer) = issuer {
                 issuer.stop(grace).await;
@@ -361,13 +380,16 @@ async fn flush(rooms: Rooms, stopping: CancellationToken) {
 fn table(
     routes: Vec<countersign_core::check::route::Route>,
     authenticators: &[Arc<dyn Authenticator>],
-) -> Result<Arc<RouteTableCell>, Failure> {
-    let table = RouteTable::new(routes, authenticators).map_err(|errors| {
+) -> Result<RouteTable, Failure> {
+    RouteTable::new(routes, authenticators).map_err(|errors| {
         let lines: Vec<_> =
             errors.iter().map(|e| format!("route `{}`: {}: {}", e.route, e.field, e.message)).collect();
         Failure::failed(lines.join("\n"))
-    })?;
-    Ok(Arc::new(RouteTableCell::new(table)))
+    })
+}
+
+fn cell(table: RouteTable) -> Arc<RouteTableCell> {
+    Arc::new(RouteTableCell::new(table))
 }
 
 /// The names that a listener is called by: this machine's, those given, and the address itself.
@@ -391,69 +413,9 @@ fn control_listener(
     config
 }
 
-fn gateway_config(settings: &Settings, certificates: &mut Certificates) -> Result<GatewayConfig, Failure> {
-    let listener = |listener: &ListenerSettings| {
-        let tls = listener.tls.as_ref().map(|files| listener_tls(files, certificates)).transpose()?;
-        let proxy_protocol = listener.proxy_protocol.clone();
-        let config = ListenerConfig::new(listener.listen.clone());
-        let trusted = listener.trusted.clone().into();
-        let (limits, timeouts) = (listener.limits, listener.timeouts);
-        Ok::<_, Failure>(ListenerConfig { tls, proxy_protocol, trusted, limits, timeouts, ..config })
-    };
-    let mut config = GatewayConfig {
-        listeners: settings.gateway.listeners.iter().map(listener).collect::<Result<_, _>>()?,
-        workers: settings.gateway.workers.unwrap_or(0),
-        identity: settings.gateway.identity,
-        ..GatewayConfig::default()
-    };
-    config.upstreams = settings.upstreams.iter().map(upstream_config).collect::<Result<_, _>>()?;
-    let timeouts = settings.gateway.timeouts;
-    config.timeouts.connect = timeouts.connect.unwrap_or(config.timeouts.connect);
-    config.timeouts.first_byte = timeouts.first_byte.unwrap_or(config.timeouts.first_byte);
-    config.timeouts = timeouts.listeners.over(config.timeouts);
-    config.limits = settings.gateway.limits.over(config.limits);
-    config.limits.connections = config.limits.connections.min(Shares::of_process().gateway);
-    config.answers.realm.clone_from(&settings.api_keys.realm);
-    // RULES 3.2: stripped on every route, also where the route did not name it
-    for (_, rule) in settings.routes.iter().flat_map(|route| &route.presentation) {
-        config.key_headers.extend(rule.header.clone());
-        config.query_parameters.extend(rule.query.clone());
-    }
-    config.key_headers.sort_by(|a, b| a.as_str().cmp(b.as_str()));
-    config.key_headers.dedup();
-    config.query_parameters.sort();
-    config.query_parameters.dedup();
-    Ok(config)
-}
-
-fn upstream_config(upstream: &UpstreamSettings) -> Result<UpstreamConfig, Failure> {
-    let tls = upstream.tls.as_ref().map(|of| -> Result<_, Failure> {
-        let file = of.ca.display();
-        let roots =
-            std::fs::read(&of.ca).map_err(|e| Failure::failed(format!("cannot read `{file}`: {e}")))?;
-        let config = tls::client_config(&roots).map_err(|e| Failure::failed(format!("`{file}`: {e}")))?;
-        Ok(UpstreamTls { config: Arc::new(config), server_name: of.server_name.clone() })
-    });
-    Ok(UpstreamConfig {
-        name: upstream.name.as_str().into(),
-        urls: upstream.urls.iter().map(|url| url.as_str().trim_end_matches('/').to_owned()).collect(),
-        protocol: upstream.protocol,
-        tls: tls.transpose()?,
-        limits: upstream.limits,
-        health: upstream.health.clone(),
-        slow_start: upstream.slow_start,
-        upgrades: upstream.upgrades.clone(),
-        stream_idle: upstream.stream_idle,
-    })
-}
-
-fn listener_tls(files: &TlsSettings, certificates: &mut Certificates) -> Result<ListenerTls, Failure> {
-    ListenerTls::new(certificates.load(files)?).map_err(|e| Failure::failed(e.to_string()))
-}
-
 fn server_tls(
     files: &TlsSettings,
-    certificates: &mut Certificates,
+    certificates: &Certificates,
 ) -> Result<Arc<rustls::ServerConfig>, Failure> {
     let live = certificates.load(files)?;
     let config = tls::live_server_config(live, &[b"h2", b"http/1.1"]);

@@ -1,0 +1,197 @@
+//! RULES 4.5: a reload that opens a route says which, and what.
+
+use crate::{
+    MethodName, MethodRule, ScopeSet,
+    check::{
+        limit::RateLimit,
+        route::{
+            Alternative, CachePolicy, Cors, CorsOrigins, Difference, HostPattern, LimitBy, MethodSet, Route,
+            RouteLimit, RouteTable, SecurityRequirement,
+        },
+    },
+};
+use http::Method;
+use std::time::Duration;
+
+fn keys(scopes: &str) -> SecurityRequirement {
+    SecurityRequirement::AnyOf(vec![key(scopes)])
+}
+
+fn key(scopes: &str) -> Alternative {
+    Alternative(vec![(MethodName::ApiKey, ScopeSet::parse(scopes).unwrap())])
+}
+
+fn route(path: &str, security: SecurityRequirement) -> Route {
+    Route::new(path, "api", security)
+}
+
+fn with(path: &str, scopes: &str, change: impl FnOnce(&mut Route)) -> Route {
+    let mut route = route(path, keys(scopes));
+    change(&mut route);
+    route
+}
+
+fn get(route: &mut Route) {
+    route.methods = MethodSet::Of(vec![Method::GET]);
+}
+
+fn difference(before: Vec<Route>, after: Vec<Route>) -> Difference {
+    let table = |routes| RouteTable::new(routes, &[]).unwrap();
+    Difference::between(&table(before), &table(after))
+}
+
+/// `name: what (at, at)`.
+fn opened(before: Vec<Route>, after: Vec<Route>) -> Vec<String> {
+    let said = difference(before, after).opened;
+    said.iter().map(|o| format!("{}: {} ({})", o.route.name, o.what, o.at.join(", "))).collect()
+}
+
+#[track_caller]
+fn opens(before: Route, after: Route, what: &str) {
+    let found = opened(vec![before.clone()], vec![after.clone()]);
+    assert!(found.len() == 1 && found[0].contains(what), "{found:?}");
+    let back: Vec<String> = opened(vec![after], vec![before]);
+    assert!(back.is_empty(), "the other way it is narrower: {back:?}");
+}
+
+#[test]
+fn what_is_said_of_a_route() {
+    let plain = || with("/a", "read", |_| {});
+    opens(plain(), route("/a", SecurityRequirement::Public), "is public");
+    opens(plain(), with("/a", "", |_| {}), "lets in whoever has `api_key` with any scope");
+    opens(with("/a", "read write", |_| {}), plain(), "lets in whoever has `api_key` with `read`");
+    let more = SecurityRequirement::AnyOf(vec![key("read"), key("admin")]);
+    opens(plain(), route("/a", more), "lets in whoever has `api_key` with `admin`");
+    let query = MethodRule { header: None, query: Some("token".into()) };
+    opens(
+        plain(),
+        with("/a", "read", |r| r.presentation = vec![(MethodName::ApiKey, query)]),
+        "from the query parameter `token`",
+    );
+    opens(plain(), with("/a", "read", |r| r.forward_credential = true), "shows the credential");
+    opens(plain(), with("/a", "read", |r| r.cache = CachePolicy::Shared), "shared caches");
+    opens(with("/a", "read", get), plain(), "answers more than it did (POST /a, ");
+    let wider = |r: &mut Route| {
+        get(r);
+        r.path = "/a/*".into();
+    };
+    let narrow = |r: &mut Route| {
+        get(r);
+        r.path = "/a/{id}".into();
+    };
+    opens(with("/a", "read", narrow), with("/a", "read", wider), "answers more than it did (GET /a/*)");
+}
+
+#[test]
+fn who_may_ask_from_where() {
+    let cors = |origins: CorsOrigins, credentials| {
+        let cors = Cors {
+            origins,
+            methods: Vec::new(),
+            headers: Vec::new(),
+            expose: Vec::new(),
+            credentials,
+            max_age: Duration::ZERO,
+        };
+        with("/a", "read", |r| r.cors = Some(cors))
+    };
+    let of = |names: &[&'static str]| {
+        CorsOrigins::Of(names.iter().map(|n| http::HeaderValue::from_static(n)).collect())
+    };
+    opens(with("/a", "read", |_| {}), cors(of(&["https://a"]), false), "pages of other origins");
+    opens(cors(of(&["https://a"]), false), cors(of(&["https://a", "https://b"]), false), "more pages");
+    opens(cors(of(&["https://a"]), false), cors(CorsOrigins::Any, false), "more pages");
+    opens(cors(of(&["https://a"]), false), cors(of(&["https://a"]), true), "more pages");
+}
+
+#[test]
+fn limits_that_go_or_rise() {
+    let limited = |quota, seconds| {
+        with("/a", "read", |r| {
+            let limit = RateLimit { quota, window: Duration::from_secs(seconds) };
+            r.limits = vec![RouteLimit { by: LimitBy::Principal, limit }];
+        })
+    };
+    opens(limited(10, 60), with("/a", "read", |_| {}), "has a limit less");
+    opens(limited(10, 60), limited(11, 60), "has a limit less, or a higher one");
+    opens(limited(10, 60), limited(10, 59), "has a limit less, or a higher one");
+}
+
+/// What no route says of itself: who answers where it stood.
+#[test]
+fn a_narrow_route_that_goes_opens_what_a_wider_one_takes() {
+    let wide = || route("/*", SecurityRequirement::Public);
+    let found = difference(vec![with("/admin/*", "admin", |_| {}), wide()], vec![wide()]);
+    assert_eq!(&*found.removed[0].route.name, "/admin/*");
+    assert_eq!(found.removed[0].instead.as_ref().map(|route| &*route.name), Some("/*"));
+    assert_eq!(found.opened.len(), 1, "{found:?}");
+    assert_eq!(&*found.opened[0].route.name, "/*");
+    assert!(found.opened[0].what.contains("is public, and asked"), "{found:?}");
+    assert!(found.opened[0].at.iter().any(|at| &**at == "GET /admin/*"), "{found:?}");
+}
+
+#[test]
+fn a_narrow_route_that_comes_may_open_too() {
+    let wide = || with("/*", "read", |_| {});
+    let found = opened(vec![wide()], vec![wide(), route("/health", SecurityRequirement::Public)]);
+    assert!(found.len() == 1 && found[0].starts_with("/health: is public, and asked"), "{found:?}");
+    // a host of its own hides what every host had
+    let own = with("/a/*", "", |r| r.host = HostPattern::Exact("api.example".into()));
+    let found = opened(vec![with("/a/b", "admin", |_| {})], vec![with("/a/b", "admin", |_| {}), own]);
+    assert!(
+        found.len() == 1 && found[0].contains("lets in whoever has `api_key` with any scope"),
+        "{found:?}"
+    );
+    assert!(found[0].contains("/a/b"), "{found:?}");
+}
+
+#[test]
+fn what_is_new_beside_the_others_opens_only_when_it_is_public() {
+    let before = || vec![with("/a", "read", |_| {})];
+    let after = |security| vec![with("/a", "read", |_| {}), route("/b", security)];
+    let found = difference(before(), after(keys("read")));
+    assert!(found.opened.is_empty() && found.removed.is_empty(), "{found:?}");
+    assert_eq!(found.added.iter().map(|route| &*route.name).collect::<Vec<_>>(), ["/b"]);
+    let found = opened(before(), after(SecurityRequirement::Public));
+    assert!(found.len() == 1 && found[0].starts_with("/b: is public, where nothing answered"), "{found:?}");
+}
+
+#[test]
+fn what_stays_says_nothing() {
+    let routes = || {
+        vec![
+            with("/a/{id}", "read", get),
+            route("/a/*", keys("write")),
+            with("/", "read", |r| r.host = HostPattern::Below(".example".into())),
+        ]
+    };
+    let found = difference(routes(), routes());
+    assert!(found.opened.is_empty() && found.removed.is_empty() && found.added.is_empty(), "{found:?}");
+    // another name, another upstream, another order: nothing that lets anybody in
+    let mut other = routes();
+    other.reverse();
+    for route in &mut other {
+        route.name = format!("the {}", route.name).into();
+        route.upstream = upstream("elsewhere");
+    }
+    assert!(difference(routes(), other).opened.is_empty());
+}
+
+fn upstream(name: &str) -> crate::check::route::UpstreamName {
+    crate::check::route::UpstreamName(name.into())
+}
+
+/// As many routes as anybody has are compared before anybody notices.
+#[test]
+fn many_routes_are_compared_by_what_each_says_of_itself() {
+    let many = |scopes: &str| {
+        let route = |n: usize| {
+            with(&format!("/r{n}/{{id}}"), scopes, |r| {
+                r.host = HostPattern::Exact(format!("h{}.example", n % 100).into());
+            })
+        };
+        (0..5_000).map(route).collect::<Vec<_>>()
+    };
+    let found = difference(many("read"), many(""));
+    assert_eq!(found.opened.len(), 5_000);
+}
