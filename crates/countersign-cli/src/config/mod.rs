@@ -4,6 +4,7 @@
 //! certificates: a path stays a path here. Next: `compose`, which builds the process from [`Settings`].
 
 mod environment;
+mod include;
 mod listeners;
 mod reader;
 mod report;
@@ -18,6 +19,7 @@ mod values;
 mod tests;
 
 pub use environment::Environment;
+pub use include::matches;
 pub use report::{ConfigError, Problem};
 pub use settings::{
     AdminSettings, CertificateSettings, GatewaySettings, IssuerSettings, ListenerSettings, Settings,
@@ -27,8 +29,8 @@ pub use sources::{Mark, Sources, mark};
 pub use values::{parse_duration, parse_limit, show_duration};
 
 use reader::{Context, Table};
-use report::Report;
-use std::path::{Path, PathBuf};
+use report::{Report, folder_of};
+use std::path::Path;
 
 /// The file's usual name.
 pub const FILE_NAME: &str = "countersign.toml";
@@ -72,16 +74,15 @@ fn understand(
     let report = Report::new(file, text);
     report.sources.replace(sources);
     let overrides = environment.overrides(&report);
+    let folder = folder_of(file);
+    let included = include::read(file, text, &folder, &report);
     let (mut document, errors) = toml::de::DeTable::parse_recoverable(text);
     for error in errors {
         report.broken(error.span().map_or(0, |s| s.start), error.message());
     }
+    include::merge(document.get_mut(), &included, &report);
     environment::overlay(document.get_mut(), &overrides, &report);
-    let folder = match file.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
-        _ => PathBuf::from("."),
-    };
-    let context = Context { report: &report, environment, folder: &folder };
+    let context = Context { report: &report, environment };
     let root = Table::root(document.get_ref(), context);
     let settings = sections::read(&root, &folder);
     root.finish();

@@ -3,10 +3,16 @@
 
 use super::{
     environment::Environment,
-    report::{MISSING, Report, UNKNOWN, did_you_mean},
+    report::{MISSING, Report, UNKNOWN, Variable, did_you_mean},
     values,
 };
-use std::{borrow::Cow, cell::RefCell, ops::Range, path::Path, time::Duration};
+use std::{
+    borrow::Cow,
+    cell::RefCell,
+    ops::Range,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
@@ -17,7 +23,6 @@ use toml::{
 pub(super) struct Context<'d> {
     pub(super) report: &'d Report,
     pub(super) environment: &'d Environment,
-    pub(super) folder: &'d Path,
 }
 
 #[derive(Debug)]
@@ -128,7 +133,11 @@ impl<'d, 'i> Field<'d, 'i> {
 
     pub(super) fn string(&self) -> Option<Cow<'d, str>> {
         let Some(text) = self.value.as_str() else { return self.wrong_kind("a string") };
-        match self.context.environment.expand(text, self.context.folder, self.context.report) {
+        // what the environment says is meant as it stands: a password may hold anything
+        if self.variable().is_some() {
+            return Some(Cow::Borrowed(text));
+        }
+        match self.context.environment.expand(text, &self.folder(), self.context.report) {
             Ok(text) => Some(text),
             Err(why) => {
                 self.problem(why);
@@ -139,13 +148,36 @@ impl<'d, 'i> Field<'d, 'i> {
 
     /// A string that `parse` understands; `Err` says why not.
     pub(super) fn parsed<T>(&self, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
-        match parse(&self.string()?) {
+        let text = self.string()?;
+        match parse(&text) {
             Ok(value) => Some(value),
             Err(why) => {
-                self.problem(why);
+                self.problem(self.without_secrets(why, &text));
                 None
             }
         }
+    }
+
+    /// What came from elsewhere may be a secret in the wrong place: errors show what the file says instead.
+    fn without_secrets(&self, why: String, text: &str) -> String {
+        let said = self.value.as_str().unwrap_or_default();
+        let hidden = self.variable().is_some_and(|variable| variable.is_secret);
+        let shown = if hidden { ".." } else { said };
+        match text.len() {
+            _ if text == shown => why,
+            // so short that it would be found in any word
+            0..4 => why.replace(&format!("`{text}`"), &format!("`{shown}`")),
+            _ => why.replace(text, shown),
+        }
+    }
+
+    fn variable(&self) -> Option<Variable> {
+        self.context.report.variable(&self.path)
+    }
+
+    /// Of the file that it stands in.
+    pub(super) fn folder(&self) -> PathBuf {
+        self.context.report.folder(self.span.start)
     }
 
     pub(super) fn choice<T: Copy>(&self, choices: &[(&'static str, T)]) -> Option<T> {

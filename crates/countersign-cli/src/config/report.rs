@@ -10,6 +10,9 @@ use std::{
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Problem {
+    /// The main file first, then included ones in their order.
+    order: usize,
+    pub file: PathBuf,
     /// From 1; 0 where it is not in the file at all.
     pub line: usize,
     /// `routes[2].security`; empty: the document itself.
@@ -20,7 +23,6 @@ pub struct Problem {
 /// A configuration that cannot be used, with every reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
-    pub file: PathBuf,
     pub problems: Vec<Problem>,
 }
 
@@ -30,8 +32,8 @@ impl ConfigError {
     }
 
     pub(super) fn one(file: &Path, line: usize, message: &str) -> Self {
-        let problem = Problem { line, path: String::new(), message: message.into() };
-        Self { file: file.to_path_buf(), problems: vec![problem] }
+        let (file, path) = (file.to_path_buf(), String::new());
+        Self { problems: vec![Problem { order: 0, file, line, path, message: message.into() }] }
     }
 }
 
@@ -41,7 +43,7 @@ impl fmt::Display for ConfigError {
             if n > 0 {
                 writeln!(f)?;
             }
-            write!(f, "{}:", self.file.display())?;
+            write!(f, "{}:", problem.file.display())?;
             if problem.line > 0 {
                 write!(f, "{}:", problem.line)?;
             }
@@ -59,14 +61,46 @@ impl std::error::Error for ConfigError {}
 pub(super) const MISSING: &str = "is missing";
 pub(super) const UNKNOWN: &str = "no such key";
 
+/// A file among those that are read, each after the one before it.
+#[derive(Debug)]
+struct Text {
+    file: PathBuf,
+    start: usize,
+    end: usize,
+    /// Where each line begins.
+    lines: Vec<usize>,
+}
+
+impl Text {
+    fn new(file: &Path, text: &str, start: usize) -> Self {
+        let newlines = text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(at, _)| start + at + 1);
+        let lines = std::iter::once(start).chain(newlines).collect();
+        Self { file: file.to_path_buf(), start, end: start + text.len(), lines }
+    }
+}
+
+pub(super) fn folder_of(file: &Path) -> PathBuf {
+    match file.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
+        _ => PathBuf::from("."),
+    }
+}
+
+/// An environment variable that says what a setting is.
+#[derive(Debug, Clone)]
+pub(super) struct Variable {
+    pub(super) name: String,
+    /// It names a file that holds the value, which is nobody's to see then.
+    pub(super) is_secret: bool,
+}
+
 /// Collects while reading.
 #[derive(Debug)]
 pub(super) struct Report {
-    file: PathBuf,
-    line_starts: Vec<usize>,
+    texts: RefCell<Vec<Text>>,
     problems: RefCell<Vec<Problem>>,
-    /// Paths whose value came from the environment, and from which variable.
-    overridden: RefCell<HashMap<String, String>>,
+    /// Paths whose value came from the environment.
+    overridden: RefCell<HashMap<String, Variable>>,
     broken: Cell<bool>,
     /// Every file that had a part in it.
     pub(super) sources: RefCell<Sources>,
@@ -74,10 +108,8 @@ pub(super) struct Report {
 
 impl Report {
     pub(super) fn new(file: &Path, text: &str) -> Self {
-        let newlines = text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(at, _)| at + 1);
         Self {
-            file: file.to_path_buf(),
-            line_starts: std::iter::once(0).chain(newlines).collect(),
+            texts: RefCell::new(vec![Text::new(file, text, 0)]),
             problems: RefCell::new(Vec::new()),
             overridden: RefCell::new(HashMap::new()),
             broken: Cell::new(false),
@@ -85,15 +117,37 @@ impl Report {
         }
     }
 
-    /// `offset`: the byte where it stands.
+    /// One more file; returns what is to be added to its own offsets.
+    pub(super) fn also(&self, file: &Path, text: &str) -> usize {
+        let mut texts = self.texts.borrow_mut();
+        let base = texts.last().map_or(0, |last| last.end + 1);
+        texts.push(Text::new(file, text, base));
+        base
+    }
+
+    /// `offset`: the byte where it stands, counted over all files.
     pub(super) fn add(&self, offset: usize, path: &str, message: impl Into<String>) {
         let mut message = message.into();
-        let mut line = self.line_starts.partition_point(|start| *start <= offset);
-        if let Some(variable) = self.overridden.borrow().get(path) {
+        let (order, file, mut line) = self.place(offset);
+        if let Some(Variable { name, .. }) = self.variable(path) {
             line = 0;
-            message = format!("{message} (from the environment, `{variable}`)");
+            message = format!("{message} (from the environment, `{name}`)");
         }
-        self.problems.borrow_mut().push(Problem { line, path: path.into(), message });
+        self.problems.borrow_mut().push(Problem { order, file, line, path: path.into(), message });
+    }
+
+    fn place(&self, offset: usize) -> (usize, PathBuf, usize) {
+        let texts = self.texts.borrow();
+        let order = texts.partition_point(|text| text.start <= offset).saturating_sub(1);
+        match texts.get(order) {
+            Some(text) => (order, text.file.clone(), text.lines.partition_point(|start| *start <= offset)),
+            None => (order, PathBuf::new(), 0),
+        }
+    }
+
+    /// Of the file that holds this byte: what is relative in it is relative to this.
+    pub(super) fn folder(&self, offset: usize) -> PathBuf {
+        folder_of(&self.place(offset).1)
     }
 
     /// The text is no TOML here; what follows may be read as something that nobody wrote.
@@ -104,15 +158,24 @@ impl Report {
 
     /// Of the environment, not of the file.
     pub(super) fn add_outside(&self, path: &str, message: String) {
-        self.problems.borrow_mut().push(Problem { line: 0, path: path.into(), message });
+        let (order, file, _) = self.place(0);
+        self.problems.borrow_mut().push(Problem { order, file, line: 0, path: path.into(), message });
     }
 
-    pub(super) fn overridden(&self, path: String, variable: String) {
+    pub(super) fn overridden(&self, path: String, variable: Variable) {
         self.overridden.borrow_mut().insert(path, variable);
+    }
+
+    /// Which variable said this, or the list or table that it stands in.
+    pub(super) fn variable(&self, path: &str) -> Option<Variable> {
+        let overridden = self.overridden.borrow();
+        let above = path.match_indices(['.', '[']).filter_map(|(at, _)| path.get(..at));
+        std::iter::once(path).chain(above).find_map(|path| overridden.get(path).cloned())
     }
 
     /// Settings only where nothing at all was wrong.
     pub(super) fn into_result<T>(self, settings: Option<T>) -> Result<T, ConfigError> {
+        let file = self.place(0).1;
         let mut problems = self.problems.into_inner();
         if self.broken.get() {
             // of a document with holes nothing can be said about what is not there
@@ -123,9 +186,9 @@ impl Report {
         match settings {
             Some(settings) if problems.is_empty() => Ok(settings),
             None if problems.is_empty() => {
-                Err(ConfigError::one(&self.file, 0, "cannot be used, and no reason was found"))
+                Err(ConfigError::one(&file, 0, "cannot be used, and no reason was found"))
             }
-            _ => Err(ConfigError { file: self.file, problems }),
+            _ => Err(ConfigError { problems }),
         }
     }
 }

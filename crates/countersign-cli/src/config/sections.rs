@@ -37,7 +37,7 @@ pub(super) fn read(root: &Table<'_, '_>, folder: &Path) -> Option<Settings> {
         },
     );
     let plans = routes::plans(root);
-    let upstreams = upstreams::upstreams(root, folder);
+    let upstreams = upstreams::upstreams(root);
     let routes = routes::routes(root, &plans, &upstreams);
     Some(Settings {
         folder: folder.to_path_buf(),

@@ -2,7 +2,7 @@
 
 use countersign_crypto::hash::sha256;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::File,
     io::Read,
     path::{Path, PathBuf},
@@ -18,11 +18,23 @@ const MOST_VALUE: u64 = 64 * 1024;
 
 /// Every file that was read or would have been; `None`: it could not be.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Sources(BTreeMap<PathBuf, Option<Mark>>);
+pub struct Sources {
+    files: BTreeMap<PathBuf, Option<Mark>>,
+    /// Files that are not there yet may belong to it tomorrow.
+    patterns: BTreeSet<PathBuf>,
+}
 
 impl Sources {
     pub fn files(&self) -> impl Iterator<Item = (&Path, Option<Mark>)> {
-        self.0.iter().map(|(path, mark)| (path.as_path(), *mark))
+        self.files.iter().map(|(path, mark)| (path.as_path(), *mark))
+    }
+
+    pub fn patterns(&self) -> impl Iterator<Item = &Path> {
+        self.patterns.iter().map(PathBuf::as_path)
+    }
+
+    pub(super) fn pattern(&mut self, pattern: &Path) {
+        self.patterns.insert(pattern.to_path_buf());
     }
 
     /// The whole of a file.
@@ -45,7 +57,7 @@ impl Sources {
     fn take(&mut self, file: &Path, most: u64) -> Result<Vec<u8>, String> {
         let read = bounded(file, most);
         // what was read first counts: a change in between is a change
-        self.0.entry(file.to_path_buf()).or_insert_with(|| read.as_ref().ok().map(|b| sha256(&[b])));
+        self.files.entry(file.to_path_buf()).or_insert_with(|| read.as_ref().ok().map(|b| sha256(&[b])));
         read
     }
 }

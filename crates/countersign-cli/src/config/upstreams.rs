@@ -9,10 +9,10 @@ use super::{
 };
 use countersign_gateway::{HealthCheck, Protocol, STREAM_IDLE, UpstreamLimits, WEBSOCKET, is_upgrade};
 use rustls::pki_types::ServerName;
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 use url::Url;
 
-pub(super) fn upstreams(root: &Table<'_, '_>, folder: &Path) -> Named<String, UpstreamSettings> {
+pub(super) fn upstreams(root: &Table<'_, '_>) -> Named<String, UpstreamSettings> {
     let mut upstreams: Named<String, UpstreamSettings> = Vec::new();
     for table in root.sections("upstreams") {
         let name = table.require("name").and_then(|field| {
@@ -22,16 +22,16 @@ pub(super) fn upstreams(root: &Table<'_, '_>, folder: &Path) -> Named<String, Up
             }
             Some(name)
         });
-        let settings = upstream(&table, name.as_deref().unwrap_or_default(), folder);
+        let settings = upstream(&table, name.as_deref().unwrap_or_default());
         table.finish();
         upstreams.extend(name.map(|name| (name, settings)));
     }
     upstreams
 }
 
-fn upstream(table: &Table<'_, '_>, name: &str, folder: &Path) -> Option<UpstreamSettings> {
+fn upstream(table: &Table<'_, '_>, name: &str) -> Option<UpstreamSettings> {
     let urls = urls(table);
-    let tls = tls(table, urls.as_deref(), folder);
+    let tls = tls(table, urls.as_deref());
     let resource = transpose(table.get("resource").map(|field| field.parsed(values::resource)));
     let limits = table.get("limits").map_or(Some(UpstreamLimits::default()), |field| limits(&field));
     let health = transpose(table.get("health").map(|field| health(&field)));
@@ -91,11 +91,11 @@ fn urls(table: &Table<'_, '_>) -> Option<Vec<Url>> {
 }
 
 /// `ca` and `server_name`: with `https://`, and only there. What they would promise beside `http://` nobody keeps.
-fn tls(table: &Table<'_, '_>, urls: Option<&[Url]>, folder: &Path) -> Option<Option<UpstreamTlsSettings>> {
+fn tls(table: &Table<'_, '_>, urls: Option<&[Url]>) -> Option<Option<UpstreamTlsSettings>> {
     let (ca_field, name_field) = (table.get("ca"), table.get("server_name"));
     let ca = transpose(ca_field.as_ref().map(|field| {
         field.parsed(|text| {
-            let path = folder.join(text);
+            let path = field.folder().join(text);
             field.note_file(&path);
             if path.is_file() { Ok(path) } else { Err(format!("there is no file `{}`", path.display())) }
         })

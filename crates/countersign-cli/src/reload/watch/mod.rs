@@ -3,7 +3,7 @@
 //! A file that was moved into place is whole. One that is written in place may be half written, so it is left alone
 //! until nothing moved for a second. A file that is gone may be on its way back.
 
-use crate::config::{Mark, Sources, mark};
+use crate::config::{Mark, Sources, mark, matches};
 use std::{
     collections::BTreeMap,
     fs,
@@ -71,6 +71,8 @@ struct State {
     read: BTreeMap<PathBuf, Seen>,
     /// At the last look.
     last: BTreeMap<PathBuf, Seen>,
+    /// Files that come later belong to it too.
+    patterns: Vec<PathBuf>,
 }
 
 impl State {
@@ -79,12 +81,21 @@ impl State {
             (path.to_path_buf(), Seen { mark, file: Seen::of(path).file })
         };
         let read: BTreeMap<PathBuf, Seen> = sources.files().map(seen).collect();
-        Self { last: read.clone(), read }
+        Self { last: read.clone(), read, patterns: sources.patterns().map(Path::to_path_buf).collect() }
+    }
+
+    fn files(&self) -> impl Iterator<Item = PathBuf> {
+        self.read.keys().cloned().chain(self.patterns.iter().flat_map(|pattern| matches(pattern)))
     }
 
     fn look(&mut self) -> bool {
-        let now: BTreeMap<PathBuf, Seen> =
-            self.read.keys().map(|path| (path.clone(), Seen::of(path))).collect();
+        let now: BTreeMap<PathBuf, Seen> = self
+            .files()
+            .map(|path| {
+                let seen = Seen::of(&path);
+                (path, seen)
+            })
+            .collect();
         let quiet = now == self.last;
         let changed =
             || now.iter().filter(|(path, seen)| self.read.get(*path).map(|r| r.mark) != Some(seen.mark));

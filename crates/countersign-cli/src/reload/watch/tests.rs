@@ -117,3 +117,23 @@ fn what_is_no_file_is_not_read() {
     assert!(!state.look());
     assert!(state.look(), "whoever reads it then says so");
 }
+
+#[test]
+fn a_file_that_a_pattern_takes_in_is_noticed_and_so_is_one_that_goes() {
+    let files = Files::new();
+    fs::create_dir(files.path("more")).unwrap();
+    files.write("c.toml", "include = [\"more/*.toml\"]\n");
+    files.write("more/a.toml", "");
+    let mut state = files.state();
+    assert!(!state.look());
+    files.write("more/b.toml", "");
+    assert!(!state.look());
+    assert!(state.look());
+    let mut state = files.state();
+    files.write("more/.c.toml", "");
+    files.write("more/c", "");
+    assert!(!state.look() && !state.look(), "none of ours");
+    fs::remove_file(files.path("more/b.toml")).unwrap();
+    assert!(!state.look());
+    assert!(state.look());
+}
