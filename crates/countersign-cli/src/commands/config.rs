@@ -3,7 +3,7 @@
 use super::Common;
 use crate::{
     config::{self, Environment, FILE_NAME},
-    output::{Exit, Failure},
+    output::{Exit, Failure, Format},
     place::Place,
 };
 use clap::Subcommand;
@@ -19,6 +19,20 @@ pub enum Config {
         /// The file; otherwise as every command finds it
         file: Option<PathBuf>,
     },
+    /// The configuration in effect: files, environment and defaults together, without secrets
+    #[command(before_help = "Examples:
+  countersign config show
+  countersign config show staging.toml --output json
+
+As TOML, each value with where it came from; `--output json`, `yaml` and `toml` are for programs.")]
+    Show {
+        /// The file; otherwise as every command finds it
+        file: Option<PathBuf>,
+    },
+    /// The shape of a configuration, for editors and checkers: JSON Schema, draft 2020-12
+    #[command(before_help = "Examples:
+  countersign config schema > countersign.schema.json")]
+    Schema,
     /// Print a configuration to begin with
     #[command(before_help = "Examples:
   countersign config init > countersign.toml
@@ -60,6 +74,26 @@ pub fn run(command: Config, common: &Common) -> Result<Exit, Failure> {
                     "not looked at: `{FILE_NAME}` in this folder; `countersign config validate {FILE_NAME}` does"
                 ));
             }
+            Ok(Exit::Ok)
+        }
+        Config::Show { file } => {
+            let place = match &file {
+                Some(file) => Place::of_config(file),
+                None => Place::find(common.config.as_deref(), common.dir.as_deref())?,
+            };
+            let (effective, origins) = place.explain(&Environment::of_process())?;
+            match common.output {
+                Format::Table | Format::Toml => {
+                    common.out().line(config::show::to_toml(&effective, &origins).trim_end())?;
+                }
+                Format::Json | Format::Yaml => common.out().document(&effective)?,
+            }
+            Ok(Exit::Ok)
+        }
+        Config::Schema => {
+            let schema = serde_json::from_str(config::schema::SCHEMA)
+                .map_err(|e| Failure::failed(format!("the schema is broken: {e}")))?;
+            common.out().document(&schema)?;
             Ok(Exit::Ok)
         }
         Config::Init { upstream } => {

@@ -6,11 +6,14 @@
 mod environment;
 mod include;
 mod listeners;
+mod origins;
 mod reader;
 mod report;
 mod routes;
+pub mod schema;
 mod sections;
 mod settings;
+pub mod show;
 mod sources;
 mod upstreams;
 mod values;
@@ -20,6 +23,7 @@ mod tests;
 
 pub use environment::Environment;
 pub use include::matches;
+pub use origins::{Origin, Origins};
 pub use report::{ConfigError, Problem};
 pub use settings::{
     AdminSettings, CertificateSettings, GatewaySettings, IssuerSettings, ListenerSettings, Settings,
@@ -65,6 +69,19 @@ pub fn parse(file: &Path, text: &str, environment: &Environment) -> Result<Setti
     understand(file, text, environment, Sources::default()).0
 }
 
+/// The configuration that is in effect, without secrets, and where each value came from.
+pub fn explain(file: &Path, environment: &Environment) -> Result<(serde_json::Value, Origins), ConfigError> {
+    let text = text(file, &mut Sources::default())?;
+    let report = Report::new(file, &text).with_origins();
+    let settings = walk(file, &text, environment, &report);
+    let mut origins = report.origins.take().unwrap_or_default();
+    let settings = report.into_result(settings)?;
+    origins.settle(settings.gateway.listeners.len());
+    let mut effective = show::effective(&settings);
+    origins.mask(&mut effective, "");
+    Ok((effective, origins))
+}
+
 fn understand(
     file: &Path,
     text: &str,
@@ -73,19 +90,24 @@ fn understand(
 ) -> (Result<Settings, ConfigError>, Sources) {
     let report = Report::new(file, text);
     report.sources.replace(sources);
-    let overrides = environment.overrides(&report);
+    let settings = walk(file, text, environment, &report);
+    let sources = report.sources.take();
+    (report.into_result(settings), sources)
+}
+
+fn walk(file: &Path, text: &str, environment: &Environment, report: &Report) -> Option<Settings> {
+    let overrides = environment.overrides(report);
     let folder = folder_of(file);
-    let included = include::read(file, text, &folder, &report);
+    let included = include::read(file, text, &folder, report);
     let (mut document, errors) = toml::de::DeTable::parse_recoverable(text);
     for error in errors {
         report.broken(error.span().map_or(0, |s| s.start), error.message());
     }
-    include::merge(document.get_mut(), &included, &report);
-    environment::overlay(document.get_mut(), &overrides, &report);
-    let context = Context { report: &report, environment };
+    include::merge(document.get_mut(), &included, report);
+    environment::overlay(document.get_mut(), &overrides, report);
+    let context = Context { report, environment };
     let root = Table::root(document.get_ref(), context);
     let settings = sections::read(&root, &folder);
     root.finish();
-    let sources = report.sources.take();
-    (report.into_result(settings), sources)
+    settings
 }

@@ -100,7 +100,10 @@ impl<'d, 'i> Table<'d, 'i> {
 
     pub(super) fn finish(&self) {
         let known = self.known.borrow();
+        #[cfg(test)]
+        self.context.report.shape(&self.path, &known);
         for (name, field) in self.entries() {
+            self.context.report.came_from(&field.path, field.span.start, field.reads_a_file());
             if !known.contains(&name) {
                 field.problem(format!("{UNKNOWN}{}", did_you_mean(name, known.iter().copied())));
             }
@@ -116,6 +119,16 @@ impl<'d, 'i> Field<'d, 'i> {
 
     pub(super) fn problem(&self, message: impl Into<String>) {
         self.context.report.add(self.span.start, &self.path, message);
+    }
+
+    fn reads_a_file(&self) -> bool {
+        match self.value {
+            DeValue::String(text) => text.contains("${file:"),
+            DeValue::Array(items) => {
+                items.iter().any(|item| item.get_ref().as_str().is_some_and(|text| text.contains("${file:")))
+            }
+            _ => false,
+        }
     }
 
     fn wrong_kind<T>(&self, wanted: &str) -> Option<T> {

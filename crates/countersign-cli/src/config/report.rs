@@ -1,6 +1,9 @@
 //! Everything that is wrong with a file, each with its line and dotted path.
 
-use super::sources::Sources;
+use super::{
+    origins::{Origin, Origins},
+    sources::Sources,
+};
 use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
@@ -104,6 +107,11 @@ pub(super) struct Report {
     broken: Cell<bool>,
     /// Every file that had a part in it.
     pub(super) sources: RefCell<Sources>,
+    /// Kept where somebody asks for them.
+    pub(super) origins: RefCell<Option<Origins>>,
+    /// What each table may hold, by its path without numbers: what the schema is held against.
+    #[cfg(test)]
+    pub(super) shapes: RefCell<std::collections::BTreeMap<String, std::collections::BTreeSet<String>>>,
 }
 
 impl Report {
@@ -114,7 +122,31 @@ impl Report {
             overridden: RefCell::new(HashMap::new()),
             broken: Cell::new(false),
             sources: RefCell::default(),
+            origins: RefCell::default(),
+            #[cfg(test)]
+            shapes: RefCell::default(),
         }
+    }
+
+    pub(super) fn with_origins(self) -> Self {
+        self.origins.replace(Some(Origins::default()));
+        self
+    }
+
+    /// `hidden`: nobody is to see what it says.
+    pub(super) fn came_from(&self, path: &str, offset: usize, hidden: bool) {
+        let mut origins = self.origins.borrow_mut();
+        let Some(origins) = origins.as_mut() else { return };
+        let variable = self.variable(path);
+        let hidden = hidden || variable.as_ref().is_some_and(|variable| variable.is_secret);
+        let origin = match variable {
+            Some(variable) => Origin::Environment { variable: variable.name },
+            None => {
+                let (_, file, line) = self.place(offset);
+                Origin::File { file, line }
+            }
+        };
+        origins.note(path.to_owned(), origin, hidden);
     }
 
     /// One more file; returns what is to be added to its own offsets.
@@ -171,6 +203,13 @@ impl Report {
         let overridden = self.overridden.borrow();
         let above = path.match_indices(['.', '[']).filter_map(|(at, _)| path.get(..at));
         std::iter::once(path).chain(above).find_map(|path| overridden.get(path).cloned())
+    }
+
+    #[cfg(test)]
+    pub(super) fn shape(&self, path: &str, known: &[&'static str]) {
+        let path = path.split('[').map(|part| part.split_once(']').map_or(part, |(_, rest)| rest));
+        let path = path.collect::<Vec<_>>().join("");
+        self.shapes.borrow_mut().entry(path).or_default().extend(known.iter().map(|key| (*key).to_owned()));
     }
 
     /// Settings only where nothing at all was wrong.

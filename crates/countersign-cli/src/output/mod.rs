@@ -72,6 +72,9 @@ pub enum Format {
     Table,
     Json,
     Yaml,
+    /// What only a configuration is printed as.
+    #[value(hide = true)]
+    Toml,
 }
 
 /// Where and how to print.
@@ -97,6 +100,7 @@ impl Output {
         match self.format {
             Format::Json => self.json(&Value::Array(items.to_vec())),
             Format::Yaml => self.yaml(&Value::Array(items.to_vec())),
+            Format::Toml => Err(no_toml()),
             Format::Table => {
                 // a line per item, however narrow the terminal: an id that is broken in two cannot be copied
                 let mut table = new_table(ContentArrangement::Disabled);
@@ -117,6 +121,7 @@ impl Output {
         match self.format {
             Format::Json => self.json(item),
             Format::Yaml => self.yaml(item),
+            Format::Toml => Err(no_toml()),
             Format::Table => {
                 // a line per member, so that `grep` and `awk` find it whole
                 let mut table = new_table(ContentArrangement::Disabled);
@@ -125,6 +130,15 @@ impl Output {
                 }
                 self.line(&trimmed(&table))
             }
+        }
+    }
+
+    /// Something that is no record and no list, such as a schema: JSON unless YAML was asked for.
+    pub fn document(&self, value: &Value) -> Result<(), Failure> {
+        match self.format {
+            Format::Yaml => self.yaml(value),
+            Format::Toml => Err(no_toml()),
+            Format::Json | Format::Table => self.json(value),
         }
     }
 
@@ -155,6 +169,10 @@ impl Output {
             say(text);
         }
     }
+}
+
+fn no_toml() -> Failure {
+    Failure::usage("this is not printed as TOML").todo("`--output` is `table`, `json` or `yaml` here")
 }
 
 /// To stderr; a closed stderr is nobody's failure.

@@ -1,7 +1,7 @@
 //! Where the configuration, its data and the operator's key are: given, or found upward from the working folder.
 
 use crate::{
-    config::{self, Environment, FILE_NAME, FOLDER_NAME, Settings, Sources},
+    config::{self, Environment, FILE_NAME, FOLDER_NAME, Origins, Settings, Sources},
     output::{Exit, Failure},
 };
 use std::path::{Path, PathBuf};
@@ -67,6 +67,12 @@ impl Place {
     pub fn read(&self, environment: &Environment) -> (Result<Settings, Failure>, Sources) {
         let (settings, sources) = config::read(&self.config, environment);
         (settings.map_err(|error| self.absence().unwrap_or_else(|| error.into())), sources)
+    }
+
+    /// What is in effect, without secrets, and where each value came from.
+    pub fn explain(&self, environment: &Environment) -> Result<(serde_json::Value, Origins), Failure> {
+        let explained = config::explain(&self.config, environment);
+        explained.map_err(|error| self.absence().unwrap_or_else(|| error.into()))
     }
 
     fn absence(&self) -> Option<Failure> {

@@ -141,3 +141,50 @@ fn a_file_that_was_not_looked_at_is_named() {
     std::fs::write(folder.path().join("countersign.toml"), "nonsense").unwrap();
     assert!(said().contains("not looked at: `countersign.toml` in this folder"), "{}", said());
 }
+
+/// Of all layers, without secrets; and a broken file is told as `validate` tells it.
+#[test]
+fn show_says_what_is_in_effect() {
+    let folder = tempfile::tempdir().unwrap();
+    certify(folder.path());
+    let init = run(folder.path(), &["config", "init"]);
+    std::fs::write(folder.path().join("countersign.toml"), &init.stdout).unwrap();
+    let show = |arguments: &[&str]| {
+        crate::support::binary()
+            .args([&["config", "show"], arguments].concat())
+            .current_dir(folder.path())
+            .env("COUNTERSIGN__STORE__URL", "postgres://me:hunter2@db/x")
+            .output()
+            .unwrap()
+    };
+    let (toml, json, yaml) = (show(&[]), show(&["--output", "json"]), show(&["--output", "yaml"]));
+    assert!(toml.status.success() && toml.stderr.is_empty(), "{toml:?}");
+    let shown = text(&toml.stdout);
+    let line = "url = \"postgres://me:***@db/x\"  # environment: COUNTERSIGN__STORE__URL";
+    assert!(shown.lines().any(|shown| shown == line), "{shown}");
+    let value: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(value["store"]["url"], "postgres://me:***@db/x");
+    assert_eq!(value["gateway"]["limits"]["streams"], 128);
+    assert!(text(&yaml.stdout).contains("\"url\": \"postgres://me:***@db/x\""));
+    assert_eq!(show(&["--output", "toml"]).stdout, toml.stdout);
+    // what is shown can be read again
+    std::fs::write(folder.path().join("again.toml"), &toml.stdout).unwrap();
+    assert!(run(folder.path(), &["config", "validate", "again.toml"]).status.success());
+
+    std::fs::write(folder.path().join("countersign.toml"), "[gatway]\n").unwrap();
+    let (shown, validated) =
+        (show(&["countersign.toml"]), run(folder.path(), &["config", "validate", "countersign.toml"]));
+    assert_eq!((shown.status.code(), text(&shown.stderr)), (Some(1), text(&validated.stderr)));
+    assert_eq!(show(&["none.toml"]).status.code(), Some(4));
+}
+
+#[test]
+fn the_schema_is_json() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = run(folder.path(), &["config", "schema"]);
+    let schema: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
+    assert!(run(folder.path(), &["config", "schema", "--output", "yaml"]).status.success());
+    let toml = run(folder.path(), &["config", "schema", "--output", "toml"]);
+    assert_eq!(toml.status.code(), Some(2), "{}", text(&toml.stderr));
+}
