@@ -85,7 +85,11 @@ pub(super) async fn until_stopped(mut running: Running, stop: &mut Signals, mut 
             _ = hangup.recv() => tracing::info!("SIGHUP: reading the configuration again"),
             () = reloader.changed() => {}
         }
-        reloader.reload(&mut running).await;
+        tokio::select! {
+            biased;
+            () = stop.recv() => break,
+            () = reloader.reload(&mut running) => {}
+        }
     }
     tracing::info!("stopping: what is under way is finished first");
     tokio::select! {

@@ -6,9 +6,10 @@
 mod gateway;
 mod reload;
 
-pub use reload::Reloaded;
+pub use reload::{ConfigurationState, Reloaded};
 
 use gateway::{Loaded, gateway_config};
+use reload::KeyringFile;
 
 use crate::{
     certificates::Certificates,
@@ -202,7 +203,8 @@ struct Serving {
     routes: Arc<RouteTableCell>,
     authenticators: Vec<Arc<dyn Authenticator>>,
     loaded: Loaded,
-    generation: u64,
+    keyring: KeyringFile,
+    state: Arc<ConfigurationState>,
 }
 
 /// Put listeners in front of the rooms: everything that can be wrong is found before the first of them opens.
@@ -292,7 +294,14 @@ pub async fn start(settings: &Settings, rooms: Rooms) -> Result<Running, Failure
         tokio::spawn(flush(rooms.clone(), stopping.clone())),
         tokio::spawn(certificates.follow(stopping.clone())),
     ];
-    let serving = Serving { settings: settings.clone(), routes, authenticators, loaded, generation: 1 };
+    let serving = Serving {
+        settings: settings.clone(),
+        routes,
+        authenticators,
+        loaded,
+        keyring: KeyringFile::of(&settings.folder),
+        state: Arc::default(),
+    };
     Ok(Running { rooms, gateway, admin, issuer, follower, chores, stopping, serving })
 }
 

@@ -11,7 +11,7 @@ use crate::{
 };
 use countersign_core::check::route::{Opened, Removed};
 use std::{fmt, sync::Arc};
-use watch::Watch;
+use watch::{State, Watch};
 
 /// Reads everything again: the settings, or what is wrong with them, and the files that they came from.
 pub type Load = Arc<dyn Fn() -> (Result<Settings, Failure>, Sources) + Send + Sync>;
@@ -41,10 +41,14 @@ impl Reloader {
     /// What is wrong stays out: the last good configuration goes on.
     pub async fn reload(&mut self, running: &mut Running) {
         let load = self.load.clone();
-        let Ok((settings, sources)) = tokio::task::spawn_blocking(move || load()).await else {
+        let read = tokio::task::spawn_blocking(move || {
+            let (settings, sources) = load();
+            (settings, State::new(&sources))
+        });
+        let Ok((settings, state)) = read.await else {
             return kept(running, &Failure::failed("the configuration could not be read"));
         };
-        self.watch.follow(&sources);
+        self.watch.follow(state);
         let reloaded = match settings {
             Ok(settings) => running.reload(settings).await,
             Err(failure) => Err(failure),
@@ -61,12 +65,13 @@ fn kept(running: &Running, failure: &Failure) {
     for line in failure.to_string().lines() {
         tracing::error!("{line}");
     }
+    running.configuration().failed();
     let generation = running.generation();
     tracing::error!(generation, "configuration not read again, the last good one stays in use");
 }
 
 fn tell(reloaded: &Reloaded) {
-    let Reloaded { generation, routes, difference, plans_gone, restart } = reloaded;
+    let Reloaded { generation, routes, difference, plans_gone, listeners, restart } = reloaded;
     for Removed { route, instead } in &difference.removed {
         match instead {
             None => tracing::info!(route = %route.name, "route removed: nothing answers there any more"),
@@ -80,6 +85,9 @@ fn tell(reloaded: &Reloaded) {
     }
     for Opened { route, what, at } in &difference.opened {
         tracing::warn!(route = %route.name, at = at.join(", "), "this reload opens a route: it {what}");
+    }
+    for listener in listeners {
+        tracing::warn!("this reload opens a listener: {listener}");
     }
     for plan in plans_gone {
         tracing::warn!(

@@ -4,7 +4,7 @@ use countersign_cli::{
     compose::{self, Rooms, Running, World},
     config::{self, Environment, Settings},
     echo::Echo,
-    operator, private_file,
+    operator, output, private_file,
 };
 use countersign_core::{Clock, Timestamp};
 use countersign_crypto::{SystemEntropy, x509::development::DevelopmentAuthority};
@@ -149,10 +149,14 @@ impl Deployment {
 
     /// The file says `rest` after its listeners from now on.
     pub(crate) async fn reload(&mut self, rest: &str) -> compose::Reloaded {
+        self.try_reload(rest).await.unwrap()
+    }
+
+    pub(crate) async fn try_reload(&mut self, rest: &str) -> Result<compose::Reloaded, output::Failure> {
         let text = configuration(0, 0, 0, &self.echo.url(), rest);
         let file = self.folder.path().join("countersign.toml");
         let settings = config::parse(&file, &text, &Environment::default()).unwrap();
-        self.running.reload(settings).await.unwrap()
+        self.running.reload(settings).await
     }
 
     pub(crate) async fn stop(self) {

@@ -204,3 +204,32 @@ async fn checks_go_with_their_upstream() {
     eventually(PATIENCE, || async { other.requests().len() > asked + 3 }).await;
     assert_eq!(rig.upstream.requests().len(), before);
 }
+
+/// What was permitted goes on as it began.
+#[tokio::test]
+async fn a_tunnel_outlives_its_route_and_its_upstream() {
+    let switch = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+    let upstream = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = upstream.local_addr().unwrap();
+    let mut rig = Rig::with(Upstream::start(|_| Act::answer(OK)).await, routes(), |config| {
+        config.upstreams[0].urls = vec![format!("http://{address}")];
+    })
+    .await;
+    let mut caller = rig.connect().await;
+    let ask = format!(
+        "GET /chat HTTP/1.1\r\nHost: a.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n{KEY}\r\n"
+    );
+    caller.write(ask).await;
+    let mut peer = Client { stream: upstream.accept().await.unwrap().0, buffer: Vec::new() };
+    assert!(!peer.answer_to(true).await.is_empty());
+    peer.write(switch).await;
+    assert!(caller.answer_to(true).await.starts_with(b"HTTP/1.1 101"));
+    rig.reload(vec![Route::new("/b", "none", needs(""))], |config| config.upstreams.clear()).await.unwrap();
+    // each way, with an end that looks like one of a head
+    caller.write("to the upstream\r\n\r\n").await;
+    assert_eq!(peer.answer_to(true).await, b"to the upstream\r\n\r\n");
+    peer.write("and back\r\n\r\n").await;
+    assert_eq!(caller.answer_to(true).await, b"and back\r\n\r\n");
+    drop(peer);
+    assert!(caller.rest().await.is_empty());
+}

@@ -1,7 +1,8 @@
 //! What an operator decides about API keys. Already valid.
 
 use super::record::Environment;
-use std::time::Duration;
+use countersign_core::check::limit::PlanName;
+use std::{sync::Arc, time::Duration};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiKeyConfig {
@@ -14,6 +15,23 @@ pub struct ApiKeyConfig {
     pub allow_never: bool,
     /// The `realm` of challenges.
     pub realm: String,
+}
+
+/// What holds for a new key; other terms may come while the process runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Terms {
+    pub default_lifetime: Duration,
+    pub max_lifetime: Duration,
+    pub allow_never: bool,
+    /// Those that a key may name.
+    pub plans: Arc<[PlanName]>,
+}
+
+impl ApiKeyConfig {
+    pub fn terms(&self, plans: Arc<[PlanName]>) -> Terms {
+        let Self { default_lifetime, max_lifetime, allow_never, .. } = *self;
+        Terms { default_lifetime, max_lifetime, allow_never, plans }
+    }
 }
 
 impl Default for ApiKeyConfig {

@@ -2,7 +2,7 @@
 
 use super::{
     KIND,
-    config::ApiKeyConfig,
+    config::{ApiKeyConfig, Terms},
     credential::KeyFormats,
     record::{ApiKeyRecord, KeyDigest, KeyId, KeyState, RevocationReason},
     store::{ApiKeyStore, Revoked, Rotation},
@@ -125,8 +125,7 @@ pub struct ApiKeyIssuer {
     peppers: Arc<Peppers>,
     config: ApiKeyConfig,
     formats: KeyFormats,
-    /// Those that a key may name; a reload may bring others.
-    plans: RwLock<Arc<[PlanName]>>,
+    terms: RwLock<Arc<Terms>>,
     entropy: Arc<dyn Entropy>,
 }
 
@@ -140,23 +139,24 @@ impl ApiKeyIssuer {
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, WordError> {
         let formats = KeyFormats::new(&config)?;
-        Ok(Self { store, principals, peppers, config, formats, plans: RwLock::new(plans), entropy })
+        let terms = RwLock::new(Arc::new(config.terms(plans)));
+        Ok(Self { store, principals, peppers, config, formats, terms, entropy })
     }
 
-    /// A key that was made before goes on naming its plan, whether it is still there or not.
-    pub fn set_plans(&self, plans: Arc<[PlanName]>) {
-        *self.plans.write().unwrap_or_else(PoisonError::into_inner) = plans;
+    /// For keys from now on. One that was made before goes on naming its plan, whether it is still there or not.
+    pub fn set_terms(&self, terms: Terms) {
+        *self.terms.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(terms);
     }
 
-    fn has_plan(&self, plan: &PlanName) -> bool {
-        self.plans.read().unwrap_or_else(PoisonError::into_inner).contains(plan)
+    fn terms(&self) -> Arc<Terms> {
+        self.terms.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub async fn create(&self, new: NewKey, caller: &Caller, now: Timestamp) -> Result<Issued, IssueError> {
         if let Some(beyond) = caller.beyond(&new.scopes) {
             return Err(IssueError::ScopesBeyondCaller(beyond));
         }
-        if new.plan.as_ref().is_some_and(|plan| !self.has_plan(plan)) {
+        if new.plan.as_ref().is_some_and(|plan| !self.terms().plans.contains(plan)) {
             return Err(IssueError::PlanUnknown);
         }
         let expires_at = self.end_of(new.lifetime, caller, now)?;
@@ -202,8 +202,9 @@ impl ApiKeyIssuer {
         if let Some(beyond) = caller.beyond(&predecessor.scopes) {
             return Err(IssueError::ScopesBeyondCaller(beyond));
         }
-        if grace > self.config.max_lifetime {
-            return Err(IssueError::LifetimeTooLong(self.config.max_lifetime));
+        let longest = self.terms().max_lifetime;
+        if grace > longest {
+            return Err(IssueError::LifetimeTooLong(longest));
         }
         let expires_at = self.end_of(lifetime, caller, now)?;
         self.owner(&predecessor.owner).await?;
@@ -330,14 +331,15 @@ impl ApiKeyIssuer {
         caller: &Caller,
         now: Timestamp,
     ) -> Result<Option<Timestamp>, IssueError> {
-        let longest = self.config.max_lifetime;
+        let terms = self.terms();
+        let longest = terms.max_lifetime;
         let end = match lifetime {
             Lifetime::Default => {
-                let end = now + self.config.default_lifetime.min(longest);
+                let end = now + terms.default_lifetime.min(longest);
                 let end = caller.ends_at().map_or(end, |bound| end.min(bound));
                 return if end <= now { Err(IssueError::LifetimeOver) } else { Ok(Some(end)) };
             }
-            Lifetime::Never if !self.config.allow_never => return Err(IssueError::NeverNotAllowed),
+            Lifetime::Never if !terms.allow_never => return Err(IssueError::NeverNotAllowed),
             Lifetime::Never => None,
             Lifetime::For(duration) if duration > longest => {
                 return Err(IssueError::LifetimeTooLong(longest));

@@ -4,13 +4,22 @@ use super::{Running, gateway_config, start_failed, table};
 use crate::{
     config::{GatewaySettings, ListenerSettings, Settings},
     output::Failure,
+    place::KEYRING,
 };
 use countersign_core::check::{
     limit::PlanName,
     route::{Difference, RouteStore},
 };
 use countersign_methods::api_key::config::ApiKeyConfig;
-use std::sync::Arc;
+use std::{
+    fs,
+    os::unix::fs::MetadataExt,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
 
 /// What a reload did.
 #[derive(Debug)]
@@ -21,19 +30,35 @@ pub struct Reloaded {
     pub difference: Difference,
     /// Plans that are there no more: keys and principals that name one are answered with 503.
     pub plans_gone: Vec<PlanName>,
+    /// Listeners that believe or take more than they did.
+    pub listeners: Vec<String>,
     /// Settings that changed and are in use only after a restart.
     pub restart: Vec<String>,
 }
 
 impl Running {
     pub fn generation(&self) -> u64 {
-        self.serving.generation
+        self.serving.state.generation()
+    }
+
+    /// For whoever watches this process.
+    pub fn configuration(&self) -> Arc<ConfigurationState> {
+        self.serving.state.clone()
     }
 
     /// Nothing changes where anything is wrong.
     pub async fn reload(&mut self, settings: Settings) -> Result<Reloaded, Failure> {
+        let reloaded = self.exchange(settings).await;
+        self.serving.state.failed.store(reloaded.is_err(), Ordering::Relaxed);
+        reloaded
+    }
+
+    async fn exchange(&mut self, settings: Settings) -> Result<Reloaded, Failure> {
         let serving = &mut self.serving;
-        let (settings, restart) = settled(&serving.settings, settings);
+        let (settings, mut restart) = settled(&serving.settings, settings);
+        if KeyringFile::of(&settings.folder) != serving.keyring {
+            restart.push(KEYRING.to_owned());
+        }
         let routes = table(settings.routes.clone(), &serving.authenticators)?;
         let routes = Arc::new(routes.with_plans(settings.plans.clone()));
         let config = gateway_config(&settings, &mut serving.loaded)?;
@@ -41,19 +66,87 @@ impl Running {
         // from here on nothing can fail
         let before = serving.routes.table();
         serving.routes.swap(routes.clone());
-        self.rooms.api_keys.set_plans(settings.plans.keys().cloned().collect());
+        let plans = settings.plans.keys().cloned().collect();
+        self.rooms.api_keys.set_terms(settings.api_keys.terms(plans));
         serving.loaded.keep(&settings);
+        let listeners = more_believed(&serving.settings.gateway, &settings.gateway);
         serving.settings = settings;
-        serving.generation += 1;
+        let generation = serving.state.generation.fetch_add(1, Ordering::Relaxed) + 1;
+        // of thousands of routes this takes a while
+        let (old, new) = (before.clone(), routes.clone());
+        let compared = tokio::task::spawn_blocking(move || Difference::between(&old, &new));
+        // it is in use, whatever can be said of it
+        let difference = compared.await.unwrap_or_default();
         let gone = before.plans().keys().filter(|plan| !routes.plans().contains_key(plan));
         Ok(Reloaded {
-            generation: serving.generation,
+            generation,
             routes: routes.routes().len(),
-            difference: Difference::between(&before, &routes),
+            difference,
             plans_gone: gone.cloned().collect(),
+            listeners,
             restart,
         })
     }
+}
+
+/// How the configuration in use came to be.
+#[derive(Debug)]
+pub struct ConfigurationState {
+    generation: AtomicU64,
+    failed: AtomicBool,
+}
+
+impl Default for ConfigurationState {
+    fn default() -> Self {
+        Self { generation: AtomicU64::new(1), failed: AtomicBool::new(false) }
+    }
+}
+
+impl ConfigurationState {
+    /// Counted from 1, the start.
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Relaxed)
+    }
+
+    /// What was read last is not in use, because something is wrong with it.
+    pub fn is_behind(&self) -> bool {
+        self.failed.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn failed(&self) {
+        self.failed.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Which file the peppers were read from, without reading them again.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct KeyringFile(Option<(u64, u64, u64, i64, i64)>);
+
+impl KeyringFile {
+    pub(super) fn of(folder: &Path) -> Self {
+        let said = fs::metadata(folder.join(KEYRING)).ok();
+        Self(said.map(|said| (said.dev(), said.ino(), said.size(), said.mtime(), said.mtime_nsec())))
+    }
+}
+
+/// RULES 4.5, for what is believed of callers rather than asked of them.
+fn more_believed(old: &GatewaySettings, new: &GatewaySettings) -> Vec<String> {
+    let mut found = Vec::new();
+    for (old, new) in old.listeners.iter().zip(&new.listeners) {
+        let mut note = |what: &str| found.push(format!("`{}` {what}", new.listen));
+        if new.trusted.iter().any(|entry| !old.trusted.contains(entry)) {
+            note("believes forwarded headers of more peers, or more of them (`trusted`)");
+        }
+        let named = |peer| old.proxy_protocol.networks.contains(peer);
+        let (was, is) = (&old.proxy_protocol, &new.proxy_protocol);
+        if is.unix && !was.unix || !is.networks.iter().all(named) {
+            note("is told by more peers who calls (`proxy_protocol`)");
+        }
+        if old.tls.is_some() && new.tls.is_none() {
+            note("is plain HTTP, and was TLS");
+        }
+    }
+    found
 }
 
 /// The new settings, with the old ones in the place of what only a restart can change, and the names of those.
@@ -82,10 +175,13 @@ fn settled(old: &Settings, new: Settings) -> (Settings, Vec<String>) {
     let was = &old.api_keys;
     keep("api_keys.word", *word == was.word);
     keep("api_keys.environment", *environment == was.environment);
-    keep("api_keys.default_lifetime", *default_lifetime == was.default_lifetime);
-    keep("api_keys.max_lifetime", *max_lifetime == was.max_lifetime);
-    keep("api_keys.allow_never", *allow_never == was.allow_never);
     keep("api_keys.realm", *realm == was.realm);
+    let api_keys = ApiKeyConfig {
+        default_lifetime: *default_lifetime,
+        max_lifetime: *max_lifetime,
+        allow_never: *allow_never,
+        ..old.api_keys.clone()
+    };
     let gateway = gateway_settings(&old.gateway, gateway, &mut keep);
     let settings = Settings {
         folder,
@@ -93,7 +189,7 @@ fn settled(old: &Settings, new: Settings) -> (Settings, Vec<String>) {
         admin: old.admin.clone(),
         issuer: old.issuer.clone(),
         store_url: old.store_url.clone(),
-        api_keys: old.api_keys.clone(),
+        api_keys,
         plans,
         upstreams,
         routes,

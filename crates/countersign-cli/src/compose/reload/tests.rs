@@ -26,9 +26,6 @@ fn what_needs_a_restart_is_named_and_not_applied() {
         (&format!("{gateway}\n[store]\nurl = \"postgres://u:secret@h/d\""), "store.url"),
         (&format!("{gateway}\n[api_keys]\nword = \"xx\""), "api_keys.word"),
         (&format!("{gateway}\n[api_keys]\nenvironment = \"test\""), "api_keys.environment"),
-        (&format!("{gateway}\n[api_keys]\ndefault_lifetime = \"1d\""), "api_keys.default_lifetime"),
-        (&format!("{gateway}\n[api_keys]\nmax_lifetime = \"100d\""), "api_keys.max_lifetime"),
-        (&format!("{gateway}\n[api_keys]\nallow_never = true"), "api_keys.allow_never"),
         (&format!("{gateway}\n[api_keys]\nrealm = \"r\""), "api_keys.realm"),
     ] {
         let old = settings(OLD);
@@ -50,9 +47,36 @@ fn what_can_change_does() {
     let new = settings(
         "[gateway]\nidentity = \"consumer\"\nlimits = { body = 5 }\ntimeouts = { connect = \"1s\" }\n\
          [[gateway.listeners]]\nlisten = \"127.0.0.1:8443\"\nlimits = { head = 2048 }\ntimeouts = { idle = \"9s\" }\n\
-         proxy_protocol = [\"10.0.0.0/8\"]\ntrusted = [{ networks = [\"10.0.0.0/8\"], headers = [\"x-forwarded-for\"] }]\n",
+         proxy_protocol = [\"10.0.0.0/8\"]\ntrusted = [{ networks = [\"10.0.0.0/8\"], headers = [\"x-forwarded-for\"] }]\n\
+         [api_keys]\ndefault_lifetime = \"1d\"\nmax_lifetime = \"2d\"\nallow_never = true\n",
     );
     let (settled, restart) = settled(&old, new.clone());
     assert!(restart.is_empty(), "{restart:?}");
     assert_eq!(format!("{settled:?}"), format!("{new:?}"));
+}
+
+#[test]
+fn a_listener_that_believes_more_says_so() {
+    let with = |said: &str| {
+        settings(&format!("[gateway]\n[[gateway.listeners]]\nlisten = \"127.0.0.1:8443\"\n{said}\n")).gateway
+    };
+    let entry = |network: &str| {
+        format!("trusted = [{{ networks = [\"{network}\"], headers = [\"x-forwarded-for\"] }}]")
+    };
+    for (old, new, expected) in [
+        ("", &*entry("10.0.0.0/8"), Some("(`trusted`)")),
+        (&entry("10.0.0.0/8"), &entry("0.0.0.0/0"), Some("(`trusted`)")),
+        (&entry("10.0.0.0/8"), "", None),
+        ("", "proxy_protocol = [\"10.0.0.0/8\"]", Some("(`proxy_protocol`)")),
+        (
+            "proxy_protocol = [\"10.0.0.0/8\"]",
+            "proxy_protocol = [\"10.0.0.0/8\", \"unix\"]",
+            Some("(`proxy_protocol`)"),
+        ),
+        ("proxy_protocol = [\"10.0.0.0/8\", \"unix\"]", "proxy_protocol = [\"unix\"]", None),
+    ] {
+        let found = more_believed(&with(old), &with(new));
+        assert_eq!(found.len(), usize::from(expected.is_some()), "{new}: {found:?}");
+        assert!(expected.is_none_or(|expected| found[0].contains(expected)), "{found:?}");
+    }
 }

@@ -30,9 +30,9 @@ impl Watch {
         Self { state: Arc::new(Mutex::new(State::new(sources))), ticks }
     }
 
-    /// From now on these, as they were read.
-    pub(super) fn follow(&mut self, sources: &Sources) {
-        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = State::new(sources);
+    /// From now on these. Whoever still looks at the old ones looks at nothing that counts.
+    pub(super) fn follow(&mut self, state: State) {
+        self.state = Arc::new(Mutex::new(state));
     }
 
     /// Returns when there is something new to read. Nothing is lost by not waiting for it.
@@ -49,36 +49,67 @@ impl Watch {
     }
 }
 
-/// What a path leads to, and what stands there; both `None` where nothing can be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// What a path leads to, and what stands there; nothing where nothing can be read.
+#[derive(Debug, Clone, Copy, Default)]
 struct Seen {
     mark: Option<Mark>,
-    /// Device and number: another file by the same name has another.
-    file: Option<(u64, u64)>,
+    stamp: Option<Stamp>,
+    /// The stamp was the same a look before.
+    settled: bool,
 }
 
-impl Seen {
-    fn of(path: &Path) -> Self {
-        // through links: a change of where one leads is a change of the file
-        let file = fs::metadata(path).ok().map(|said| (said.dev(), said.ino()));
-        Self { mark: mark(path), file }
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    /// Device and number: another file by the same name has another.
+    file: (u64, u64),
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    /// Through links: a change of where one leads is a change of the file.
+    fn of(path: &Path) -> Option<Self> {
+        let said = fs::metadata(path).ok()?;
+        Some(Self {
+            file: (said.dev(), said.ino()),
+            size: said.size(),
+            modified: (said.mtime(), said.mtime_nsec()),
+            changed: (said.ctime(), said.ctime_nsec()),
+        })
     }
 }
 
+impl Seen {
+    /// Read only where the stamp is new, and once more a look later: two writes may fall into one tick of the clock
+    /// that stamps are made with.
+    fn again(path: &Path, before: Option<&Self>) -> Self {
+        let stamp = Stamp::of(path);
+        let same = before.filter(|before| before.stamp == stamp);
+        match same {
+            Some(before) if before.settled => *before,
+            _ => Self { mark: mark(path), stamp, settled: same.is_some() },
+        }
+    }
+
+    fn file(&self) -> Option<(u64, u64)> {
+        self.stamp.map(|stamp| stamp.file)
+    }
+}
+
+/// What was read, and what stood there at the last look.
 #[derive(Debug)]
-struct State {
-    /// As it was read.
+pub(super) struct State {
     read: BTreeMap<PathBuf, Seen>,
-    /// At the last look.
     last: BTreeMap<PathBuf, Seen>,
     /// Files that come later belong to it too.
     patterns: Vec<PathBuf>,
 }
 
 impl State {
-    fn new(sources: &Sources) -> Self {
+    pub(super) fn new(sources: &Sources) -> Self {
         let seen = |(path, mark): (&Path, Option<Mark>)| {
-            (path.to_path_buf(), Seen { mark, file: Seen::of(path).file })
+            (path.to_path_buf(), Seen { mark, stamp: Stamp::of(path), settled: false })
         };
         let read: BTreeMap<PathBuf, Seen> = sources.files().map(seen).collect();
         Self { last: read.clone(), read, patterns: sources.patterns().map(Path::to_path_buf).collect() }
@@ -92,17 +123,21 @@ impl State {
         let now: BTreeMap<PathBuf, Seen> = self
             .files()
             .map(|path| {
-                let seen = Seen::of(&path);
+                let seen = Seen::again(&path, self.last.get(&path));
                 (path, seen)
             })
             .collect();
-        let quiet = now == self.last;
-        let changed =
-            || now.iter().filter(|(path, seen)| self.read.get(*path).map(|r| r.mark) != Some(seen.mark));
+        let place = |seen: &BTreeMap<PathBuf, Seen>| -> Vec<_> {
+            seen.iter().map(|(path, seen)| (path.clone(), seen.mark, seen.file())).collect()
+        };
+        let quiet = place(&now) == place(&self.last);
+        let changed = || {
+            now.iter().filter(|(path, seen)| self.read.get(*path).map(|read| read.mark) != Some(seen.mark))
+        };
         // what was not there before may have just been begun
         let moved = |(path, seen): (&PathBuf, &Seen)| {
-            let before = self.read.get(path).and_then(|read| read.file);
-            seen.mark.is_some() && before.is_some_and(|before| seen.file != Some(before))
+            let before = self.read.get(path).and_then(Seen::file);
+            seen.mark.is_some() && before.is_some_and(|before| seen.file() != Some(before))
         };
         let due = changed().next().is_some() && (quiet || changed().all(moved));
         self.last = now;

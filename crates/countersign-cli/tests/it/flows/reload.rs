@@ -84,3 +84,40 @@ async fn a_reload_that_opens_a_route_says_which_and_what() {
     assert_eq!(read(house.gateway(Method::GET, "/orders/1")).await.status, 200);
     house.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_lifetimes_of_new_keys_are_those_of_the_present_and_the_keyring_waits() {
+    let mut house = Deployment::start().await;
+    let (_, old) = house.key(json!({})).await;
+    let reloaded = house
+        .reload(&format!("[api_keys]\nmax_lifetime = \"5d\"\ndefault_lifetime = \"2d\"\n{ROUTES}"))
+        .await;
+    assert!(reloaded.restart.is_empty(), "{reloaded:?}");
+    let body = |expires: &str| json!({"owner": "demo", "scopes": ["orders:read"], "expires_in": expires});
+    let refused = house.admin(Method::POST, "api-keys", Some(body("6d"))).await;
+    assert_eq!((refused.status.as_u16(), refused.code().as_str()), (422, "lifetime_too_long"), "{refused:?}");
+    assert_eq!(house.admin(Method::POST, "api-keys", Some(body("4d"))).await.status, 201);
+    assert_eq!(house.get("/orders/1", &old).await.status, 200, "what was issued stands");
+    let keyring = house.folder.path().join("keyring.toml");
+    let content = std::fs::read_to_string(&keyring).unwrap();
+    countersign_cli::private_file::write(&keyring, format!("{content}\n").as_bytes()).unwrap();
+    let reloaded = house.reload(ROUTES).await;
+    assert_eq!(reloaded.restart, ["keyring.toml"]);
+    house.stop().await;
+}
+
+/// For whoever watches the process.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_configuration_that_is_behind_says_so_until_the_next_good_one() {
+    let mut house = Deployment::start().await;
+    let state = house.running.configuration();
+    assert_eq!((state.generation(), state.is_behind()), (1, false));
+    // good as a file, and nothing that could serve
+    std::fs::write(house.folder.path().join("ca.txt"), "nonsense").unwrap();
+    let wrong = "[[upstreams]]\nname = \"other\"\nurl = \"https://a\"\nca = \"ca.txt\"\n";
+    assert!(house.try_reload(&format!("{wrong}{ROUTES}")).await.is_err());
+    assert_eq!((state.generation(), state.is_behind()), (1, true));
+    house.reload(ROUTES).await;
+    assert_eq!((state.generation(), state.is_behind()), (2, false));
+    house.stop().await;
+}
