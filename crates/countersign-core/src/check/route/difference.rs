@@ -39,6 +39,9 @@ pub struct Opened {
 
 /// Past so many questions only what each route says of itself is asked.
 const MOST_QUESTIONS: usize = 1_000_000;
+const MOST_MEETINGS: usize = 4_000_000;
+/// A method that no route lists, for those that take every one.
+const OTHER: &[u8] = b"ANY-OTHER";
 /// What no pattern is likely to say literally.
 const WORD: &str = "~any~";
 
@@ -46,7 +49,7 @@ impl Difference {
     pub fn between(before: &RouteTable, after: &RouteTable) -> Self {
         let mut opened = Openings::default();
         let questions = questions(before, after);
-        let ask = |table: &RouteTable, question: &Question<'_>| match table.lookup(
+        let ask = |table: &RouteTable, question: &Question| match table.lookup(
             &question.host,
             &question.path,
             &question.method,
@@ -88,8 +91,7 @@ impl Difference {
         }
         let instead = |route: &Arc<Route>| {
             let method = methods(route).into_iter().next().unwrap_or(Method::GET);
-            let question =
-                Question { host: host(&route.host), path: path(&route.path), method, at: &route.path };
+            let question = Question::new(&host(&route.host), &route.path, method);
             ask(after, &question)
         };
         let gone = missing(before, after);
@@ -122,45 +124,102 @@ fn meet(one: &MethodSet, other: &MethodSet) -> bool {
 }
 
 #[derive(Debug)]
-struct Question<'r> {
+struct Question {
     host: Box<str>,
     path: Box<str>,
     method: Method,
     /// The pattern that it is a sample of.
-    at: &'r str,
+    at: Box<str>,
 }
 
-fn questions<'r>(before: &'r RouteTable, after: &'r RouteTable) -> Vec<Question<'r>> {
+impl Question {
+    fn new(host: &str, at: &str, method: Method) -> Self {
+        Self { host: host.into(), path: path(at), method, at: at.into() }
+    }
+}
+
+/// A path is answered by one pattern before and by another one after; which goes first among those that match never
+/// depends on the path. So what both of them match, and as little else as can be, stands for it: one question for each
+/// two patterns that meet.
+fn questions(before: &RouteTable, after: &RouteTable) -> Vec<Question> {
     let routes = || before.routes().iter().chain(after.routes());
     let hosts: BTreeSet<Box<str>> = routes().map(|route| host(&route.host)).collect();
-    let paths: BTreeSet<&str> = routes().map(|route| &*route.path).collect();
     let mut all = usual();
+    all.extend(Method::from_bytes(OTHER));
     for method in routes().flat_map(|route| methods(route)) {
         if !all.contains(&method) {
             all.push(method);
         }
     }
-    let question = |host: &str, at: &'r str, method: &Method| Question {
-        host: host.into(),
-        path: path(at),
-        method: method.clone(),
-        at,
-    };
-    if hosts.len().saturating_mul(paths.len()).saturating_mul(all.len()) <= MOST_QUESTIONS {
-        let places = hosts.iter().flat_map(|name| paths.iter().map(move |at| (&**name, *at)));
-        let each = |(name, at): (&str, &'r str)| {
-            all.iter().map(|method| question(name, at, method)).collect::<Vec<_>>()
+    if let Some(meetings) = meetings(before, after)
+        && hosts.len().saturating_mul(meetings.len()).saturating_mul(all.len()) <= MOST_QUESTIONS
+    {
+        let places = hosts.iter().flat_map(|host| meetings.iter().map(move |at| (&**host, &**at)));
+        let each = |(host, at): (&str, &str)| -> Vec<Question> {
+            all.iter().map(|method| Question::new(host, at, method.clone())).collect()
         };
         return places.flat_map(each).collect();
     }
-    let of_each = |route: &'r Arc<Route>| {
-        let methods = methods(route);
-        methods
-            .into_iter()
-            .map(|method| question(&host(&route.host), &route.path, &method))
-            .collect::<Vec<_>>()
+    let own = |route: &Arc<Route>| -> Vec<Question> {
+        let host = host(&route.host);
+        methods(route).into_iter().map(|method| Question::new(&host, &route.path, method)).collect()
     };
-    routes().flat_map(of_each).collect()
+    routes().flat_map(own).collect()
+}
+
+/// Patterns of what two patterns, one of each table, have in common; a pattern meets itself. `None`: too many to ask.
+fn meetings(before: &RouteTable, after: &RouteTable) -> Option<BTreeSet<Box<str>>> {
+    let paths = |table: &RouteTable| -> BTreeSet<Box<str>> {
+        table.routes().iter().map(|route| route.path.clone()).collect()
+    };
+    let (before, after) = (paths(before), paths(after));
+    if before.len().saturating_mul(after.len()) > MOST_MEETINGS {
+        return None;
+    }
+    let split = |path: &'_ str| path.split('/').map(str::to_owned).collect::<Vec<_>>();
+    let after_split: Vec<Vec<String>> = after.iter().map(|path| split(path)).collect();
+    let mut found: BTreeSet<Box<str>> = before.union(&after).cloned().collect();
+    for path in &before {
+        let segments = split(path);
+        found.extend(after_split.iter().filter_map(|other| meet_at(&segments, other)));
+    }
+    Some(found)
+}
+
+fn meet_at(one: &[String], other: &[String]) -> Option<Box<str>> {
+    let mut met: Vec<&str> = Vec::new();
+    let (mut one, mut other) = (one, other);
+    loop {
+        match (one.split_first(), other.split_first()) {
+            (None, None) => break,
+            (None, Some((rest, _))) | (Some((rest, _)), None) if rest == "*" => break,
+            (None, _) | (_, None) => return None,
+            (Some((rest, _)), _) if rest == "*" => {
+                met.extend(other.iter().map(String::as_str));
+                break;
+            }
+            (_, Some((rest, _))) if rest == "*" => {
+                met.extend(one.iter().map(String::as_str));
+                break;
+            }
+            (Some((a, more)), Some((b, others))) => {
+                met.push(match (is_parameter(a), is_parameter(b)) {
+                    (true, true) => a,
+                    // an empty segment is none
+                    (true, false) if !b.is_empty() => b,
+                    (false, true) if !a.is_empty() => a,
+                    (false, false) if a == b => a,
+                    _ => return None,
+                });
+                (one, other) = (more, others);
+            }
+        }
+    }
+    Some(met.join("/").into())
+}
+
+fn is_parameter(segment: &str) -> bool {
+    segment.starts_with('{')
 }
 
 fn usual() -> Vec<Method> {
@@ -187,7 +246,7 @@ fn host(pattern: &HostPattern) -> Box<str> {
 fn path(pattern: &str) -> Box<str> {
     let segments = pattern.split('/').map(|segment| match segment {
         "*" => format!("{WORD}/{WORD}"),
-        parameter if parameter.starts_with('{') => WORD.to_owned(),
+        parameter if is_parameter(parameter) => WORD.to_owned(),
         literal => literal.to_owned(),
     });
     segments.collect::<Vec<_>>().join("/").into()
@@ -197,7 +256,7 @@ fn path(pattern: &str) -> Box<str> {
 struct Openings(BTreeMap<(Arc<str>, String), Opened>);
 
 impl Openings {
-    fn note(&mut self, route: &Arc<Route>, what: String, question: &Question<'_>) {
+    fn note(&mut self, route: &Arc<Route>, what: String, question: &Question) {
         let opened = self.0.entry((route.name.clone(), what.clone())).or_insert_with(|| Opened {
             route: route.clone(),
             what,

@@ -195,3 +195,87 @@ fn many_routes_are_compared_by_what_each_says_of_itself() {
     let found = difference(many("read"), many(""));
     assert_eq!(found.opened.len(), 5_000);
 }
+
+/// Where patterns cross: neither of them says by itself who answers there.
+#[test]
+fn what_two_patterns_have_in_common_is_asked_too() {
+    let strict = || with("/users/{id}", "admin", |_| {});
+    let public = || route("/{any}/health", SecurityRequirement::Public);
+    let found = opened(vec![strict(), public()], vec![public()]);
+    assert!(found.len() == 1 && found[0].starts_with("/{any}/health: is public, and asked"), "{found:?}");
+    assert!(found[0].contains("GET /users/health"), "{found:?}");
+    // and the rest of a wider one
+    let wide = || route("/users/{id}/*", SecurityRequirement::Public);
+    let narrow = || with("/users/me/keys/{key}", "admin", |_| {});
+    let found = opened(vec![narrow(), wide()], vec![wide()]);
+    assert!(found.len() == 1 && found[0].contains("GET /users/me/keys/{key}"), "{found:?}");
+    // methods that no route lists
+    let every = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+    let every = every.iter().map(|name| Method::from_bytes(name.as_bytes()).unwrap()).collect();
+    let listed = with("/a", "read", |r| r.methods = MethodSet::Of(every));
+    let found = opened(vec![listed], vec![with("/a", "read", |_| {})]);
+    assert!(found.len() == 1 && found[0].contains("(ANY-OTHER /a)"), "{found:?}");
+}
+
+/// Whatever tables there are: a request that is let in now and was not is among what was said.
+#[test]
+fn nothing_opens_unsaid() {
+    let mut patterns = Vec::new();
+    for first in ["a", "b", "{x}"] {
+        patterns.push(format!("/{first}"));
+        patterns.extend(["a", "b", "{y}", "*", "{y}/d"].map(|second| format!("/{first}/{second}")));
+    }
+    patterns.push("/*".to_owned());
+    // every other subset of a few of them, by a walk that repeats itself after all of them
+    let table = |seed: usize| -> Vec<Route> {
+        let bit = |n: usize| (seed.wrapping_mul(2_654_435_761) >> (n % 31)) & 3;
+        let chosen = patterns.iter().enumerate().filter(|(n, _)| bit(*n) > 0);
+        chosen
+            .map(|(n, path)| match bit(n) {
+                1 => route(path, SecurityRequirement::Public),
+                2 => with(path, "read", |_| {}),
+                _ => with(path, "admin", |_| {}),
+            })
+            .collect()
+    };
+    let strictness = |table: &RouteTable, path: &str| match table.find("h", path, &Method::GET) {
+        crate::check::route::Matched::Route(route) => match &route.security {
+            SecurityRequirement::Public => 0,
+            SecurityRequirement::AnyOf(any)
+                if any[0].0[0].1.contains(&crate::Scope::parse("read").unwrap()) =>
+            {
+                1
+            }
+            SecurityRequirement::AnyOf(_) => 2,
+        },
+        _ => 3,
+    };
+    let segments = ["a", "b", "c"];
+    let mut asked = vec![];
+    for first in segments {
+        asked.push(format!("/{first}"));
+        for second in segments {
+            asked.push(format!("/{first}/{second}"));
+            asked.push(format!("/{first}/{second}/d"));
+        }
+    }
+    let mut openings = 0;
+    for seed in 1..400 {
+        let (before, after) = (table(seed), table(seed + 1));
+        let said = difference(before.clone(), after.clone()).opened;
+        let (before, after) = (RouteTable::new(before, &[]).unwrap(), RouteTable::new(after, &[]).unwrap());
+        for path in &asked {
+            let (was, is) = (strictness(&before, path), strictness(&after, path));
+            // a way in with other scopes opens as one with fewer does; what answered nothing is said where it is public
+            let opens = is == 0 && was > 0 || is < 3 && was < 3 && is != was && was > 0;
+            if opens {
+                openings += 1;
+                let crate::check::route::Matched::Route(route) = after.find("h", path, &Method::GET) else {
+                    panic!()
+                };
+                assert!(said.iter().any(|opened| opened.route.name == route.name), "{seed} {path}: {said:?}");
+            }
+        }
+    }
+    assert!(openings > 1000, "{openings}");
+}
