@@ -70,6 +70,16 @@ fn kept(running: &Running, failure: &Failure) {
     tracing::error!(generation, "configuration not read again, the last good one stays in use");
 }
 
+/// Some of very many are enough to know where to look.
+fn brief(places: &[String]) -> String {
+    const SHOWN: usize = 8;
+    let shown = places.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match places.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
 fn tell(reloaded: &Reloaded) {
     let Reloaded { generation, routes, difference, plans_gone, listeners, restart } = reloaded;
     for Removed { route, instead } in &difference.removed {
@@ -84,7 +94,7 @@ fn tell(reloaded: &Reloaded) {
         tracing::info!(route = %route.name, "route added");
     }
     for Opened { route, what, at } in &difference.opened {
-        tracing::warn!(route = %route.name, at = at.join(", "), "this reload opens a route: it {what}");
+        tracing::warn!(route = %route.name, at = brief(at), "this reload opens a route: it {what}");
     }
     for listener in listeners {
         tracing::warn!("this reload opens a listener: {listener}");

@@ -33,8 +33,8 @@ pub struct Opened {
     pub route: Arc<Route>,
     /// What is let through that was not, for people.
     pub what: String,
-    /// Patterns where it is so.
-    pub at: Vec<Box<str>>,
+    /// Where it is so: patterns, with their methods where it is not all of them.
+    pub at: Vec<String>,
 }
 
 /// Past so many questions only what each route says of itself is asked.
@@ -252,24 +252,35 @@ fn path(pattern: &str) -> Box<str> {
     segments.collect::<Vec<_>>().join("/").into()
 }
 
+/// By route and what it opens: where.
 #[derive(Default)]
-struct Openings(BTreeMap<(Arc<str>, String), Opened>);
+struct Openings(BTreeMap<(Arc<str>, String), (Arc<Route>, Places)>);
+
+type Places = BTreeMap<Box<str>, Vec<Method>>;
 
 impl Openings {
     fn note(&mut self, route: &Arc<Route>, what: String, question: &Question) {
-        let opened = self.0.entry((route.name.clone(), what.clone())).or_insert_with(|| Opened {
-            route: route.clone(),
-            what,
-            at: Vec::new(),
-        });
-        let at = format!("{} {}", question.method, question.at);
-        if !opened.at.iter().any(|known| **known == *at) {
-            opened.at.push(at.into());
+        let (_, at) =
+            self.0.entry((route.name.clone(), what)).or_insert_with(|| (route.clone(), BTreeMap::new()));
+        let methods = at.entry(question.at.clone()).or_default();
+        if !methods.contains(&question.method) {
+            methods.push(question.method.clone());
         }
     }
 
     fn into_list(self) -> Vec<Opened> {
-        self.0.into_values().collect()
+        let place = |(pattern, methods): (Box<str>, Vec<Method>)| {
+            let every =
+                methods.contains(&Method::GET) && methods.iter().any(|m| m.as_str().as_bytes() == OTHER);
+            let methods: Vec<&str> = methods.iter().map(Method::as_str).collect();
+            if every { pattern.into() } else { format!("{} {pattern}", methods.join(",")) }
+        };
+        let opened = |((_, what), (route, at)): ((_, String), (_, Places))| Opened {
+            route,
+            what,
+            at: at.into_iter().map(place).collect(),
+        };
+        self.0.into_iter().map(opened).collect()
     }
 }
 

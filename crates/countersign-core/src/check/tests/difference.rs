@@ -70,7 +70,11 @@ fn what_is_said_of_a_route() {
     );
     opens(plain(), with("/a", "read", |r| r.forward_credential = true), "shows the credential");
     opens(plain(), with("/a", "read", |r| r.cache = CachePolicy::Shared), "shared caches");
-    opens(with("/a", "read", get), plain(), "answers more than it did (POST /a, ");
+    opens(
+        with("/a", "read", get),
+        plain(),
+        "answers more than it did (POST,PUT,PATCH,DELETE,OPTIONS,ANY-OTHER /a)",
+    );
     let wider = |r: &mut Route| {
         get(r);
         r.path = "/a/*".into();
@@ -127,7 +131,7 @@ fn a_narrow_route_that_goes_opens_what_a_wider_one_takes() {
     assert_eq!(found.opened.len(), 1, "{found:?}");
     assert_eq!(&*found.opened[0].route.name, "/*");
     assert!(found.opened[0].what.contains("is public, and asked"), "{found:?}");
-    assert!(found.opened[0].at.iter().any(|at| &**at == "GET /admin/*"), "{found:?}");
+    assert!(found.opened[0].at.iter().any(|at| at == "/admin/*"), "{found:?}");
 }
 
 #[test]
@@ -203,12 +207,12 @@ fn what_two_patterns_have_in_common_is_asked_too() {
     let public = || route("/{any}/health", SecurityRequirement::Public);
     let found = opened(vec![strict(), public()], vec![public()]);
     assert!(found.len() == 1 && found[0].starts_with("/{any}/health: is public, and asked"), "{found:?}");
-    assert!(found[0].contains("GET /users/health"), "{found:?}");
+    assert!(found[0].contains("(/users/health)"), "{found:?}");
     // and the rest of a wider one
     let wide = || route("/users/{id}/*", SecurityRequirement::Public);
     let narrow = || with("/users/me/keys/{key}", "admin", |_| {});
     let found = opened(vec![narrow(), wide()], vec![wide()]);
-    assert!(found.len() == 1 && found[0].contains("GET /users/me/keys/{key}"), "{found:?}");
+    assert!(found.len() == 1 && found[0].contains("(/users/me/keys/{key})"), "{found:?}");
     // methods that no route lists
     let every = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
     let every = every.iter().map(|name| Method::from_bytes(name.as_bytes()).unwrap()).collect();
