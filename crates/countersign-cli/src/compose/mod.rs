@@ -1,12 +1,15 @@
 //! Configuration -> store -> rooms -> decision points -> gateway and server: the only place that knows them all.
 //!
 //! Owns nothing of what it puts together. [`Rooms`] is what the host itself needs (`admin recover`, `dev`);
-//! [`start`] puts listeners in front of them, [`gateway`] says what the data plane is told.
+//! [`start`] puts listeners in front of them, [`gateway`] says what the data plane is told, [`reload`] what changes while
+//! it serves.
 
 mod gateway;
 mod reload;
+mod rooms;
 
 pub use reload::{ConfigurationState, Reloaded};
+pub use rooms::{DEVELOPMENT, Rooms, World, store_failed};
 
 use gateway::{Loaded, gateway_config};
 use reload::KeyringFile;
@@ -15,36 +18,25 @@ use crate::{
     certificates::Certificates,
     config::{Settings, TlsSettings},
     descriptors::Shares,
-    keyring::{self, Needs},
     operator,
     output::{Exit, Failure},
-    place::{ADMIN_KEY, KEYRING},
+    place::ADMIN_KEY,
 };
 use countersign_core::{
-    Authenticator, Clock, StoreError, Timestamp,
+    Authenticator,
     check::{DecisionPoint, Parts, Settings as CheckSettings, route::RouteTable},
-    page::PageRequest,
 };
-use countersign_crypto::{Entropy, FingerprintKey, tls, token::digest::Peppers};
+use countersign_crypto::tls;
 use countersign_gateway::{Gateway, Listening, RouteTableCell, StartError};
 use countersign_methods::{
-    api_key::{
-        authenticator::ApiKeyAuthenticator, config::ApiKeyConfig, issue::ApiKeyIssuer, store::ApiKeyStore,
-        uses::Uses,
-    },
-    principal::{
-        directory::LocalDirectory,
-        issue::PrincipalIssuer,
-        store::{PrincipalQuery, PrincipalStore},
-    },
-    revocation::memory::ChangeMemory,
+    api_key::store::ApiKeyStore, principal::directory::LocalDirectory, revocation::memory::ChangeMemory,
 };
 use countersign_server::{
     Limits, Services, admin_routes,
     listen::{HostList, ListenConfig, ListenError, Listener, serve},
     router,
 };
-use countersign_store::{FollowerHandle, Store, StoreOptions, local::LocalCounter};
+use countersign_store::{FollowerHandle, local::LocalCounter};
 use countersign_tower::respond;
 use std::{
     fmt,
@@ -65,124 +57,6 @@ const FLUSH_EVERY: Duration = Duration::from_secs(3);
 const RETIRE_EVERY: Duration = Duration::from_secs(1);
 /// What is under way when we are told to stop may take this long.
 pub const GRACE: Duration = Duration::from_secs(20);
-/// `countersign dev` made this store.
-pub const DEVELOPMENT: &str = "development";
-
-/// Time and chance, which come in by argument.
-#[derive(Debug, Clone)]
-pub struct World {
-    pub clock: Arc<dyn Clock>,
-    pub entropy: Arc<dyn Entropy>,
-}
-
-impl World {
-    pub fn of_machine() -> Self {
-        Self {
-            clock: Arc::new(countersign_store::local::SystemClock),
-            entropy: Arc::new(countersign_crypto::SystemEntropy),
-        }
-    }
-}
-
-/// The store and the rooms over it, without anybody listening.
-#[derive(Debug, Clone)]
-pub struct Rooms {
-    pub world: World,
-    pub store: Arc<Store>,
-    pub config: ApiKeyConfig,
-    pub api_keys: Arc<ApiKeyIssuer>,
-    pub principals: Arc<PrincipalIssuer>,
-    authenticator: Arc<ApiKeyAuthenticator>,
-    fingerprint: Arc<FingerprintKey>,
-    uses: Arc<Uses>,
-}
-
-impl Rooms {
-    /// Must be called on the control runtime.
-    pub async fn open(settings: &Settings, world: World) -> Result<Self, Failure> {
-        let control = tokio::runtime::Handle::current();
-        let options = StoreOptions::new(control, world.clock.clone());
-        let store = Store::open(&settings.store_url.0, options).await.map_err(|e| {
-            Failure::failed(format!("cannot open the store: {e}"))
-                .todo("is the path of `[store] url` right, and may this user write there?")
-        })?;
-        let now = world.clock.now();
-        let peppers =
-            keyring::open(&settings.folder.join(KEYRING), &needs(&store, now).await?, &*world.entropy)?;
-        remember(&store, &peppers).await?;
-        let peppers = Arc::new(peppers);
-        let config = settings.api_keys.clone();
-        let fingerprint = Arc::new(FingerprintKey::new(&*world.entropy));
-        let uses = Arc::new(Uses::default());
-        let word = |_| Failure::failed(format!("`{}` cannot begin a key", config.word));
-        let authenticator = ApiKeyAuthenticator::new(
-            store.clone(),
-            peppers.clone(),
-            config.clone(),
-            fingerprint.clone(),
-            uses.clone(),
-        )
-        .map_err(word)?;
-        let plans = settings.plans.keys().cloned().collect();
-        let entropy = world.entropy.clone();
-        let api_keys =
-            ApiKeyIssuer::new(store.clone(), store.clone(), peppers, config.clone(), plans, entropy)
-                .map_err(word)?;
-        let principals = PrincipalIssuer::new(store.clone(), world.entropy.clone());
-        Ok(Self {
-            world,
-            store,
-            config,
-            api_keys: Arc::new(api_keys),
-            principals: Arc::new(principals),
-            authenticator: Arc::new(authenticator),
-            fingerprint,
-            uses,
-        })
-    }
-
-    pub fn now(&self) -> Timestamp {
-        self.world.clock.now()
-    }
-
-    pub async fn is_development(&self) -> Result<bool, Failure> {
-        Ok(self.store.meta(DEVELOPMENT).await.map_err(store_failed)?.is_some())
-    }
-}
-
-async fn needs(store: &Store, now: Timestamp) -> Result<Needs, Failure> {
-    let named = ApiKeyStore::peppers(store, now).await.map_err(store_failed)?;
-    let query = PrincipalQuery { kind: None, page: PageRequest { after: None, limit: 1 } };
-    let anybody = PrincipalStore::list(store, query).await.map_err(store_failed)?;
-    Ok(Needs { named, empty: anybody.items.is_empty() })
-}
-
-/// A pepper of the right number and another secret would refuse every key: the store remembers which is which.
-async fn remember(store: &Store, peppers: &Peppers) -> Result<(), Failure> {
-    let row = |number| format!("pepper_{number}");
-    let current = row(peppers.current());
-    if store.meta(&current).await.map_err(store_failed)?.is_none() {
-        store.set_meta(&current, &keyring::mark(peppers)).await.map_err(store_failed)?;
-    }
-    for number in peppers.numbers() {
-        // read again, also what was just written: another process may have begun at the same time
-        let mark = store.meta(&row(number)).await.map_err(store_failed)?;
-        if mark.is_some_and(|mark| !keyring::fits(peppers, number, &mark)) {
-            return Err(Failure::failed(format!(
-                "pepper {number} of `{KEYRING}` is not the one of this store"
-            ))
-            .todo(
-                "its keys cannot be verified with this one: put the right keyring beside the configuration",
-            ));
-        }
-    }
-    Ok(())
-}
-
-pub fn store_failed(error: StoreError) -> Failure {
-    Failure::failed(format!("the store does not answer: {error}"))
-}
-
 /// A process that serves. Dropped without [`Running::stop`] it ends at once.
 #[derive(Debug)]
 pub struct Running {

@@ -1,0 +1,140 @@
+//! The store and the rooms over it, without anybody listening: what the host itself needs.
+
+use crate::{
+    config::Settings,
+    keyring::{self, Needs},
+    output::Failure,
+    place::KEYRING,
+};
+use countersign_core::{Clock, StoreError, Timestamp, page::PageRequest};
+use countersign_crypto::{Entropy, FingerprintKey, token::digest::Peppers};
+use countersign_methods::{
+    api_key::{
+        authenticator::ApiKeyAuthenticator, config::ApiKeyConfig, issue::ApiKeyIssuer, store::ApiKeyStore,
+        uses::Uses,
+    },
+    principal::{
+        issue::PrincipalIssuer,
+        store::{PrincipalQuery, PrincipalStore},
+    },
+};
+use countersign_store::{Store, StoreOptions};
+use std::sync::Arc;
+
+/// `countersign dev` made this store.
+pub const DEVELOPMENT: &str = "development";
+
+/// Time and chance, which come in by argument.
+#[derive(Debug, Clone)]
+pub struct World {
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<dyn Entropy>,
+}
+
+impl World {
+    pub fn of_machine() -> Self {
+        Self {
+            clock: Arc::new(countersign_store::local::SystemClock),
+            entropy: Arc::new(countersign_crypto::SystemEntropy),
+        }
+    }
+}
+
+/// The store and the rooms over it, without anybody listening.
+#[derive(Debug, Clone)]
+pub struct Rooms {
+    pub world: World,
+    pub store: Arc<Store>,
+    pub config: ApiKeyConfig,
+    pub api_keys: Arc<ApiKeyIssuer>,
+    pub principals: Arc<PrincipalIssuer>,
+    pub(super) authenticator: Arc<ApiKeyAuthenticator>,
+    pub(super) fingerprint: Arc<FingerprintKey>,
+    pub(super) uses: Arc<Uses>,
+}
+
+impl Rooms {
+    /// Must be called on the control runtime.
+    pub async fn open(settings: &Settings, world: World) -> Result<Self, Failure> {
+        let control = tokio::runtime::Handle::current();
+        let options = StoreOptions::new(control, world.clock.clone());
+        let store = Store::open(&settings.store_url.0, options).await.map_err(|e| {
+            Failure::failed(format!("cannot open the store: {e}"))
+                .todo("is the path of `[store] url` right, and may this user write there?")
+        })?;
+        let now = world.clock.now();
+        let peppers =
+            keyring::open(&settings.folder.join(KEYRING), &needs(&store, now).await?, &*world.entropy)?;
+        remember(&store, &peppers).await?;
+        let peppers = Arc::new(peppers);
+        let config = settings.api_keys.clone();
+        let fingerprint = Arc::new(FingerprintKey::new(&*world.entropy));
+        let uses = Arc::new(Uses::default());
+        let word = |_| Failure::failed(format!("`{}` cannot begin a key", config.word));
+        let authenticator = ApiKeyAuthenticator::new(
+            store.clone(),
+            peppers.clone(),
+            config.clone(),
+            fingerprint.clone(),
+            uses.clone(),
+        )
+        .map_err(word)?;
+        let plans = settings.plans.keys().cloned().collect();
+        let entropy = world.entropy.clone();
+        let api_keys =
+            ApiKeyIssuer::new(store.clone(), store.clone(), peppers, config.clone(), plans, entropy)
+                .map_err(word)?;
+        let principals = PrincipalIssuer::new(store.clone(), world.entropy.clone());
+        Ok(Self {
+            world,
+            store,
+            config,
+            api_keys: Arc::new(api_keys),
+            principals: Arc::new(principals),
+            authenticator: Arc::new(authenticator),
+            fingerprint,
+            uses,
+        })
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.world.clock.now()
+    }
+
+    pub async fn is_development(&self) -> Result<bool, Failure> {
+        Ok(self.store.meta(DEVELOPMENT).await.map_err(store_failed)?.is_some())
+    }
+}
+
+async fn needs(store: &Store, now: Timestamp) -> Result<Needs, Failure> {
+    let named = ApiKeyStore::peppers(store, now).await.map_err(store_failed)?;
+    let query = PrincipalQuery { kind: None, page: PageRequest { after: None, limit: 1 } };
+    let anybody = PrincipalStore::list(store, query).await.map_err(store_failed)?;
+    Ok(Needs { named, empty: anybody.items.is_empty() })
+}
+
+/// A pepper of the right number and another secret would refuse every key: the store remembers which is which.
+async fn remember(store: &Store, peppers: &Peppers) -> Result<(), Failure> {
+    let row = |number| format!("pepper_{number}");
+    let current = row(peppers.current());
+    if store.meta(&current).await.map_err(store_failed)?.is_none() {
+        store.set_meta(&current, &keyring::mark(peppers)).await.map_err(store_failed)?;
+    }
+    for number in peppers.numbers() {
+        // read again, also what was just written: another process may have begun at the same time
+        let mark = store.meta(&row(number)).await.map_err(store_failed)?;
+        if mark.is_some_and(|mark| !keyring::fits(peppers, number, &mark)) {
+            return Err(Failure::failed(format!(
+                "pepper {number} of `{KEYRING}` is not the one of this store"
+            ))
+            .todo(
+                "its keys cannot be verified with this one: put the right keyring beside the configuration",
+            ));
+        }
+    }
+    Ok(())
+}
+
+pub fn store_failed(error: StoreError) -> Failure {
+    Failure::failed(format!("the store does not answer: {error}"))
+}
