@@ -173,7 +173,7 @@ pub async fn start(settings: &Settings, rooms: Rooms) -> Result<Running, Failure
         routes,
         authenticators,
         loaded,
-        keyring: KeyringFile::of(&settings.folder),
+        keyring: KeyringFile::of(&settings.keyring),
         state: Arc::default(),
     };
     Ok(Running { rooms, gateway, admin, issuer, follower, chores, stopping, serving })

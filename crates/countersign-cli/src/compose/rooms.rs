@@ -4,7 +4,6 @@ use crate::{
     config::Settings,
     keyring::{self, Needs},
     output::Failure,
-    place::KEYRING,
 };
 use countersign_core::{Clock, StoreError, Timestamp, page::PageRequest};
 use countersign_crypto::{Entropy, FingerprintKey, token::digest::Peppers};
@@ -19,7 +18,7 @@ use countersign_methods::{
     },
 };
 use countersign_store::{Store, StoreOptions};
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 /// `countersign dev` made this store.
 pub const DEVELOPMENT: &str = "development";
@@ -63,9 +62,8 @@ impl Rooms {
                 .todo("is the path of `[store] url` right, and may this user write there?")
         })?;
         let now = world.clock.now();
-        let peppers =
-            keyring::open(&settings.folder.join(KEYRING), &needs(&store, now).await?, &*world.entropy)?;
-        remember(&store, &peppers).await?;
+        let peppers = keyring::open(&settings.keyring, &needs(&store, now).await?, &*world.entropy)?;
+        remember(&store, &peppers, &settings.keyring.path).await?;
         let peppers = Arc::new(peppers);
         let config = settings.api_keys.clone();
         let fingerprint = Arc::new(FingerprintKey::new(&*world.entropy));
@@ -114,7 +112,7 @@ async fn needs(store: &Store, now: Timestamp) -> Result<Needs, Failure> {
 }
 
 /// A pepper of the right number and another secret would refuse every key: the store remembers which is which.
-async fn remember(store: &Store, peppers: &Peppers) -> Result<(), Failure> {
+async fn remember(store: &Store, peppers: &Peppers, keyring: &Path) -> Result<(), Failure> {
     let row = |number| format!("pepper_{number}");
     let current = row(peppers.current());
     if store.meta(&current).await.map_err(store_failed)?.is_none() {
@@ -125,10 +123,11 @@ async fn remember(store: &Store, peppers: &Peppers) -> Result<(), Failure> {
         let mark = store.meta(&row(number)).await.map_err(store_failed)?;
         if mark.is_some_and(|mark| !keyring::fits(peppers, number, &mark)) {
             return Err(Failure::failed(format!(
-                "pepper {number} of `{KEYRING}` is not the one of this store"
+                "pepper {number} of `{}` is not the one of this store",
+                keyring.display()
             ))
             .todo(
-                "its keys cannot be verified with this one: put the right keyring beside the configuration",
+                "its keys cannot be verified with this one: put back the keyring that belongs to this store",
             ));
         }
     }

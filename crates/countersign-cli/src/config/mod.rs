@@ -26,8 +26,8 @@ pub use include::matches;
 pub use origins::{Origin, Origins};
 pub use report::{ConfigError, Problem};
 pub use settings::{
-    AdminSettings, CertificateSettings, GatewaySettings, IssuerSettings, ListenerSettings, Settings,
-    Timeouts, TlsSettings, UpstreamSettings, UpstreamTlsSettings,
+    AdminSettings, CertificateSettings, GatewaySettings, IssuerSettings, KeyringPlace, ListenerSettings,
+    Settings, Timeouts, TlsSettings, UpstreamSettings, UpstreamTlsSettings,
 };
 pub use sources::{Mark, Sources, mark};
 pub use values::{parse_duration, parse_limit, show_duration};

@@ -48,6 +48,10 @@ impl<'d, 'i> Table<'d, 'i> {
         Self { table, path: String::new(), span: 0..0, context, known: RefCell::default() }
     }
 
+    pub(super) fn environment(&self) -> &'d Environment {
+        self.context.environment
+    }
+
     pub(super) fn get(&self, key: &'static str) -> Option<Field<'d, 'i>> {
         self.known.borrow_mut().push(key);
         self.entries().find(|(name, _)| *name == key).map(|(_, field)| field)

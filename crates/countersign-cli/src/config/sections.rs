@@ -41,6 +41,7 @@ pub(super) fn read(root: &Table<'_, '_>, folder: &Path) -> Option<Settings> {
     let routes = routes::routes(root, &plans, &upstreams);
     Some(Settings {
         folder: folder.to_path_buf(),
+        keyring: root.environment().keyring(folder),
         gateway: gateway?,
         admin: admin?,
         issuer: match issuer {

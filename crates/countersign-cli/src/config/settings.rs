@@ -16,6 +16,7 @@ use std::{collections::HashMap, net::SocketAddr, path::PathBuf, time::Duration};
 pub struct Settings {
     /// The folder of the file: what is relative in it is relative to this.
     pub folder: PathBuf,
+    pub keyring: KeyringPlace,
     pub gateway: GatewaySettings,
     pub admin: AdminSettings,
     /// The public face (`POST /revoke`); `None`: it stands on the admin listener.
@@ -26,6 +27,14 @@ pub struct Settings {
     pub plans: HashMap<PlanName, RateLimit>,
     pub upstreams: Vec<UpstreamSettings>,
     pub routes: Vec<Route>,
+}
+
+/// Where the peppers are. Not a setting of the file: whoever may read that need not know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyringPlace {
+    pub path: PathBuf,
+    /// By whoever runs the process: it is never made here, and a group of that one's choice may read it.
+    pub given: bool,
 }
 
 /// Debug shows no password.

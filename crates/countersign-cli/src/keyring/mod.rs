@@ -1,7 +1,7 @@
 //! `keyring.toml`: the numbered peppers under which keys are hashed (RULES 4.3). Beside the configuration, readable
 //! by its owner only, and never in the store: a stolen store alone proves nothing.
 
-use crate::{output::Failure, private_file};
+use crate::{config::KeyringPlace, output::Failure, private_file};
 use countersign_crypto::{
     Entropy, SecretString,
     token::digest::{Pepper, Peppers, TokenParts},
@@ -34,12 +34,19 @@ struct Entry {
 
 /// The keyring of this store. Made where there is none and the store is empty; a pepper that a live row names and the
 /// keyring lacks stops the start.
-pub fn open(path: &Path, needs: &Needs, entropy: &dyn Entropy) -> Result<Peppers, Failure> {
+pub fn open(place: &KeyringPlace, needs: &Needs, entropy: &dyn Entropy) -> Result<Peppers, Failure> {
+    let KeyringPlace { path, given } = place;
     let shown = path.display();
-    if needs.empty && needs.named.is_empty() && !path.exists() {
+    if needs.empty && needs.named.is_empty() && !given && !path.exists() {
         generate(path, entropy)?;
     }
-    let Some(text) = private_file::read(path)?.map(SecretString::new) else {
+    let read = if *given { private_file::read_given(path) } else { private_file::read(path) };
+    let Some(text) = read?.map(SecretString::new) else {
+        if *given {
+            return Err(Failure::failed(format!("`{shown}`, the keyring, is missing")).todo(
+                "put it there, or leave it out of the environment to have one made beside the configuration",
+            ));
+        }
         return Err(Failure::failed(format!("`{shown}` is missing, and the store is not empty"))
             .todo("its keys cannot be verified without it: put it back from where you keep a copy"));
     };

@@ -2,6 +2,10 @@ use super::*;
 use countersign_crypto::SystemEntropy;
 use std::os::unix::fs::PermissionsExt;
 
+fn beside(path: &Path) -> KeyringPlace {
+    KeyringPlace { path: path.to_path_buf(), given: false }
+}
+
 fn needs(named: &[u32], empty: bool) -> Needs {
     Needs { named: named.to_vec(), empty }
 }
@@ -10,16 +14,16 @@ fn needs(named: &[u32], empty: bool) -> Needs {
 fn rules_4_3_one_is_generated_only_for_an_empty_store() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("keyring.toml");
-    let refused = open(&path, &needs(&[1], false), &SystemEntropy).unwrap_err();
+    let refused = open(&beside(&path), &needs(&[1], false), &SystemEntropy).unwrap_err();
     assert!(refused.to_string().contains("is missing"), "{refused}");
-    let refused = open(&path, &needs(&[], false), &SystemEntropy).unwrap_err();
+    let refused = open(&beside(&path), &needs(&[], false), &SystemEntropy).unwrap_err();
     assert!(refused.to_string().contains("not empty") && !path.exists(), "{refused}");
-    let made = open(&path, &needs(&[], true), &SystemEntropy).unwrap();
+    let made = open(&beside(&path), &needs(&[], true), &SystemEntropy).unwrap();
     assert_eq!(made.current(), 1);
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     let parts =
         countersign_crypto::token::digest::TokenParts { kind: "k", prefix: "p", id: "i", secret: b"s" };
-    let again = open(&path, &needs(&[1], false), &SystemEntropy).unwrap();
+    let again = open(&beside(&path), &needs(&[1], false), &SystemEntropy).unwrap();
     assert_eq!(made.digest(&parts), again.digest(&parts), "the second start reads the first one's");
 }
 
@@ -27,8 +31,8 @@ fn rules_4_3_one_is_generated_only_for_an_empty_store() {
 fn rules_4_3_a_pepper_that_a_live_row_names_and_the_keyring_lacks_stops_the_start() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("keyring.toml");
-    open(&path, &needs(&[], true), &SystemEntropy).unwrap();
-    let refused = open(&path, &needs(&[1, 2, 7], false), &SystemEntropy).unwrap_err();
+    open(&beside(&path), &needs(&[], true), &SystemEntropy).unwrap();
+    let refused = open(&beside(&path), &needs(&[1, 2, 7], false), &SystemEntropy).unwrap_err();
     assert!(refused.to_string().contains("lacks pepper 2, 7"), "{refused}");
 }
 
@@ -36,10 +40,10 @@ fn rules_4_3_a_pepper_that_a_live_row_names_and_the_keyring_lacks_stops_the_star
 fn a_keyring_that_others_can_read_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("keyring.toml");
-    open(&path, &needs(&[], true), &SystemEntropy).unwrap();
+    open(&beside(&path), &needs(&[], true), &SystemEntropy).unwrap();
     for mode in [0o640, 0o604, 0o660, 0o666] {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
-        let refused = open(&path, &needs(&[1], false), &SystemEntropy).unwrap_err();
+        let refused = open(&beside(&path), &needs(&[1], false), &SystemEntropy).unwrap_err();
         assert!(refused.to_string().contains("chmod 600"), "{refused}");
     }
 }
@@ -81,12 +85,30 @@ fn a_pepper_stands_once() {
 #[test]
 fn another_pepper_under_the_same_number_is_told_apart() {
     let folder = tempfile::tempdir().unwrap();
-    let make = |name: &str| open(&folder.path().join(name), &needs(&[], true), &SystemEntropy).unwrap();
+    let make =
+        |name: &str| open(&beside(&folder.path().join(name)), &needs(&[], true), &SystemEntropy).unwrap();
     let (one, other) = (make("one"), make("other"));
     assert!(fits(&one, 1, &mark(&one)));
     assert!(!fits(&other, 1, &mark(&one)));
     assert!(!fits(&one, 2, &mark(&one)));
     for nonsense in ["", "zz", "00"] {
         assert!(!fits(&one, 1, nonsense));
+    }
+}
+
+/// What somebody else keeps is read as they give it, and never made here.
+#[test]
+fn a_keyring_that_is_given_is_not_made_and_may_belong_to_a_group() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("peppers");
+    let given = KeyringPlace { path: path.clone(), given: true };
+    let refused = open(&given, &needs(&[], true), &SystemEntropy).unwrap_err();
+    assert!(refused.to_string().contains("is missing") && !path.exists(), "{refused}");
+    open(&beside(&path), &needs(&[], true), &SystemEntropy).unwrap();
+    for (mode, good) in
+        [(0o400, true), (0o440, true), (0o640, true), (0o660, false), (0o444, false), (0o604, false)]
+    {
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        assert_eq!(open(&given, &needs(&[1], false), &SystemEntropy).is_ok(), good, "{mode:o}");
     }
 }

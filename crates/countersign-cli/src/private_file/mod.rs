@@ -68,6 +68,15 @@ fn put<T>(
 
 /// `Ok(None)` where there is no such file. Refused when group or others can read or write it.
 pub fn read(path: &Path) -> Result<Option<String>, Failure> {
+    read_kept_from(path, 0o077)
+}
+
+/// Of whoever runs this process and says who may read it: systemd and containers hand out secrets that a group may read.
+pub fn read_given(path: &Path) -> Result<Option<String>, Failure> {
+    read_kept_from(path, 0o037)
+}
+
+fn read_kept_from(path: &Path, others: u32) -> Result<Option<String>, Failure> {
     let shown = path.display();
     let mut file = match File::open(path) {
         Ok(file) => file,
@@ -79,7 +88,7 @@ pub fn read(path: &Path) -> Result<Option<String>, Failure> {
     if !about.is_file() {
         return Err(Failure::failed(format!("`{shown}` is not a file")));
     }
-    if about.mode() & 0o077 != 0 {
+    if about.mode() & others != 0 {
         return Err(Failure::failed(format!(
             "`{shown}` can be read or written by others (mode {:04o})",
             about.mode() & 0o7777

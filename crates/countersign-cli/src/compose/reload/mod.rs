@@ -2,7 +2,7 @@
 
 use super::{Running, gateway_config, start_failed, table};
 use crate::{
-    config::{GatewaySettings, ListenerSettings, Settings},
+    config::{GatewaySettings, KeyringPlace, ListenerSettings, Settings},
     output::Failure,
     place::KEYRING,
 };
@@ -14,7 +14,6 @@ use countersign_methods::api_key::config::ApiKeyConfig;
 use std::{
     fs,
     os::unix::fs::MetadataExt,
-    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -56,7 +55,7 @@ impl Running {
     async fn exchange(&mut self, settings: Settings) -> Result<Reloaded, Failure> {
         let serving = &mut self.serving;
         let (settings, mut restart) = settled(&serving.settings, settings);
-        if KeyringFile::of(&settings.folder) != serving.keyring {
+        if KeyringFile::of(&settings.keyring) != serving.keyring {
             restart.push(KEYRING.to_owned());
         }
         let routes = table(settings.routes.clone(), &serving.authenticators)?;
@@ -123,8 +122,8 @@ impl ConfigurationState {
 pub(super) struct KeyringFile(Option<(u64, u64, u64, i64, i64)>);
 
 impl KeyringFile {
-    pub(super) fn of(folder: &Path) -> Self {
-        let said = fs::metadata(folder.join(KEYRING)).ok();
+    pub(super) fn of(keyring: &KeyringPlace) -> Self {
+        let said = fs::metadata(&keyring.path).ok();
         Self(said.map(|said| (said.dev(), said.ino(), said.size(), said.mtime(), said.mtime_nsec())))
     }
 }
@@ -158,7 +157,8 @@ fn settled(old: &Settings, new: Settings) -> (Settings, Vec<String>) {
         }
     };
     // whole, so that a new setting is not forgotten here
-    let Settings { folder, gateway, admin, issuer, store_url, api_keys, plans, upstreams, routes } = new;
+    let Settings { folder, keyring, gateway, admin, issuer, store_url, api_keys, plans, upstreams, routes } =
+        new;
     keep("admin.listen", admin.listen == old.admin.listen);
     keep("admin.tls", admin.tls == old.admin.tls);
     keep("admin.hosts", admin.hosts == old.admin.hosts);
@@ -185,6 +185,7 @@ fn settled(old: &Settings, new: Settings) -> (Settings, Vec<String>) {
     let gateway = gateway_settings(&old.gateway, gateway, &mut keep);
     let settings = Settings {
         folder,
+        keyring,
         gateway,
         admin: old.admin.clone(),
         issuer: old.issuer.clone(),

@@ -1,11 +1,15 @@
 //! The environment: `COUNTERSIGN__SECTION__KEY` over the file, `.._FILE` for what should not stand in it, and
 //! `${env:X}` and `${file:path}` inside values.
 
-use super::report::{Report, Variable};
+use super::{
+    report::{Report, Variable},
+    settings::KeyringPlace,
+};
+use crate::place::KEYRING;
 use std::{
     borrow::Cow,
     collections::{BTreeMap, BTreeSet},
-    path::Path,
+    path::{Path, PathBuf},
 };
 use toml::{
     Spanned,
@@ -13,6 +17,9 @@ use toml::{
 };
 
 const PREFIX: &str = "COUNTERSIGN__";
+const KEYRING_FILE: &str = "COUNTERSIGN_KEYRING_FILE";
+/// Of systemd (`LoadCredential=keyring.toml:/path`).
+const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
 
 /// The variables as they were when the process started.
 #[derive(Debug, Clone, Default)]
@@ -43,6 +50,16 @@ impl Environment {
 
     pub fn get(&self, name: &str) -> Option<&str> {
         self.variables.get(name).map(String::as_str)
+    }
+
+    /// Named by a variable, handed over as a credential, or beside the configuration.
+    pub(super) fn keyring(&self, folder: &Path) -> KeyringPlace {
+        let credential =
+            || Some(Path::new(self.get(CREDENTIALS)?).join(KEYRING)).filter(|path| path.is_file());
+        match self.get(KEYRING_FILE).map(PathBuf::from).or_else(credential) {
+            Some(path) => KeyringPlace { path, given: true },
+            None => KeyringPlace { path: folder.join(KEYRING), given: false },
+        }
     }
 
     /// What the environment sets. Only keys of tables: lists (routes, upstreams) come from the file.

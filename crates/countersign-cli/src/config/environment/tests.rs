@@ -122,3 +122,22 @@ fn what_is_not_utf_8_is_not_left_out() {
     let said = parse(Path::new("c.toml"), &text, &environment).unwrap_err().to_string();
     assert!(said.contains("the variable `X` of the environment is not UTF-8"), "{said}");
 }
+
+#[test]
+fn the_keyring_is_named_handed_over_or_beside_the_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    let credentials = folder.path().display().to_string();
+    let keyring = |variables: &[(&str, &str)]| {
+        let keyring = with(variables).unwrap().keyring;
+        (keyring.path, keyring.given)
+    };
+    let named = ("COUNTERSIGN_KEYRING_FILE", "/run/secrets/peppers");
+    let handed = ("CREDENTIALS_DIRECTORY", &*credentials);
+    assert_eq!(keyring(&[]), (PathBuf::from("./keyring.toml"), false));
+    assert_eq!(keyring(&[named]), (PathBuf::from("/run/secrets/peppers"), true));
+    // a service with other credentials than this one
+    assert_eq!(keyring(&[handed]), (PathBuf::from("./keyring.toml"), false));
+    fs::write(folder.path().join("keyring.toml"), "").unwrap();
+    assert_eq!(keyring(&[handed]), (folder.path().join("keyring.toml"), true));
+    assert_eq!(keyring(&[handed, named]).0, PathBuf::from("/run/secrets/peppers"));
+}

@@ -33,8 +33,18 @@ pub const MASK: &str = "***";
 
 /// Without secrets.
 pub fn effective(settings: &Settings) -> Value {
-    let Settings { folder: _, gateway, admin, issuer, store_url, api_keys, plans, upstreams, routes } =
-        settings;
+    let Settings {
+        folder: _,
+        keyring: _,
+        gateway,
+        admin,
+        issuer,
+        store_url,
+        api_keys,
+        plans,
+        upstreams,
+        routes,
+    } = settings;
     let mut plans: Vec<_> = plans.iter().collect();
     plans.sort_by_key(|(name, _)| name.as_str());
     let plan = |(name, limit): (&countersign_core::check::limit::PlanName, &_)| {

@@ -53,7 +53,7 @@ async fn rules_4_3_a_missing_keyring_stops_the_start() {
     private_file::write(&keyring, other.as_bytes()).unwrap();
     let (code, said) = refused(&served, &["serve"]);
     assert_eq!(code, 1);
-    assert!(said.contains("pepper 1 of `keyring.toml` is not the one of this store"), "{said}");
+    assert!(said.contains("keyring.toml` is not the one of this store"), "{said}");
 
     private_file::write(&keyring, kept.as_bytes()).unwrap();
     std::fs::set_permissions(&keyring, std::fs::Permissions::from_mode(0o644)).unwrap();
@@ -63,6 +63,31 @@ async fn rules_4_3_a_missing_keyring_stops_the_start() {
 
     std::fs::set_permissions(&keyring, std::fs::Permissions::from_mode(0o600)).unwrap();
     drop(served.start().await);
+}
+
+/// As systemd and containers hand secrets over.
+#[tokio::test]
+async fn a_keyring_may_be_kept_elsewhere() {
+    let served = Served::prepare("http://127.0.0.1:9");
+    drop(served.start().await);
+    let (beside, elsewhere) =
+        (served.folder.path().join("keyring.toml"), served.folder.path().join("peppers"));
+    std::fs::rename(&beside, &elsewhere).unwrap();
+    std::fs::set_permissions(&elsewhere, std::fs::Permissions::from_mode(0o440)).unwrap();
+    let recover = |variable: &str, value: &std::path::Path| {
+        let mut command = crate::support::binary();
+        command.args(["admin", "recover", "--config", "countersign.toml"]).current_dir(served.folder.path());
+        command.env(variable, value).output().unwrap()
+    };
+    let done = recover("COUNTERSIGN_KEYRING_FILE", &elsewhere);
+    assert!(done.status.success(), "{}", text(&done.stderr));
+    assert!(!beside.exists());
+    let none = recover("COUNTERSIGN_KEYRING_FILE", &served.folder.path().join("none"));
+    assert!(!none.status.success() && text(&none.stderr).contains("none`, the keyring, is missing"));
+    let credentials = served.folder.path().join("credentials");
+    std::fs::create_dir(&credentials).unwrap();
+    std::fs::rename(&elsewhere, credentials.join("keyring.toml")).unwrap();
+    assert!(recover("CREDENTIALS_DIRECTORY", &credentials).status.success());
 }
 
 #[test]
