@@ -150,3 +150,26 @@ fn a_taken_port_leaves_the_choice_open() {
     );
     assert!(!folder.path().join(".countersign/countersign.toml").exists());
 }
+
+/// What is edited while it runs counts, within the limits of `dev`: its upstream, and this machine (RULES 4.4).
+#[tokio::test(flavor = "multi_thread")]
+async fn the_configuration_is_read_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (here, ports) = (folder.path(), Ports::free());
+    let process = ports.dev(here).await;
+    let file = here.join(".countersign/countersign.toml");
+    let log = || std::fs::read_to_string(here.join("log")).unwrap();
+    let content = std::fs::read_to_string(&file).unwrap();
+    let http = client(&here.join(".countersign"));
+    let get = || read(http.get(format!("https://127.0.0.1:{}/orders/1", ports.gateway)));
+    assert_eq!(get().await.status, 401);
+    let open = content.replacen("[{ api_key = [\"orders:read\"] }]", "[]", 1);
+    std::fs::write(&file, open.replace(&format!("127.0.0.1:{}", ports.admin), "0.0.0.0:1")).unwrap();
+    process.signal(Signal::HUP);
+    eventually(LONG, || async { log().contains("the last good one stays in use") }).await;
+    assert_eq!(get().await.status, 401);
+    std::fs::write(&file, open).unwrap();
+    eventually(LONG, || async { get().await.status == 200 }).await;
+    assert!(log().contains("this reload opens a route: it is public"), "{}", log());
+    end(process);
+}
