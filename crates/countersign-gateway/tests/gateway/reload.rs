@@ -233,3 +233,76 @@ async fn a_tunnel_outlives_its_route_and_its_upstream() {
     drop(peer);
     assert!(caller.rest().await.is_empty());
 }
+
+/// Everything that can change does, again and again, under callers that stay and callers that come anew.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_request_fails_while_everything_changes() {
+    const CALLERS: usize = 8;
+    const REQUESTS: usize = 400;
+    let mut rig = Rig::with(Upstream::start(|_| Act::answer(OK)).await, routes(), |config| {
+        config.workers = 2;
+        config.upstreams[0].limits.connections = Some(64);
+    })
+    .await;
+    let other = Upstream::start(|_| Act::answer(OTHER)).await;
+    let (address, done) = (rig.address, std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0)));
+    let callers: Vec<_> = (0..CALLERS)
+        .map(|n| {
+            let done = done.clone();
+            tokio::spawn(async move {
+                let connect = || async {
+                    let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+                    stream.set_nodelay(true).unwrap();
+                    Client { stream, buffer: Vec::new() }
+                };
+                let mut client = connect().await;
+                let (mut ok, mut other) = (0, 0);
+                for request in 0..REQUESTS {
+                    if n % 2 == 0 && request % 3 == 0 {
+                        client = connect().await;
+                    }
+                    if n % 4 == 3 {
+                        let head = "POST /a HTTP/1.1\r\nHost: a.example\r\nContent-Length: 8\r\n";
+                        client.write(format!("{head}{KEY}\r\nbody")).await;
+                        tokio::task::yield_now().await;
+                        client.write("more").await;
+                    } else {
+                        client.write(get("/a")).await;
+                    }
+                    let answer = client.answer().await;
+                    assert_eq!(status(&answer), 200, "{answer}");
+                    if answer.ends_with("other") { other += 1 } else { ok += 1 }
+                }
+                done.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                (ok, other)
+            })
+        })
+        .collect();
+    let mut reloads = 0;
+    while done.load(std::sync::atomic::Ordering::SeqCst) < CALLERS || reloads < 10 {
+        reloads += 1;
+        let more = Route::new(&format!("/extra/{reloads}"), "api", SecurityRequirement::Public);
+        let routes = routes().into_iter().chain([more]).collect();
+        let own = rig.upstream.address;
+        rig.reload(routes, |config| {
+            config.upstreams[0].urls =
+                vec![format!("http://{}", if reloads % 2 == 0 { own } else { other.address })];
+            config.timeouts.first_byte += Duration::from_millis(1);
+            config.limits.body += 1;
+            config.listeners[0].trusted =
+                [Trusted { peers: listed("127.0.0.0/8"), headers: vec![ForwardedHeader::For] }].into();
+        })
+        .await
+        .unwrap();
+        tokio::task::yield_now().await;
+    }
+    let (mut ok, mut others) = (0, 0);
+    for caller in callers {
+        let (one, two) = caller.await.unwrap();
+        ok += one;
+        others += two;
+    }
+    assert_eq!(ok + others, CALLERS * REQUESTS);
+    assert!(ok > 0 && others > 0, "{ok} {others}");
+    drop(rig.gateway.take());
+}
