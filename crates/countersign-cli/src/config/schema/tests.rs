@@ -273,3 +273,74 @@ fn what_is_good_is_good_for_the_schema() {
     let wrong = toml(include_str!("../../../tests/it/config/bad.toml"));
     assert!(!is_good(&wrong));
 }
+
+/// What the schema says of the place that a pointer into a configuration names, alternatives side by side.
+fn located<'s>(part: &'s Value, root: &'s Value, path: &[&str]) -> Vec<&'s Value> {
+    let part = resolved(part, root);
+    let inner = part.get("anyOf").and_then(Value::as_array).into_iter().flatten();
+    let mut found: Vec<&Value> = inner.flat_map(|one| located(one, root, path)).collect();
+    match path {
+        [] => found.push(part),
+        [first, rest @ ..] => {
+            let named = part.get("properties").and_then(|properties| properties.get(*first));
+            let item = part.get("items").filter(|_| first.parse::<usize>().is_ok());
+            found.extend(named.into_iter().chain(item).flat_map(|next| located(next, root, rest)));
+        }
+    }
+    found
+}
+
+/// Choices and ranges: the reader lists them where it refuses something, and the schema has the same.
+#[test]
+fn the_schema_has_the_choices_and_ranges_of_the_reader() {
+    let folder = maximal();
+    let mut whole = toml(MAXIMAL);
+    whole.as_object_mut().unwrap().remove("include");
+    let root = schema();
+    let mut all = Vec::new();
+    pointers(&whole, "", &mut all);
+    let (mut choices, mut ranges) = (0, 0);
+    for pointer in all.iter().filter(|pointer| !pointer.is_empty()) {
+        let path: Vec<&str> = pointer.split('/').skip(1).collect();
+        let at = located(&root, &root, &path);
+        for odd in [json!("no-such-choice"), json!(-1)] {
+            let mut value = whole.clone();
+            if std::mem::discriminant(value.pointer(pointer).unwrap()) != std::mem::discriminant(&odd) {
+                continue;
+            }
+            *value.pointer_mut(pointer).unwrap() = odd;
+            let Err(error) = read(folder.path(), &value) else { continue };
+            for problem in &error.problems {
+                if let Some((_, listed)) = problem.message.split_once("` is not one of ") {
+                    let listed: Vec<&str> = listed.split('`').skip(1).step_by(2).collect();
+                    let said = at.iter().find_map(|part| part.get("enum")?.as_array());
+                    let said: Vec<&str> =
+                        said.unwrap().iter().map(|choice| choice.as_str().unwrap()).collect();
+                    assert_eq!(listed, said, "{pointer}");
+                    choices += 1;
+                }
+                if let Some((least, most)) =
+                    problem.message.strip_prefix("must be from ").and_then(|range| range.split_once(" to "))
+                {
+                    let said = |bound| at.iter().find_map(|part| part.get(bound)?.as_u64());
+                    assert_eq!(said("minimum"), least.parse().ok(), "{pointer}");
+                    // where it is no limit but the number's own
+                    let most: u64 = most.parse().unwrap();
+                    assert_eq!(said("maximum"), Some(most).filter(|most| *most < u64::MAX >> 1), "{pointer}");
+                    ranges += 1;
+                }
+            }
+        }
+    }
+    assert!(choices >= 12 && ranges >= 16, "{choices} {ranges}");
+}
+
+/// The methods that a route may ask for.
+#[test]
+fn the_schema_has_the_methods_of_this_release() {
+    for method in countersign_core::MethodName::ALL {
+        let text = crate::config::tests::SMALL.replace("api_key", method.as_str());
+        let taken = parse(Path::new("c.toml"), &text, &Environment::default()).is_ok();
+        assert_eq!(is_good(&toml(&text)), taken, "{}", method.as_str());
+    }
+}
