@@ -151,7 +151,7 @@ impl<'d, 'i> Field<'d, 'i> {
     pub(super) fn string(&self) -> Option<Cow<'d, str>> {
         let Some(text) = self.value.as_str() else { return self.wrong_kind("a string") };
         // what the environment says is meant as it stands: a password may hold anything
-        if self.variable().is_some() {
+        if !text.contains("${") || self.variable().is_some() {
             return Some(Cow::Borrowed(text));
         }
         match self.context.environment.expand(text, &self.folder(), self.context.report) {

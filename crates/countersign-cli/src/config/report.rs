@@ -201,6 +201,9 @@ impl Report {
     /// Which variable said this, or the list or table that it stands in.
     pub(super) fn variable(&self, path: &str) -> Option<Variable> {
         let overridden = self.overridden.borrow();
+        if overridden.is_empty() {
+            return None;
+        }
         let above = path.match_indices(['.', '[']).filter_map(|(at, _)| path.get(..at));
         std::iter::once(path).chain(above).find_map(|path| overridden.get(path).cloned())
     }
