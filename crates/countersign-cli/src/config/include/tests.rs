@@ -181,3 +181,20 @@ fn patterns_match_names() {
     let long = "a".repeat(255);
     assert!(!is_like(&long, &format!("{}b", "a*".repeat(120))), "and not for ever");
 }
+
+#[test]
+fn no_part_of_a_file_makes_it_panic_and_errors_name_lines_that_are_there() {
+    let whole = format!("{}\n[security]\nä = [{{ api_key = [\"ö\"] }}]\n{}", route("/ä"), route("/b/{id}"));
+    let files = Files::new("[\"a.toml\"]");
+    for end in (0..whole.len()).filter(|end| whole.is_char_boundary(*end)) {
+        let (head, rest) = whole.split_at(end);
+        for part in [head, rest] {
+            files.write("a.toml", part);
+            let Err(error) = files.load() else { continue };
+            for problem in error.problems {
+                let text = fs::read_to_string(&problem.file).unwrap();
+                assert!(problem.line <= text.split('\n').count(), "{problem:?}\n{part}");
+            }
+        }
+    }
+}
