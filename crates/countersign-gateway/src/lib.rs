@@ -14,6 +14,7 @@ pub mod upstream;
 mod gateway;
 mod gathered;
 mod generation;
+mod http1;
 mod sample;
 mod worker;
 
