@@ -113,14 +113,18 @@ pub(crate) fn response(buf: &mut BytesMut, asked: &Method) -> Result<Option<Resp
     Ok(Some(ResponseHead { parts, framing, persistent }))
 }
 
-pub(crate) fn write_request(out: &mut BytesMut, method: &Method, target: &str, headers: HeaderMap) {
-    out.reserve(target.len() + room(&headers));
+pub(crate) fn write_request(out: &mut BytesMut, method: &Method, target: &str, headers: &HeaderMap) {
+    out.reserve(target.len() + room(headers));
     out.put_slice(method.as_str().as_bytes());
     out.put_u8(b' ');
     out.put_slice(target.as_bytes());
     out.put_slice(b" HTTP/1.1\r\n");
-    write_fields(out, &headers);
+    write_fields(out, headers);
     out.put_slice(b"\r\n");
+}
+
+/// The memory of fields that were written and are of no more use.
+pub(crate) fn reuse(headers: HeaderMap) {
     spare::give(headers);
 }
 

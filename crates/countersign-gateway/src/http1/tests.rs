@@ -217,7 +217,7 @@ fn what_is_written_is_read_again() {
     headers.append("x-b", HeaderValue::from_static("two words"));
     headers.append("x-a", HeaderValue::from_bytes(b"\xff").unwrap());
     let mut out = BytesMut::new();
-    head::write_request(&mut out, &Method::DELETE, "/a?b", headers.clone());
+    head::write_request(&mut out, &Method::DELETE, "/a?b", &headers);
     let read = head::request(&mut out).unwrap().unwrap().parts;
     assert_eq!(
         (read.method, read.uri.to_string(), read.headers),

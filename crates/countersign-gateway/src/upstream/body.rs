@@ -1,9 +1,9 @@
 //! Bodies on their way through: counted, timed, and without trailers that could pass for header fields.
 
-use super::{headers, pool::Lease, streams::Tether};
+use super::{headers, http1, pool::Lease, streams::Tether};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
+use hyper::{body::Incoming, client::conn::http2::SendRequest};
 use std::{
     cell::Cell,
     future::Future,
@@ -162,10 +162,53 @@ impl Body for Upload {
     }
 }
 
+/// What the protocol of the upstream has to say about an exchange that failed.
+#[derive(Debug, Error)]
+pub(crate) enum ExchangeError {
+    #[error("{0}")]
+    Http1(http1::Fault),
+    #[error("{0}")]
+    Http2(hyper::Error),
+}
+
+/// An answer's body as the upstream sends it.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    Http1(http1::Answer),
+    Http2 {
+        body: Incoming,
+        /// The connection lives at least as long as its streams.
+        _sender: SendRequest<Upload>,
+    },
+}
+
+impl Answer {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, ExchangeError>>> {
+        match self {
+            Answer::Http1(body) => Pin::new(body).poll_frame(cx).map_err(ExchangeError::Http1),
+            Answer::Http2 { body, .. } => Pin::new(body).poll_frame(cx).map_err(ExchangeError::Http2),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Answer::Http1(body) => body.is_end_stream(),
+            Answer::Http2 { body, .. } => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Answer::Http1(body) => body.size_hint(),
+            Answer::Http2 { body, .. } => body.size_hint(),
+        }
+    }
+}
+
 #[derive(Debug, Error)]
 pub(crate) enum DownloadError {
     #[error("upstream: {0}")]
-    Upstream(hyper::Error),
+    Upstream(ExchangeError),
     #[error("the upstream sends no more of its answer")]
     Stalled,
     #[error("what permitted this answer has been revoked")]
@@ -175,23 +218,18 @@ pub(crate) enum DownloadError {
 /// The upstream's body on its way to the caller. Holds the connection, and gives it back at its end.
 #[derive(Debug)]
 pub(crate) struct Download {
-    body: Incoming,
+    /// `None`: it is over, and its connection is back where it came from.
+    body: Option<Answer>,
     lease: Option<Lease>,
-    exchange: Rc<Exchange>,
     tether: Option<Tether>,
     patience: Patience,
 }
 
 impl Download {
-    pub(crate) fn new(
-        body: Incoming,
-        lease: Lease,
-        exchange: Rc<Exchange>,
-        tether: Option<Tether>,
-        patience: Patience,
-    ) -> Self {
-        let mut download = Self { body, lease: Some(lease), exchange, tether, patience };
-        download.settle(download.body.is_end_stream());
+    pub(crate) fn new(body: Answer, lease: Lease, tether: Option<Tether>, patience: Patience) -> Self {
+        let over = body.is_end_stream();
+        let mut download = Self { body: Some(body), lease: Some(lease), tether, patience };
+        download.settle(over);
         download
     }
 
@@ -200,11 +238,18 @@ impl Download {
             return;
         }
         self.tether = None;
-        if let Some(lease) = self.lease.take()
-            && self.exchange.progress() == Progress::Done
+        let lease = self.lease.take();
+        if let (Some(lease), Some(Answer::Http1(answer))) = (lease, self.body.take())
+            && let Some(wire) = answer.into_idle()
         {
-            lease.give_back();
+            lease.give_back(wire);
         }
+    }
+
+    /// The connection ends here: what may still come on it is nobody's answer.
+    fn fail(&mut self, error: DownloadError) -> Poll<Option<Result<Frame<Bytes>, DownloadError>>> {
+        (self.body, self.lease, self.tether) = (None, None, None);
+        Poll::Ready(Some(Err(error)))
     }
 }
 
@@ -216,15 +261,14 @@ impl Body for Download {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, DownloadError>>> {
-        let polled = Pin::new(&mut self.body).poll_frame(cx);
-        let goes_on = polled.is_pending() || !self.body.is_end_stream();
+        let Some(body) = &mut self.body else { return Poll::Ready(None) };
+        let polled = body.poll_frame(cx);
+        let goes_on = polled.is_pending() || !body.is_end_stream();
         if goes_on && self.tether.as_mut().is_some_and(|tether| tether.is_cut(cx)) {
-            self.lease = None;
-            return Poll::Ready(Some(Err(DownloadError::Revoked)));
+            return self.fail(DownloadError::Revoked);
         }
         if polled.is_pending() && self.patience.is_over(cx) {
-            self.lease = None;
-            return Poll::Ready(Some(Err(DownloadError::Stalled)));
+            return self.fail(DownloadError::Stalled);
         }
         let frame = ready!(polled);
         self.patience.renew();
@@ -233,15 +277,12 @@ impl Body for Download {
                 self.settle(true);
                 Poll::Ready(None)
             }
-            Some(Err(error)) => {
-                self.lease = None;
-                Poll::Ready(Some(Err(DownloadError::Upstream(error))))
-            }
+            Some(Err(error)) => self.fail(DownloadError::Upstream(error)),
             Some(Ok(mut frame)) => {
                 if let Some(trailers) = frame.trailers_mut() {
                     headers::response_trailers(trailers);
                 }
-                let over = self.body.is_end_stream();
+                let over = self.is_end_stream();
                 self.settle(over);
                 Poll::Ready(Some(Ok(frame)))
             }
@@ -249,11 +290,11 @@ impl Body for Download {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.body.as_ref().is_none_or(Answer::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.body.as_ref().map_or(SizeHint::with_exact(0), Answer::size_hint)
     }
 }
 

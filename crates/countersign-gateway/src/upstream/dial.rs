@@ -3,15 +3,11 @@
 use super::{
     body::Upload,
     config::{Protocol, UpstreamConfig},
+    http1::{Socket, Wire},
     origin::{Origin, OriginError},
 };
 use crate::gathered::Gathered;
-use http::{Request, Response};
-use hyper::{
-    body::Incoming,
-    client::conn::{TrySendError, http1, http2},
-    rt::Executor,
-};
+use hyper::{client::conn::http2, rt::Executor};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::pki_types::ServerName;
 use std::{fmt, future::Future, net::SocketAddr, sync::Arc, time::Duration};
@@ -19,7 +15,7 @@ use thiserror::Error;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
-    task::{AbortHandle, spawn_local},
+    task::spawn_local,
 };
 use tokio_rustls::TlsConnector;
 
@@ -56,50 +52,14 @@ impl fmt::Debug for Dial {
     }
 }
 
-/// One connection: the end to send on, and the task that drives it.
+/// One connection, as much of it as one request needs.
 pub(crate) enum Link {
-    /// For one request at a time.
-    Http1 { sender: http1::SendRequest<Upload>, driver: AbortHandle },
+    /// All of it, for one request at a time.
+    Http1(Box<Wire>),
     /// One of many ends of the same connection, which drives itself until the last of them is gone.
     Http2(http2::SendRequest<Upload>),
 }
 
-impl Link {
-    pub(crate) fn is_closed(&self) -> bool {
-        match self {
-            Link::Http1 { sender, .. } => sender.is_closed(),
-            Link::Http2(sender) => sender.is_closed(),
-        }
-    }
-
-    pub(crate) fn is_ready(&self) -> bool {
-        match self {
-            Link::Http1 { sender, .. } => sender.is_ready(),
-            Link::Http2(sender) => sender.is_ready(),
-        }
-    }
-
-    pub(crate) async fn send(
-        &mut self,
-        request: Request<Upload>,
-    ) -> Result<Response<Incoming>, TrySendError<Request<Upload>>> {
-        match self {
-            Link::Http1 { sender, .. } => sender.try_send_request(request).await,
-            Link::Http2(sender) => sender.try_send_request(request).await,
-        }
-    }
-
-    /// Nobody reads what may still come on it.
-    pub(crate) fn end(self) {
-        match self {
-            Link::Http1 { driver, .. } => driver.abort(),
-            // the others of the connection go on; this one's stream was reset when its body was dropped
-            Link::Http2(_) => {}
-        }
-    }
-}
-
-const RESPONSE_BUFFER: usize = 128 * 1024;
 const HTTP_1_1: &[u8] = b"http/1.1";
 const H2: &[u8] = b"h2";
 const HTTP2_STREAM_WINDOW: u32 = 256 * 1024;
@@ -149,26 +109,18 @@ impl Dial {
     async fn open(&self, address: SocketAddr) -> Result<Link, ConnectError> {
         let stream = TcpStream::connect(address).await.map_err(ConnectError::Io)?;
         stream.set_nodelay(true).map_err(ConnectError::Io)?;
-        let stream = Gathered::new(stream);
-        match &self.tls {
-            None => self.speak(stream).await,
-            Some((tls, name)) => {
-                let stream = tls.connect(name.clone(), stream).await.map_err(ConnectError::Tls)?;
-                if self.protocol == Protocol::Http2 && stream.get_ref().1.alpn_protocol() != Some(H2) {
-                    return Err(ConnectError::NotHttp2);
+        match (&self.tls, self.protocol) {
+            (None, Protocol::Http1) => Ok(Link::Http1(Wire::new(Socket::Plain(stream)))),
+            (None, Protocol::Http2) => http2(Gathered::new(stream)).await,
+            (Some((tls, name)), protocol) => {
+                let stream = tls.connect(name.clone(), Gathered::new(stream)).await;
+                let stream = stream.map_err(ConnectError::Tls)?;
+                match protocol {
+                    Protocol::Http1 => Ok(Link::Http1(Wire::new(Socket::Tls(Box::new(stream))))),
+                    Protocol::Http2 if stream.get_ref().1.alpn_protocol() == Some(H2) => http2(stream).await,
+                    Protocol::Http2 => Err(ConnectError::NotHttp2),
                 }
-                self.speak(stream).await
             }
-        }
-    }
-
-    async fn speak<S>(&self, stream: S) -> Result<Link, ConnectError>
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
-        match self.protocol {
-            Protocol::Http1 => http1(stream).await,
-            Protocol::Http2 => http2(stream).await,
         }
     }
 }
@@ -204,23 +156,4 @@ where
         }
     });
     Ok(Link::Http2(sender))
-}
-
-async fn http1<S>(stream: S) -> Result<Link, ConnectError>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let (mut sender, connection) = http1::Builder::new()
-        .max_buf_size(RESPONSE_BUFFER)
-        .handshake(TokioIo::new(stream))
-        .await
-        .map_err(ConnectError::Http)?;
-    let driver = spawn_local(async move {
-        if let Err(error) = connection.with_upgrades().await {
-            tracing::debug!(%error, "upstream connection ended");
-        }
-    });
-    let driver = driver.abort_handle();
-    sender.ready().await.map_err(ConnectError::Http)?;
-    Ok(Link::Http1 { sender, driver })
 }

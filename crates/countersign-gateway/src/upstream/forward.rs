@@ -3,7 +3,7 @@
 
 use super::{
     balance::Upstream,
-    body::{Download, Patience, Upload, UploadFault},
+    body::{Answer, Download, ExchangeError, Patience, Upload, UploadFault},
     config::Protocol,
     dial::ConnectError,
     headers::{self, Came},
@@ -23,7 +23,7 @@ use http::{
     header::{CONTENT_LENGTH, CONTENT_TYPE, TE, TRANSFER_ENCODING},
 };
 use http_body::Body;
-use hyper::{body::Incoming, upgrade::on};
+use hyper::body::Incoming;
 use std::{rc::Rc, time::Duration};
 use thiserror::Error;
 use tokio::time::Instant;
@@ -69,7 +69,7 @@ pub(crate) enum Failure {
     Connect(ConnectError),
     /// Connected, and then no answer that is one.
     #[error("{0}")]
-    Exchange(hyper::Error),
+    Exchange(ExchangeError),
     #[error("a new connection took no request")]
     Unsent,
     /// It switched protocols, which it was not asked for, or framed its answer in a way nobody can follow.
@@ -187,29 +187,32 @@ pub(crate) async fn forward(
     *request.headers_mut() = headers;
     // where the caller sees the upstream's own name, that is the name of the address chosen in the end
     let own_name = headers::is_named_by_upstream(permit.route());
-    let (mut response, lease) = retry::send(upstream, request, &exchange, own_name).await?;
+    let (response, lease) = retry::send(upstream, request, &exchange, own_name).await?;
 
     if let Err(failure) = admit_answer(&response, asked.as_ref()) {
         lease.pool().health().failed(Fault::Exchange, Instant::now());
         return Err(failure);
     }
     lease.pool().health().answered(Instant::now);
-    let upgraded = (response.status() == StatusCode::SWITCHING_PROTOCOLS).then(|| on(&mut response));
     let (mut parts, body) = response.into_parts();
     reframe(&mut parts.headers, permit.method(), parts.status);
     headers::response(&mut parts.headers, &permit, id);
     let tether = Tether::new(&permit, &worker.streams);
     let idle = upstream.config().stream_idle;
     // a response of our own: nothing of the upstream's connection (version, reason phrase, extensions) goes on
-    if let (Some(upgraded), Some(protocol)) = (upgraded, asked) {
-        upgrade::say(&mut parts.headers, protocol);
-        let mut answer = Response::new(());
-        *answer.status_mut() = parts.status;
-        *answer.headers_mut() = parts.headers;
-        return Ok(Outcome::Switched(answer, Box::new(Tunnel { upgraded, lease, tether, idle })));
-    }
+    let body = match (parts.status, asked, body) {
+        (StatusCode::SWITCHING_PROTOCOLS, Some(protocol), Answer::Http1(switched)) => {
+            upgrade::say(&mut parts.headers, protocol);
+            let mut answer = Response::new(());
+            *answer.status_mut() = parts.status;
+            *answer.headers_mut() = parts.headers;
+            let upstream = switched.into_wire();
+            return Ok(Outcome::Switched(answer, Box::new(Tunnel { upstream, lease, tether, idle })));
+        }
+        (_, _, body) => body,
+    };
     let patience = patience(&parts.headers, upstream, terms.patience);
-    let mut answer = Response::new(Download::new(body, lease, exchange, tether, patience));
+    let mut answer = Response::new(Download::new(body, lease, tether, patience));
     *answer.status_mut() = parts.status;
     *answer.headers_mut() = parts.headers;
     Ok(Outcome::Answer(answer))
@@ -237,20 +240,21 @@ fn target(permit: &Permit, generation: &Generation) -> Uri {
     Uri::from(path::without_parameters(target, parameters))
 }
 
-/// One framing, ours: hyper adds Content-Length where the length is known and a body is there.
+/// One framing, ours.
 fn frame(headers: &mut HeaderMap, method: &Method, upload: &Upload) {
     if upload.is_end_stream() {
         // RFC 9110 8.6: a method that usually has content says so when it has none
         if matches!(*method, Method::POST | Method::PUT | Method::PATCH) {
             headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
-    } else if upload.size_hint().exact().is_none() {
-        // said here, because hyper would drop the body of a GET of unknown length
+    } else if let Some(length) = upload.size_hint().exact() {
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    } else {
         headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
 }
 
-fn admit_answer(answer: &Response<Incoming>, asked: Option<&HeaderValue>) -> Result<(), Failure> {
+fn admit_answer(answer: &Response<Answer>, asked: Option<&HeaderValue>) -> Result<(), Failure> {
     let headers = answer.headers();
     if answer.status().is_informational() && !asked.is_some_and(|asked| upgrade::is_answer_to(asked, headers))
     {

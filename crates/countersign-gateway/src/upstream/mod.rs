@@ -13,6 +13,7 @@ pub(crate) mod forward;
 pub(crate) mod gate;
 pub(crate) mod headers;
 pub(crate) mod health;
+pub(crate) mod http1;
 pub(crate) mod identity;
 pub mod origin;
 pub(crate) mod pool;

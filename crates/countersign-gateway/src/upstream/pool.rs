@@ -10,6 +10,7 @@ use super::{
     dial::{ConnectError, Dial, Link},
     gate::Slot,
     health::{Fault, Health},
+    http1::Wire,
 };
 use crate::config::Timeouts;
 use http::{HeaderValue, uri::Scheme};
@@ -43,7 +44,7 @@ pub(crate) struct Pool {
 }
 
 struct Idle {
-    link: Link,
+    wire: Box<Wire>,
     since: Instant,
 }
 
@@ -110,20 +111,12 @@ impl Pool {
             return Some(Link::Http2(sender));
         }
         let mut idle = self.idle.borrow_mut();
-        let mut busy = Vec::new();
-        let found = loop {
-            let Some(candidate) = idle.pop() else { break None };
-            if candidate.link.is_closed() || is_old(&candidate, now, self.timeouts.idle_upstream) {
-                continue;
+        while let Some(mut candidate) = idle.pop() {
+            if !is_old(&candidate, now, self.timeouts.idle_upstream) && candidate.wire.is_fresh() {
+                return Some(Link::Http1(candidate.wire));
             }
-            if candidate.link.is_ready() {
-                break Some(candidate.link);
-            }
-            // its driver has yet to see that the last exchange is over
-            busy.push(candidate);
-        };
-        idle.append(&mut busy);
-        found
+        }
+        None
     }
 
     fn shared(&self, now: Instant) -> Option<http2::SendRequest<Upload>> {
@@ -162,15 +155,14 @@ impl Pool {
             self.shared.take();
         }
         let patience = self.timeouts.idle_upstream;
-        self.idle.borrow_mut().retain(|i| !i.link.is_closed() && !is_old(i, now, patience));
+        self.idle.borrow_mut().retain_mut(|i| !is_old(i, now, patience) && i.wire.is_fresh());
     }
 
-    fn take_back(&self, link: Link) {
+    fn take_back(&self, wire: Box<Wire>) {
         let mut idle = self.idle.borrow_mut();
-        if link.is_closed() || idle.len() >= self.most_idle {
-            return;
+        if idle.len() < self.most_idle {
+            idle.push(Idle { wire, since: Instant::now() });
         }
-        idle.push(Idle { link, since: Instant::now() });
     }
 }
 
@@ -216,7 +208,7 @@ impl Drop for Chosen {
     }
 }
 
-/// A connection in use. Dropped, it closes; only [`Lease::give_back`] keeps it.
+/// A connection in use, or the place of one. What is not given back by [`Lease::give_back`] closes when it is dropped.
 pub(crate) struct Lease {
     chosen: Chosen,
     link: Option<Link>,
@@ -243,22 +235,13 @@ impl Lease {
         self.slot = slot;
     }
 
-    pub(crate) fn link(&mut self) -> Option<&mut Link> {
-        self.link.as_mut()
+    /// To send a request on; once.
+    pub(crate) fn link(&mut self) -> Option<Link> {
+        self.link.take()
     }
 
     /// Only after the exchange was read and written to its end.
-    pub(crate) fn give_back(mut self) {
-        if let Some(link @ Link::Http1 { .. }) = self.link.take() {
-            self.chosen.0.take_back(link);
-        }
-    }
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        if let Some(link) = self.link.take() {
-            link.end();
-        }
+    pub(crate) fn give_back(self, wire: Box<Wire>) {
+        self.chosen.0.take_back(wire);
     }
 }

@@ -2,28 +2,33 @@
 
 use super::{
     balance::Upstream,
-    body::{Exchange, Progress, Upload},
+    body::{Answer, Exchange, ExchangeError, Progress, Upload},
     config::Protocol,
+    dial::Link,
     forward::Failure,
     health::Fault,
+    http1,
     pool::{Lease, Pool},
 };
-use http::{HeaderValue, Request, Response, Uri, Version, header::HOST, uri::Authority};
-use hyper::body::Incoming;
-use std::{net::SocketAddr, pin::pin, rc::Rc};
+use http::{
+    HeaderValue, Request, Response, Uri, Version,
+    header::{HOST, TRANSFER_ENCODING},
+    uri::Authority,
+};
+use std::{future::Future, net::SocketAddr, pin::pin, rc::Rc, time::Duration};
 use tokio::time::{Instant, sleep_until};
 
 /// Addresses tried for one request: whoever calls has waited for each of them.
 const MOST_ADDRESSES: usize = 3;
 
-/// On a connection that was used before, or else on a new one. What hyper hands back unsent is sent once more; what
-/// may have reached an upstream never is.
+/// On a connection that was used before, or else on a new one. What comes back unsent is sent once more; what may have
+/// reached an upstream never is.
 pub(crate) async fn send(
     upstream: &Rc<Upstream>,
     mut request: Request<Upload>,
     exchange: &Exchange,
     own_name: bool,
-) -> Result<(Response<Incoming>, Lease), Failure> {
+) -> Result<(Response<Answer>, Lease), Failure> {
     let slot = upstream.enter().await?;
     upstream.resolve().await.map_err(Failure::Connect)?;
     let given = request.headers().get(HOST).cloned();
@@ -92,9 +97,9 @@ pub(crate) fn address(request: &mut Request<Upload>, pool: &Pool, name: HeaderVa
 }
 
 fn keep(
-    (response, mut lease): (Response<Incoming>, Lease),
+    (response, mut lease): (Response<Answer>, Lease),
     slot: super::gate::Slot,
-) -> (Response<Incoming>, Lease) {
+) -> (Response<Answer>, Lease) {
     lease.hold(slot);
     (response, lease)
 }
@@ -108,35 +113,69 @@ async fn attempt(
     mut lease: Lease,
     request: Request<Upload>,
     exchange: &Exchange,
-) -> Result<(Response<Incoming>, Lease), Attempt> {
-    let patience = lease.pool().timeouts().first_byte;
-    let outcome = {
-        let Some(link) = lease.link() else { return Err(Attempt::Unsent(Box::new(request))) };
-        let mut sending = pin!(link.send(request));
-        let mut deadline = exchange.moved() + patience;
-        loop {
-            tokio::select! {
-                biased;
-                outcome = &mut sending => break outcome,
-                () = sleep_until(deadline) => {}
-            }
-            // a caller that is slow to send has its own clock, in its body; the upstream's starts after the last move
-            let moved = match exchange.progress() {
-                Progress::AwaitsCaller => Instant::now(),
-                _ => exchange.moved(),
-            };
-            if moved + patience <= deadline {
-                return Err(Attempt::Failed(Failure::FirstByte));
-            }
-            deadline = moved + patience;
-        }
-    };
-    match outcome {
-        Ok(response) => Ok((response, lease)),
-        Err(mut error) => Err(match (exchange.progress(), error.take_message()) {
+) -> Result<(Response<Answer>, Lease), Attempt> {
+    let Some(link) = lease.link() else { return Err(Attempt::Unsent(Box::new(request))) };
+    let sent = in_time(lease.pool().timeouts().first_byte, exchange, send_on(link, request)).await;
+    match sent {
+        Some(Ok(response)) => Ok((response, lease)),
+        Some(Err(unanswered)) => Err(match (exchange.progress(), unanswered) {
             (Progress::Failed(fault), _) => Attempt::Failed(Failure::Upload(fault)),
-            (_, Some(request)) => Attempt::Unsent(Box::new(request)),
-            (_, None) => Attempt::Failed(Failure::Exchange(error.into_error())),
+            (_, Unanswered::Unsent(request)) => Attempt::Unsent(request),
+            (_, Unanswered::Failed(error)) => Attempt::Failed(Failure::Exchange(error)),
         }),
+        None => Err(Attempt::Failed(Failure::FirstByte)),
+    }
+}
+
+/// Why a request has no answer.
+#[derive(Debug)]
+pub(crate) enum Unanswered {
+    Unsent(Box<Request<Upload>>),
+    Failed(ExchangeError),
+}
+
+pub(crate) async fn send_on(link: Link, request: Request<Upload>) -> Result<Response<Answer>, Unanswered> {
+    match link {
+        Link::Http1(wire) => {
+            let chunked = request.headers().contains_key(TRANSFER_ENCODING);
+            let mut going = http1::Exchange::new(wire, request, chunked);
+            match going.answer().await {
+                Ok(head) => {
+                    let (parts, answer) = http1::Answer::new(going, head);
+                    Ok(Response::from_parts(parts, Answer::Http1(answer)))
+                }
+                Err(http1::Ended::Unsent(request)) => Err(Unanswered::Unsent(request)),
+                Err(http1::Ended::Failed(fault)) => Err(Unanswered::Failed(ExchangeError::Http1(fault))),
+            }
+        }
+        Link::Http2(mut sender) => match sender.try_send_request(request).await {
+            Ok(response) => Ok(response.map(|body| Answer::Http2 { body, _sender: sender })),
+            Err(mut error) => Err(match error.take_message() {
+                Some(request) => Unanswered::Unsent(Box::new(request)),
+                None => Unanswered::Failed(ExchangeError::Http2(error.into_error())),
+            }),
+        },
+    }
+}
+
+/// `None`: the upstream moved nothing for so long.
+async fn in_time<F: Future>(patience: Duration, exchange: &Exchange, sending: F) -> Option<F::Output> {
+    let mut sending = pin!(sending);
+    let mut deadline = exchange.moved() + patience;
+    loop {
+        tokio::select! {
+            biased;
+            outcome = &mut sending => return Some(outcome),
+            () = sleep_until(deadline) => {}
+        }
+        // a caller that is slow to send has its own clock, in its body; the upstream's starts after the last move
+        let moved = match exchange.progress() {
+            Progress::AwaitsCaller => Instant::now(),
+            _ => exchange.moved(),
+        };
+        if moved + patience <= deadline {
+            return None;
+        }
+        deadline = moved + patience;
     }
 }

@@ -4,6 +4,7 @@
 
 use super::{
     config::{Protocol, UpstreamConfig},
+    http1::Wire,
     pool::Lease,
     streams::Tether,
 };
@@ -12,8 +13,6 @@ use http::{
     HeaderMap, HeaderValue, Method, Version,
     header::{CONNECTION, UPGRADE},
 };
-use hyper::upgrade::OnUpgrade;
-use hyper_util::rt::TokioIo;
 use std::{
     cell::Cell,
     future::poll_fn,
@@ -78,7 +77,7 @@ pub(crate) fn is_answer_to(asked: &HeaderValue, headers: &HeaderMap) -> bool {
 /// Both ends of it, once the caller's side is free of HTTP.
 #[derive(Debug)]
 pub(crate) struct Tunnel {
-    pub(crate) upgraded: OnUpgrade,
+    pub(crate) upstream: Box<Wire>,
     /// Keeps the place at the upstream, and its count.
     pub(crate) lease: Lease,
     pub(crate) tether: Option<Tether>,
@@ -88,14 +87,7 @@ pub(crate) struct Tunnel {
 impl Tunnel {
     /// To its end. `early`: what the caller sent before it knew.
     pub(crate) async fn run<S: AsyncRead + AsyncWrite + Unpin>(self, caller: S, early: Bytes) {
-        let Tunnel { upgraded, lease: _lease, mut tether, idle } = self;
-        let upstream = match upgraded.await {
-            Ok(upstream) => TokioIo::new(upstream),
-            Err(error) => {
-                tracing::debug!(%error, "an upgrade came to nothing");
-                return;
-            }
-        };
+        let Tunnel { upstream, lease: _lease, mut tether, idle } = self;
         let moved = Rc::new(Cell::new(Instant::now()));
         let mut caller = Noted { stream: caller, moved: moved.clone() };
         let mut upstream = Noted { stream: upstream, moved: moved.clone() };

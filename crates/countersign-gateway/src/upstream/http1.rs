@@ -1,0 +1,427 @@
+//! HTTP/1.1 to an upstream: one connection, one exchange on it at a time, driven by whoever waits for the answer. No task
+//! stands behind a connection; what is idle in the pool is asked whether it is still there when it is wanted again.
+
+use super::body::{Upload, UploadFault};
+use crate::{
+    gathered::Gathered,
+    http1::{
+        Malformed,
+        body::{Decoded, Decoder, write_chunk_size, write_last_chunk},
+        head,
+    },
+};
+use bytes::{Buf, Bytes, BytesMut};
+use http::{Method, Request, StatusCode, request, response};
+use http_body::{Body, Frame, SizeHint};
+use std::{
+    future::poll_fn,
+    io,
+    pin::Pin,
+    task::{Context, Poll, Waker, ready},
+};
+use thiserror::Error;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
+use tokio_rustls::client::TlsStream;
+use tokio_util::io::poll_read_buf;
+
+/// A head, and whatever of its body comes along.
+const LARGEST_HEAD: usize = 128 * 1024;
+const READ: usize = 8 * 1024;
+const LARGEST_READ: usize = 64 * 1024;
+/// Up to here copying costs less than a second write.
+const SMALL: usize = 4 * 1024;
+/// RFC 9110 15.2: any number of interim answers; nobody needs this many.
+const INTERIM: u8 = 16;
+
+/// Why there is no answer, or no more of it.
+#[derive(Debug, Error)]
+pub(crate) enum Fault {
+    #[error("connection failed: {0}")]
+    Io(io::Error),
+    #[error("closed without an answer")]
+    Closed,
+    #[error("the answer {0}")]
+    Malformed(Malformed),
+    #[error("{0}")]
+    Upload(UploadFault),
+}
+
+/// A connection, between two exchanges or in one.
+#[derive(Debug)]
+pub(crate) struct Wire {
+    socket: Socket,
+    /// What came in and nobody has taken yet.
+    read: BytesMut,
+    /// How much to read at once: more, where everything asked for was there.
+    room: usize,
+    out: BytesMut,
+}
+
+#[derive(Debug)]
+pub(crate) enum Socket {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<Gathered<TcpStream>>>),
+}
+
+impl Wire {
+    pub(crate) fn new(socket: Socket) -> Box<Self> {
+        Box::new(Self { socket, read: BytesMut::new(), room: READ, out: BytesMut::new() })
+    }
+
+    /// Is it still there, and has it said nothing that it was not asked? Costs a system call only where it did.
+    pub(crate) fn is_fresh(&mut self) -> bool {
+        let mut byte = [0];
+        let mut context = Context::from_waker(Waker::noop());
+        self.read.is_empty()
+            && Pin::new(&mut self.socket).poll_read(&mut context, &mut ReadBuf::new(&mut byte)).is_pending()
+    }
+
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        self.read.reserve(self.room);
+        let count = ready!(poll_read_buf(Pin::new(&mut self.socket), cx, &mut self.read))?;
+        if count >= self.room {
+            self.room = (self.room * 2).min(LARGEST_READ);
+        }
+        Poll::Ready(Ok(count))
+    }
+}
+
+/// One request on its way out, and its answer on the way in.
+#[derive(Debug)]
+pub(crate) struct Exchange {
+    wire: Box<Wire>,
+    /// Until the first byte of it was taken: what was not sent may be sent elsewhere.
+    unsent: Option<request::Parts>,
+    method: Method,
+    sending: Sending,
+    interim: u8,
+}
+
+#[derive(Debug)]
+struct Sending {
+    /// `None`: all of it was written.
+    upload: Option<Upload>,
+    chunked: bool,
+    /// The end of it is among what is to be written.
+    last: bool,
+    /// A piece too large to be copied, and what stands behind it. What stands before it is in [`Wire::out`].
+    piece: Bytes,
+    behind: &'static [u8],
+    state: State,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Going,
+    Done,
+    /// The upstream takes no more; it may have answered all the same (RFC 9112 9.5).
+    Refused,
+}
+
+/// How an exchange ended that brought no answer.
+#[derive(Debug)]
+pub(crate) enum Ended {
+    Unsent(Box<Request<Upload>>),
+    Failed(Fault),
+}
+
+impl Exchange {
+    /// Says nothing yet. `request` is framed: its fields say how its body is delimited.
+    pub(crate) fn new(mut wire: Box<Wire>, request: Request<Upload>, chunked: bool) -> Self {
+        let (parts, upload) = request.into_parts();
+        let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
+        head::write_request(&mut wire.out, &parts.method, target, &parts.headers);
+        let method = parts.method.clone();
+        let (piece, behind) = (Bytes::new(), &b""[..]);
+        let sending =
+            Sending { upload: Some(upload), chunked, last: false, piece, behind, state: State::Going };
+        Self { wire, unsent: Some(parts), method, sending, interim: 0 }
+    }
+
+    /// The head of the answer; sends meanwhile.
+    pub(crate) async fn answer(&mut self) -> Result<head::ResponseHead, Ended> {
+        poll_fn(|cx| {
+            if let Poll::Ready(Err(fault)) = self.sending.poll(&mut self.wire, &mut self.unsent, cx) {
+                match (fault, self.unsent.take(), self.sending.upload.take()) {
+                    (Fault::Io(_), Some(parts), Some(upload)) => {
+                        let request = Request::from_parts(parts, upload);
+                        return Poll::Ready(Err(Ended::Unsent(Box::new(request))));
+                    }
+                    (Fault::Io(_), ..) => self.sending.state = State::Refused,
+                    (fault, ..) => return Poll::Ready(Err(Ended::Failed(fault))),
+                }
+            }
+            self.poll_head(cx).map_err(Ended::Failed)
+        })
+        .await
+    }
+
+    fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<head::ResponseHead, Fault>> {
+        loop {
+            if !self.wire.read.is_empty()
+                && let Some(head) =
+                    head::response(&mut self.wire.read, &self.method).map_err(Fault::Malformed)?
+            {
+                let status = head.parts.status;
+                if !status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS {
+                    return Poll::Ready(Ok(head));
+                }
+                self.interim += 1;
+                if self.interim > INTERIM {
+                    return Poll::Ready(Err(Fault::Malformed(Malformed::TooLarge)));
+                }
+                continue;
+            }
+            if self.wire.read.len() >= LARGEST_HEAD {
+                return Poll::Ready(Err(Fault::Malformed(Malformed::TooLarge)));
+            }
+            match ready!(self.wire.poll_fill(cx)) {
+                Ok(0) => return Poll::Ready(Err(Fault::Closed)),
+                Ok(_) => {}
+                Err(error) => return Poll::Ready(Err(Fault::Io(error))),
+            }
+        }
+    }
+
+    /// After a 101: what is on the wire is HTTP no more.
+    pub(crate) fn into_wire(self) -> Box<Wire> {
+        self.wire
+    }
+}
+
+impl Sending {
+    fn poll(
+        &mut self,
+        wire: &mut Wire,
+        unsent: &mut Option<request::Parts>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Fault>> {
+        if self.state != State::Going {
+            return Poll::Ready(Ok(()));
+        }
+        loop {
+            // a head and a small body in one write, where the body is there
+            let waits = !self.last && self.next(&mut wire.out, unsent, cx)?;
+            ready!(self.write(wire, unsent, cx)).map_err(Fault::Io)?;
+            if self.last {
+                self.upload = None;
+                self.state = State::Done;
+                return Poll::Ready(Ok(()));
+            }
+            if waits {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// The next piece of the body, if there is one. True: the caller has yet to send it.
+    fn next(
+        &mut self,
+        out: &mut BytesMut,
+        unsent: &mut Option<request::Parts>,
+        cx: &mut Context<'_>,
+    ) -> Result<bool, Fault> {
+        if !self.piece.is_empty() {
+            return Ok(false);
+        }
+        if let Some(upload) = self.upload.as_mut().filter(|upload| !upload.is_end_stream()) {
+            let Poll::Ready(frame) = Pin::new(upload).poll_frame(cx) else { return Ok(true) };
+            if let Some(frame) = frame {
+                // what was taken out of it cannot be sent again
+                *unsent = None;
+                let data = frame.map_err(Fault::Upload)?.into_data().unwrap_or_default();
+                self.put(out, data);
+                return Ok(false);
+            }
+        }
+        self.last = true;
+        if self.chunked {
+            write_last_chunk(out, None);
+        }
+        Ok(false)
+    }
+
+    fn put(&mut self, out: &mut BytesMut, data: Bytes) {
+        if data.is_empty() {
+            return;
+        }
+        let behind: &[u8] = if self.chunked { b"\r\n" } else { b"" };
+        if self.chunked {
+            write_chunk_size(out, data.len());
+        }
+        if data.len() <= SMALL {
+            out.extend_from_slice(&data);
+            out.extend_from_slice(behind);
+        } else {
+            (self.piece, self.behind) = (data, behind);
+        }
+    }
+
+    fn write(
+        &mut self,
+        wire: &mut Wire,
+        unsent: &mut Option<request::Parts>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        let Wire { socket, out, .. } = wire;
+        while out.has_remaining() {
+            let written = wrote(ready!(Pin::new(&mut *socket).poll_write(cx, out)))?;
+            out.advance(written);
+            if let Some(parts) = unsent.take() {
+                head::reuse(parts.headers);
+            }
+        }
+        while self.piece.has_remaining() {
+            let written = wrote(ready!(Pin::new(&mut *socket).poll_write(cx, &self.piece)))?;
+            self.piece.advance(written);
+        }
+        // goes out before the next piece, or with the last chunk
+        out.extend_from_slice(std::mem::take(&mut self.behind));
+        Pin::new(&mut *socket).poll_flush(cx)
+    }
+}
+
+fn wrote(outcome: io::Result<usize>) -> io::Result<usize> {
+    match outcome {
+        Ok(0) => Err(io::ErrorKind::WriteZero.into()),
+        outcome => outcome,
+    }
+}
+
+/// The body of an answer, and the connection that it comes on.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    exchange: Exchange,
+    decoder: Decoder,
+    persistent: bool,
+}
+
+impl Answer {
+    pub(crate) fn new(exchange: Exchange, head: head::ResponseHead) -> (response::Parts, Self) {
+        let head::ResponseHead { parts, framing, persistent } = head;
+        (parts, Self { exchange, decoder: Decoder::new(framing), persistent })
+    }
+
+    /// The connection, where another exchange may follow: both messages went to their ends, and nothing else came.
+    pub(crate) fn into_idle(self) -> Option<Box<Wire>> {
+        let Self { exchange: Exchange { wire, sending, .. }, decoder, persistent } = self;
+        let clean = persistent && decoder.is_over() && sending.state == State::Done && wire.read.is_empty();
+        clean.then_some(wire)
+    }
+
+    pub(crate) fn into_wire(self) -> Box<Wire> {
+        self.exchange.into_wire()
+    }
+}
+
+impl Body for Answer {
+    type Data = Bytes;
+    type Error = Fault;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+        let Self { exchange: Exchange { wire, unsent, sending, .. }, decoder, .. } = &mut *self;
+        match sending.poll(wire, unsent, cx) {
+            Poll::Ready(Err(Fault::Io(_))) => sending.state = State::Refused,
+            Poll::Ready(Err(fault)) => return Poll::Ready(Some(Err(fault))),
+            _ => {}
+        }
+        loop {
+            match decoder.decode(&mut wire.read).map_err(Fault::Malformed) {
+                Ok(Decoded::Data(data)) => return Poll::Ready(Some(Ok(Frame::data(data)))),
+                Ok(Decoded::Trailers(trailers)) => return Poll::Ready(Some(Ok(Frame::trailers(trailers)))),
+                Ok(Decoded::Over) => return Poll::Ready(None),
+                Ok(Decoded::More) => {}
+                Err(fault) => return Poll::Ready(Some(Err(fault))),
+            }
+            match ready!(wire.poll_fill(cx)) {
+                Ok(0) => {
+                    if let Err(malformed) = decoder.closed() {
+                        return Poll::Ready(Some(Err(Fault::Malformed(malformed))));
+                    }
+                }
+                Ok(_) => {}
+                Err(error) => return Poll::Ready(Some(Err(Fault::Io(error)))),
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.decoder.is_over()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.decoder.size_hint()
+    }
+}
+
+/// After a switch of protocols: what came in along with the 101 first.
+impl AsyncRead for Wire {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.read.is_empty() {
+            return Pin::new(&mut self.socket).poll_read(cx, buf);
+        }
+        let size = self.read.len().min(buf.remaining());
+        buf.put_slice(&self.read.split_to(size));
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.socket).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(cx)
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match &mut *self {
+            Socket::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
+            Socket::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        match &mut *self {
+            Socket::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
+            Socket::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut *self {
+            Socket::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Socket::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut *self {
+            Socket::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Socket::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}
