@@ -11,7 +11,12 @@ use super::{
     tls::H2,
     watched::Watched,
 };
-use crate::{enforce::reverse_proxy, gateway::Phase, gathered::Gathered, worker::Worker};
+use crate::{
+    enforce::reverse_proxy,
+    gateway::Phase,
+    gathered::Gathered,
+    worker::{Worker, after_the_others},
+};
 use http::{HeaderValue, header::CONNECTION};
 use hyper::{
     body::Incoming,
@@ -308,6 +313,7 @@ impl Door {
             async move {
                 let by = (&worker, &*generation);
                 let mut response = reverse_proxy::handle(by, &caller, in_flight, request).await;
+                after_the_others().await;
                 // RFC 9112 9.6: said with the last answer, so that no request is on its way when it closes
                 if connection.ends_with(&response) {
                     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));

@@ -10,6 +10,7 @@ use super::{
     http1,
     pool::{Lease, Pool},
 };
+use crate::worker::after_the_others;
 use http::{
     HeaderValue, Request, Response, Uri, Version,
     header::{HOST, TRANSFER_ENCODING},
@@ -139,6 +140,7 @@ pub(crate) async fn send_on(link: Link, request: Request<Upload>) -> Result<Resp
         Link::Http1(wire) => {
             let chunked = request.headers().contains_key(TRANSFER_ENCODING);
             let mut going = http1::Exchange::new(wire, request, chunked);
+            after_the_others().await;
             match going.answer().await {
                 Ok(head) => {
                     let (parts, answer) = http1::Answer::new(going, head);
