@@ -102,7 +102,9 @@ pub(crate) async fn handle(
     }
     let route = permit.route().clone();
     let terms = Terms { most: caller.face.limits.body, patience: caller.face.timeouts.body };
-    let inbound = Inbound { id, peer, is_https, headers: parts.headers, body, version: parts.version, terms };
+    let address = caller.written(peer.address);
+    let inbound =
+        Inbound { id, address, is_https, headers: parts.headers, body, version: parts.version, terms };
     let mut response = match forward::forward((worker, generation), permit, inbound).await {
         Ok(Outcome::Switched(answer, tunnel)) => {
             in_flight.switch(*tunnel);

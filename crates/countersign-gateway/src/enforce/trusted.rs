@@ -99,6 +99,11 @@ pub(crate) fn scrub(headers: &mut HeaderMap) {
 /// Servers behind CGI, WSGI or FastCGI read every character that is no letter and no digit as `_`, so `a-b`, `a_b` and
 /// `a.b` are one name here (CVE-2025-64484).
 pub(crate) fn is_reserved(name: &str) -> bool {
+    // most names begin with another letter, however they are spelled
+    let first = name.as_bytes().first().map(u8::to_ascii_lowercase);
+    if !matches!(first, Some(b'c' | b'f' | b'o' | b'p' | b'r' | b's' | b't' | b'x')) {
+        return false;
+    }
     let name = &*as_read(name);
     match name.as_bytes().first() {
         Some(b'c') => {
@@ -184,5 +189,5 @@ pub(crate) fn as_read(name: &str) -> Cow<'_, str> {
 
 /// Is there one way only to read this name?
 pub(crate) fn is_plain(name: &str) -> bool {
-    name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    name.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'))
 }

@@ -33,10 +33,10 @@ pub(crate) struct ResponseHead {
 
 /// `None`: it has not arrived whole. How much of it may arrive is the caller's to bound.
 pub(crate) fn request(buf: &mut BytesMut) -> Result<Option<RequestHead>, Malformed> {
-    let mut lines = [const { MaybeUninit::uninit() }; FIELDS];
+    let mut read = [const { MaybeUninit::uninit() }; FIELDS];
     let mut parsed = httparse::Request::new(&mut []);
     let config = httparse::ParserConfig::default();
-    let status = config.parse_request_with_uninit_headers(&mut parsed, buf, &mut lines).map_err(refused)?;
+    let status = config.parse_request_with_uninit_headers(&mut parsed, buf, &mut read).map_err(refused)?;
     let Status::Complete(length) = status else { return Ok(None) };
     let (Some(method), Some(target), Some(minor)) = (parsed.method, parsed.path, parsed.version) else {
         return Err(Malformed::Grammar);
@@ -46,14 +46,14 @@ pub(crate) fn request(buf: &mut BytesMut) -> Result<Option<RequestHead>, Malform
     }
     let method = Method::from_bytes(method.as_bytes()).map_err(|_| Malformed::Grammar)?;
     let target = place(buf, target.as_bytes());
-    let (lines, count) = Lines::of(buf, parsed.headers);
+    let lines = lines(buf, parsed.headers);
     let head = buf.split_to(length).freeze();
 
     let (mut parts, ()) = Request::new(()).into_parts();
     parts.method = method;
     parts.uri = Uri::from_maybe_shared(head.slice(target)).map_err(|_| Malformed::Grammar)?;
     parts.version = version(minor);
-    parts.headers = lines.fields(&head, count)?;
+    parts.headers = fields(&head, lines)?;
     let coded = parts.headers.contains_key(TRANSFER_ENCODING);
     let length = content_length(&mut parts.headers)?;
     let framing = match (coded, length) {
@@ -76,20 +76,20 @@ pub(crate) fn request(buf: &mut BytesMut) -> Result<Option<RequestHead>, Malform
 
 /// `None`: it has not arrived whole. `asked` is the method that it answers.
 pub(crate) fn response(buf: &mut BytesMut, asked: &Method) -> Result<Option<ResponseHead>, Malformed> {
-    let mut lines = [const { MaybeUninit::uninit() }; FIELDS];
+    let mut read = [const { MaybeUninit::uninit() }; FIELDS];
     let mut parsed = httparse::Response::new(&mut []);
     let config = httparse::ParserConfig::default();
-    let status = config.parse_response_with_uninit_headers(&mut parsed, buf, &mut lines).map_err(refused)?;
+    let status = config.parse_response_with_uninit_headers(&mut parsed, buf, &mut read).map_err(refused)?;
     let Status::Complete(length) = status else { return Ok(None) };
     let (Some(code), Some(minor)) = (parsed.code, parsed.version) else { return Err(Malformed::Grammar) };
     let status = StatusCode::from_u16(code).map_err(|_| Malformed::Grammar)?;
-    let (lines, count) = Lines::of(buf, parsed.headers);
+    let lines = lines(buf, parsed.headers);
     let head = buf.split_to(length).freeze();
 
     let (mut parts, ()) = Response::new(()).into_parts();
     parts.status = status;
     parts.version = version(minor);
-    parts.headers = lines.fields(&head, count)?;
+    parts.headers = fields(&head, lines)?;
     let coded = parts.headers.contains_key(TRANSFER_ENCODING);
     let (mut persistent, mut framing) = (persists(parts.version, &parts.headers), Framing::Length(0));
     // RFC 9112 6.3: no body, whatever the fields say
@@ -221,31 +221,27 @@ fn refused(error: httparse::Error) -> Malformed {
     }
 }
 
-type Place = std::ops::Range<usize>;
+/// Where a part stands in the buffer that it was read from.
+pub(super) type Place = std::ops::Range<usize>;
 
-/// Where each field line stands in the buffer that they were read from.
-struct Lines([(Place, Place); FIELDS]);
+/// Where each field line stands.
+fn lines(buf: &[u8], headers: &[httparse::Header<'_>]) -> Vec<(Place, Place)> {
+    let mut lines = spare::take_lines();
+    lines.extend(headers.iter().map(|h| (place(buf, h.name.as_bytes()), place(buf, h.value))));
+    lines
+}
 
-impl Lines {
-    fn of(buf: &[u8], headers: &[httparse::Header<'_>]) -> (Self, usize) {
-        let mut lines = Lines([const { (0..0, 0..0) }; FIELDS]);
-        for (line, header) in lines.0.iter_mut().zip(headers) {
-            *line = (place(buf, header.name.as_bytes()), place(buf, header.value));
-        }
-        (lines, headers.len())
+fn fields(head: &Bytes, mut lines: Vec<(Place, Place)>) -> Result<HeaderMap, Malformed> {
+    let mut headers = spare::take();
+    headers.reserve(lines.len());
+    for (name, value) in lines.drain(..) {
+        let name = HeaderName::from_bytes(head.get(name).unwrap_or_default());
+        let value = HeaderValue::from_maybe_shared(head.slice(value));
+        let (Ok(name), Ok(value)) = (name, value) else { return Err(Malformed::Grammar) };
+        headers.append(name, value);
     }
-
-    fn fields(self, head: &Bytes, count: usize) -> Result<HeaderMap, Malformed> {
-        let mut headers = spare::take();
-        headers.reserve(count);
-        for (name, value) in self.0.into_iter().take(count) {
-            let name = HeaderName::from_bytes(head.get(name).unwrap_or_default());
-            let value = HeaderValue::from_maybe_shared(head.slice(value));
-            let (Ok(name), Ok(value)) = (name, value) else { return Err(Malformed::Grammar) };
-            headers.append(name, value);
-        }
-        Ok(headers)
-    }
+    spare::give_lines(lines);
+    Ok(headers)
 }
 
 /// `part` was borrowed from `whole`.

@@ -1,5 +1,6 @@
-//! Field maps that were used before: each of them keeps its memory, and a request needs two.
+//! Memory that was used before: field maps, of which a request needs two, and the places of field lines.
 
+use super::head::Place;
 use http::HeaderMap;
 use std::cell::RefCell;
 
@@ -10,6 +11,7 @@ const LARGEST: usize = 128;
 
 thread_local! {
     static SPARE: RefCell<Vec<HeaderMap>> = const { RefCell::new(Vec::new()) };
+    static LINES: RefCell<Vec<(Place, Place)>> = const { RefCell::new(Vec::new()) };
 }
 
 pub(super) fn take() -> HeaderMap {
@@ -26,4 +28,13 @@ pub(super) fn give(mut headers: HeaderMap) {
             spare.push(headers);
         }
     });
+}
+
+pub(super) fn take_lines() -> Vec<(Place, Place)> {
+    LINES.take()
+}
+
+pub(super) fn give_lines(mut lines: Vec<(Place, Place)>) {
+    lines.clear();
+    LINES.set(lines);
 }

@@ -6,7 +6,9 @@ use super::{
     settings::{ForwardedHeader, Trusted},
     tls::Tenant,
 };
+use crate::upstream::headers;
 use countersign_core::check::request::{Peer, Transport};
+use http::HeaderValue;
 use std::{cell::RefCell, net::IpAddr, rc::Rc, sync::Arc};
 
 #[derive(Debug)]
@@ -18,6 +20,15 @@ pub(crate) struct Caller {
     pub(crate) believed: Option<Believed>,
     /// Its listener.
     pub(crate) face: Rc<Face>,
+    /// The peer's address as upstreams read it: the same for every request of the connection.
+    address: HeaderValue,
+}
+
+impl Caller {
+    /// The peer's own address, or one that it vouches for.
+    pub(crate) fn written(&self, address: IpAddr) -> HeaderValue {
+        if address == self.peer.address { self.address.clone() } else { headers::address(address) }
+    }
 }
 
 /// Where a connection comes from.
@@ -93,7 +104,8 @@ fn caller(beginning: &Beginning, origin: Origin, face: Rc<Face>) -> Caller {
     };
     let believed = if origin.is_named { None } else { face.believes(beginning.from) };
     let peer = Peer { address: origin.address, transport };
-    Caller { peer, tenant: beginning.tenant.clone(), believed, face }
+    let address = headers::address(peer.address);
+    Caller { peer, tenant: beginning.tenant.clone(), believed, face, address }
 }
 
 /// The entry of a trusted peer, among all of its listener's.

@@ -16,7 +16,7 @@ use super::{
 use crate::{generation::Generation, worker::Worker};
 use countersign_core::{
     RequestId,
-    check::{decision::Permit, path, request::Peer},
+    check::{decision::Permit, path},
 };
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
@@ -32,7 +32,8 @@ use tokio::time::Instant;
 #[derive(Debug)]
 pub(crate) struct Inbound {
     pub(crate) id: RequestId,
-    pub(crate) peer: Peer,
+    /// The caller's, as it is written.
+    pub(crate) address: HeaderValue,
     pub(crate) is_https: bool,
     /// Admitted and scrubbed.
     pub(crate) headers: HeaderMap,
@@ -156,7 +157,7 @@ pub(crate) async fn forward(
 ) -> Result<Outcome, Failure> {
     let upstream = generation.upstream(&permit.route().upstream.0).ok_or(Failure::NoUpstream)?;
     let permit = Rc::new(permit);
-    let Inbound { id, peer, is_https, mut headers, body, version, terms } = inbound;
+    let Inbound { id, address, is_https, mut headers, body, version, terms } = inbound;
     let asked =
         upgrade::asked(upstream.config(), (permit.method(), version), &headers, !body.is_end_stream());
     let (upload, exchange) =
@@ -169,7 +170,7 @@ pub(crate) async fn forward(
     let takes_trailers =
         http2 && headers.get(TE).is_some_and(|te| te.as_bytes().eq_ignore_ascii_case(b"trailers"));
     let id = headers::request_id(id).map_err(Failure::Identity)?;
-    let came = Came { id: &id, peer, is_https, upstream: upstream.authority() };
+    let came = Came { id: &id, address: &address, is_https, upstream: upstream.authority() };
     headers::request(&mut headers, &permit, &generation.stripping, &generation.config, came)
         .map_err(Failure::Identity)?;
     if !http2 {
@@ -221,8 +222,10 @@ pub(crate) async fn forward(
 /// How long this body may be silent: some are by nature.
 fn patience(headers: &HeaderMap, upstream: &Upstream, body: Duration) -> Patience {
     let essence = headers.get(CONTENT_TYPE).and_then(|v| v.as_bytes().split(|b| *b == b';').next());
-    let essence = essence.unwrap_or_default().trim_ascii().to_ascii_lowercase();
-    if essence == b"text/event-stream" || essence.starts_with(b"application/grpc") {
+    let essence = essence.unwrap_or_default().trim_ascii();
+    let grpc = b"application/grpc";
+    let is_grpc = essence.get(..grpc.len()).is_some_and(|start| start.eq_ignore_ascii_case(grpc));
+    if is_grpc || essence.eq_ignore_ascii_case(b"text/event-stream") {
         Patience::of_stream(upstream.config().stream_idle, body)
     } else {
         Patience::new(body)

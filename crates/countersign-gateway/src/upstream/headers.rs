@@ -11,7 +11,6 @@ use countersign_core::{
     MethodName, Place, RequestId,
     check::{
         decision::Permit,
-        request::Peer,
         route::{CachePolicy, HostPattern, Route},
     },
 };
@@ -23,7 +22,7 @@ use http::{
         PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VARY, VIA,
     },
 };
-use std::{fmt::Write, net::IpAddr};
+use std::net::IpAddr;
 
 static X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -90,7 +89,8 @@ impl Stripping {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Came<'r> {
     pub(crate) id: &'r HeaderValue,
-    pub(crate) peer: Peer,
+    /// Of the caller, as it is written.
+    pub(crate) address: &'r HeaderValue,
     pub(crate) is_https: bool,
     pub(crate) upstream: &'r HeaderValue,
 }
@@ -102,22 +102,31 @@ pub(crate) fn request(
     config: &GatewayConfig,
     came: Came<'_>,
 ) -> Result<(), Unrepresentable> {
-    hop_by_hop(headers);
-    aliases(headers, stripping);
-    // answered here by hyper when the body is first read
-    headers.remove(EXPECT);
-    // hyper frames the message anew
-    headers.remove(CONTENT_LENGTH);
+    let seen = Seen::among(headers);
+    if seen.of_hop {
+        hop_by_hop(headers);
+    }
+    if seen.odd {
+        aliases(headers, stripping);
+    }
+    if seen.framing {
+        // answered here when the body is first read
+        headers.remove(EXPECT);
+        // the message is framed anew
+        headers.remove(CONTENT_LENGTH);
+    }
     let route = permit.route();
     if !route.forward_credential {
         for name in stripping.headers.iter().chain(route_headers(route)) {
             headers.remove(name);
         }
     }
-    join_cookies(headers);
+    if seen.cookies {
+        join_cookies(headers);
+    }
 
     headers.insert(HOST, host(permit, came.upstream)?);
-    headers.insert(&X_FORWARDED_FOR, address(came.peer.address)?);
+    headers.insert(&X_FORWARDED_FOR, came.address.clone());
     headers
         .insert(&X_FORWARDED_PROTO, HeaderValue::from_static(if came.is_https { "https" } else { "http" }));
     headers.insert(&X_FORWARDED_HOST, text(permit.authority(), "x-forwarded-host")?);
@@ -129,17 +138,22 @@ pub(crate) fn request(
 
 /// An answer on its way back.
 pub(crate) fn response(headers: &mut HeaderMap, permit: &Permit, id: HeaderValue) {
-    hop_by_hop(headers);
-    let ours: Vec<HeaderName> = headers.keys().filter(|n| is_ours(n.as_str())).cloned().collect();
-    for name in ours {
-        headers.remove(&name);
+    let seen = Seen::among(headers);
+    if seen.of_hop {
+        hop_by_hop(headers);
+        headers.remove(PROXY_AUTHENTICATE);
     }
-    headers.remove(PROXY_AUTHENTICATE);
+    if seen.ours {
+        let ours: Vec<HeaderName> = headers.keys().filter(|n| is_ours(n.as_str())).cloned().collect();
+        for name in ours {
+            headers.remove(&name);
+        }
+    }
     if let Some(limit) = permit.limit() {
         respond::rate_limit(headers, limit);
     }
     if permit.subject().is_some() && permit.route().cache == CachePolicy::Private {
-        keep_private(headers, permit);
+        keep_private(headers, permit, seen);
     }
     headers.insert(&respond::REQUEST_ID, id);
 }
@@ -170,6 +184,56 @@ fn is_ours(name: &str) -> bool {
     name.starts_with("countersign-") || name.starts_with("ratelimit") || name == "alt-svc"
 }
 
+/// RFC 9213 and its forerunner: they override Cache-Control in the caches they are meant for.
+fn is_targeted(name: &str) -> bool {
+    name.ends_with("cdn-cache-control") || name == "surrogate-control"
+}
+
+/// What has to be looked for among these fields. One look at each name that is there costs less than one look for each
+/// name that may be.
+#[derive(Debug, Clone, Copy, Default)]
+struct Seen {
+    /// Fields of one hop.
+    of_hop: bool,
+    /// `Expect` or `Content-Length`.
+    framing: bool,
+    cookies: bool,
+    /// A name that can be read in more than one way.
+    odd: bool,
+    /// [`is_ours`].
+    ours: bool,
+    /// [`is_targeted`].
+    targeted: bool,
+}
+
+impl Seen {
+    fn among(headers: &HeaderMap) -> Self {
+        let mut seen = Self::default();
+        for name in headers.keys() {
+            match name.as_str() {
+                "connection"
+                | "keep-alive"
+                | "proxy-connection"
+                | "http2-settings"
+                | "proxy-authorization"
+                | "proxy-authenticate"
+                | "te"
+                | "trailer"
+                | "transfer-encoding"
+                | "upgrade" => seen.of_hop = true,
+                "expect" | "content-length" => seen.framing = true,
+                "cookie" => seen.cookies = true,
+                name => {
+                    seen.odd |= !is_plain(name);
+                    seen.ours |= is_ours(name);
+                    seen.targeted |= is_targeted(name);
+                }
+            }
+        }
+        seen
+    }
+}
+
 fn hop_by_hop(headers: &mut HeaderMap) {
     if headers.contains_key(CONNECTION) {
         let nominated: Vec<HeaderName> = headers
@@ -193,9 +257,12 @@ fn hop_by_hop(headers: &mut HeaderMap) {
 fn aliases(headers: &mut HeaderMap, stripping: &Stripping) {
     let ours = [HOST, CONTENT_LENGTH, EXPECT, COOKIE, VIA];
     let is_alias = |name: &HeaderName| {
+        if is_plain(name.as_str()) {
+            return false;
+        }
         let read = as_read(name.as_str());
         let all = HOP_BY_HOP.iter().chain(&ours).chain(&stripping.headers);
-        !is_plain(name.as_str()) && all.into_iter().any(|known| *known == *read && known != name)
+        all.into_iter().any(|known| *known == *read && known != name)
     };
     let found: Vec<HeaderName> = headers.keys().filter(|name| is_alias(name)).cloned().collect();
     for name in found {
@@ -233,10 +300,9 @@ fn host(permit: &Permit, upstream: &HeaderValue) -> Result<HeaderValue, Unrepres
     }
 }
 
-fn address(address: IpAddr) -> Result<HeaderValue, Unrepresentable> {
-    let mut written = String::with_capacity(39);
-    let _ = write!(written, "{address}");
-    text(&written, "x-forwarded-for")
+/// Never more than letters, digits, dots and colons.
+pub(crate) fn address(address: IpAddr) -> HeaderValue {
+    HeaderValue::try_from(address.to_string()).unwrap_or(HeaderValue::from_static("unknown"))
 }
 
 fn text(value: &str, name: &'static str) -> Result<HeaderValue, Unrepresentable> {
@@ -244,7 +310,7 @@ fn text(value: &str, name: &'static str) -> Result<HeaderValue, Unrepresentable>
 }
 
 /// RULES 3.4: no shared cache may answer another caller with this one's answer.
-fn keep_private(headers: &mut HeaderMap, permit: &Permit) {
+fn keep_private(headers: &mut HeaderMap, permit: &Permit, seen: Seen) {
     let mut kept: Vec<String> = Vec::new();
     let silent = !headers.contains_key(CACHE_CONTROL);
     for value in headers.get_all(CACHE_CONTROL) {
@@ -266,14 +332,11 @@ fn keep_private(headers: &mut HeaderMap, permit: &Permit) {
             headers.insert(CACHE_CONTROL, value);
         }
     }
-    // RFC 9213 and its forerunner: they override Cache-Control in the caches they are meant for
-    let targeted: Vec<HeaderName> = headers
-        .keys()
-        .filter(|n| n.as_str().ends_with("cdn-cache-control") || n.as_str() == "surrogate-control")
-        .cloned()
-        .collect();
-    for name in targeted {
-        headers.remove(&name);
+    if seen.targeted {
+        let targeted: Vec<HeaderName> = headers.keys().filter(|n| is_targeted(n.as_str())).cloned().collect();
+        for name in targeted {
+            headers.remove(&name);
+        }
     }
     for known in permit.subject().into_iter().chain(permit.actors()) {
         match known.authentication.place {
