@@ -160,7 +160,7 @@ pub(crate) fn response(headers: &mut HeaderMap, permit: &Permit, id: HeaderValue
 
 /// Written once, for the upstream and for the caller.
 pub(crate) fn request_id(id: RequestId) -> Result<HeaderValue, Unrepresentable> {
-    text(&id.to_string(), "countersign-request-id")
+    HeaderValue::try_from(id.to_string()).map_err(|_| Unrepresentable("countersign-request-id"))
 }
 
 /// What may not come after the body either.

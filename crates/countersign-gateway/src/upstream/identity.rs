@@ -4,6 +4,22 @@ use crate::config::IdentityPreset;
 use countersign_core::check::decision::{Known, Permit};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+static COUNTERSIGN_PRINCIPAL: HeaderName = HeaderName::from_static("countersign-principal");
+static REMOTE_GROUPS: HeaderName = HeaderName::from_static("remote-groups");
+static REMOTE_NAME: HeaderName = HeaderName::from_static("remote-name");
+static REMOTE_USER: HeaderName = HeaderName::from_static("remote-user");
+static X_AUTH_REQUEST_GROUPS: HeaderName = HeaderName::from_static("x-auth-request-groups");
+static X_AUTH_REQUEST_PREFERRED_USERNAME: HeaderName =
+    HeaderName::from_static("x-auth-request-preferred-username");
+static X_AUTH_REQUEST_USER: HeaderName = HeaderName::from_static("x-auth-request-user");
+static X_CONSUMER_GROUPS: HeaderName = HeaderName::from_static("x-consumer-groups");
+static X_CONSUMER_ID: HeaderName = HeaderName::from_static("x-consumer-id");
+static X_CONSUMER_USERNAME: HeaderName = HeaderName::from_static("x-consumer-username");
+static X_CREDENTIAL_IDENTIFIER: HeaderName = HeaderName::from_static("x-credential-identifier");
+static X_FORWARDED_GROUPS: HeaderName = HeaderName::from_static("x-forwarded-groups");
+static X_FORWARDED_PREFERRED_USERNAME: HeaderName = HeaderName::from_static("x-forwarded-preferred-username");
+static X_FORWARDED_USER: HeaderName = HeaderName::from_static("x-forwarded-user");
+
 /// RULES 3.3: a value that a header cannot carry unchanged is an error of ours, not an escape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Unrepresentable(pub(crate) &'static str);
@@ -18,32 +34,32 @@ pub(crate) fn inject(
     let standing = &subject.standing;
     let id = standing.principal.as_str();
     let name = standing.name.as_str();
-    set(headers, "countersign-principal", id)?;
+    set(headers, &COUNTERSIGN_PRINCIPAL, id)?;
     match preset {
         IdentityPreset::Countersign | IdentityPreset::ClientCert | IdentityPreset::Xfcc => {}
         IdentityPreset::OAuth2Proxy => {
-            set(headers, "x-auth-request-user", id)?;
-            set(headers, "x-auth-request-preferred-username", name)?;
-            set(headers, "x-forwarded-user", id)?;
-            set(headers, "x-forwarded-preferred-username", name)?;
+            set(headers, &X_AUTH_REQUEST_USER, id)?;
+            set(headers, &X_AUTH_REQUEST_PREFERRED_USERNAME, name)?;
+            set(headers, &X_FORWARDED_USER, id)?;
+            set(headers, &X_FORWARDED_PREFERRED_USERNAME, name)?;
             if let Some(groups) = groups(subject) {
-                set(headers, "x-auth-request-groups", &groups)?;
-                set(headers, "x-forwarded-groups", &groups)?;
+                set(headers, &X_AUTH_REQUEST_GROUPS, &groups)?;
+                set(headers, &X_FORWARDED_GROUPS, &groups)?;
             }
         }
         IdentityPreset::Authelia => {
-            set(headers, "remote-user", name)?;
-            set(headers, "remote-name", name)?;
+            set(headers, &REMOTE_USER, name)?;
+            set(headers, &REMOTE_NAME, name)?;
             if let Some(groups) = groups(subject) {
-                set(headers, "remote-groups", &groups)?;
+                set(headers, &REMOTE_GROUPS, &groups)?;
             }
         }
         IdentityPreset::Consumer => {
-            set(headers, "x-consumer-id", id)?;
-            set(headers, "x-consumer-username", name)?;
-            set(headers, "x-credential-identifier", subject.authentication.credential.as_str())?;
+            set(headers, &X_CONSUMER_ID, id)?;
+            set(headers, &X_CONSUMER_USERNAME, name)?;
+            set(headers, &X_CREDENTIAL_IDENTIFIER, subject.authentication.credential.as_str())?;
             if let Some(groups) = groups(subject) {
-                set(headers, "x-consumer-groups", &groups)?;
+                set(headers, &X_CONSUMER_GROUPS, &groups)?;
             }
         }
     }
@@ -55,10 +71,10 @@ fn groups(subject: &Known) -> Option<String> {
     (!names.is_empty()).then(|| names.join(","))
 }
 
-fn set(headers: &mut HeaderMap, name: &'static str, value: &str) -> Result<(), Unrepresentable> {
+fn set(headers: &mut HeaderMap, name: &'static HeaderName, value: &str) -> Result<(), Unrepresentable> {
     // a field value is visible ASCII here: every server reads that alike
     let plain = value.bytes().all(|b| (0x20..0x7f).contains(&b)) && value.trim() == value;
-    let value = HeaderValue::try_from(value).ok().filter(|_| plain).ok_or(Unrepresentable(name))?;
-    headers.insert(HeaderName::from_static(name), value);
+    let value = HeaderValue::try_from(value).ok().filter(|_| plain).ok_or(Unrepresentable(name.as_str()))?;
+    headers.insert(name, value);
     Ok(())
 }
