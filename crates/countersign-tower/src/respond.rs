@@ -15,7 +15,6 @@ use http::{
     HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version,
     header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
 };
-use serde::Serialize;
 use std::time::Duration;
 
 pub static REQUEST_ID: HeaderName = HeaderName::from_static("countersign-request-id");
@@ -24,17 +23,6 @@ pub static RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-po
 
 /// Where the `type` of our problems points.
 const PROBLEMS: &str = "https://countersign.dev/problems/";
-
-/// RFC 9457 3.1, in the order in which it is read.
-#[derive(Serialize)]
-struct Document<'a> {
-    r#type: String,
-    title: &'a str,
-    status: u16,
-    detail: &'a str,
-    instance: &'a str,
-    code: &'a str,
-}
 
 /// What the answers of one deployment have in common.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,9 +86,19 @@ pub fn problem<B: From<Bytes>>(
     id: RequestId,
 ) -> Response<B> {
     let id = id.to_string();
-    let r#type = format!("{PROBLEMS}{code}");
-    let document = Document { r#type, title, status: status.as_u16(), detail, instance: &id, code };
-    let mut body = serde_json::to_vec(&document).unwrap_or_default();
+    let mut body = Vec::with_capacity(512);
+    // RFC 9457 3.1, in the order in which it is read
+    body.extend_from_slice(b"{\"type\":");
+    string(&mut body, &[PROBLEMS, code].concat());
+    body.extend_from_slice(b",\"title\":");
+    string(&mut body, title);
+    body.extend_from_slice(b",\"status\":");
+    body.extend_from_slice(status.as_str().as_bytes());
+    for (name, text) in [(&b",\"detail\":"[..], detail), (b",\"instance\":", &id), (b",\"code\":", code)] {
+        body.extend_from_slice(name);
+        string(&mut body, text);
+    }
+    body.push(b'}');
     // for whoever reads it in a terminal: the prompt begins on a line of its own
     body.push(b'\n');
     let mut response = Response::new(B::from(Bytes::from(body)));
@@ -112,6 +110,17 @@ pub fn problem<B: From<Bytes>>(
         headers.insert(&REQUEST_ID, id);
     }
     response
+}
+
+/// A JSON string. Refusals are what a flood costs, and their words need no escape.
+fn string(out: &mut Vec<u8>, text: &str) {
+    if text.bytes().any(|b| b < 0x20 || b == b'"' || b == b'\\') {
+        out.extend_from_slice(&serde_json::to_vec(text).unwrap_or_else(|_| b"\"\"".to_vec()));
+    } else {
+        out.push(b'"');
+        out.extend_from_slice(text.as_bytes());
+        out.push(b'"');
+    }
 }
 
 /// `RateLimit-Policy` and `RateLimit` of the tightest limit that was charged (draft-ietf-httpapi-ratelimit-headers).
