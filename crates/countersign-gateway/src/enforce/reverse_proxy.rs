@@ -3,7 +3,7 @@
 use super::{cors, trusted};
 use crate::{
     generation::Generation,
-    listen::{caller::Caller, connection::InFlight},
+    listen::{caller::Caller, connection::InFlight, inlet::Inlet},
     upstream::{
         body::Download,
         forward::{self, Failure, Inbound, Outcome, Terms},
@@ -26,7 +26,6 @@ use http::{
 };
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
-use hyper::body::Incoming;
 use std::{
     pin::Pin,
     rc::Rc,
@@ -39,7 +38,7 @@ pub(crate) async fn handle(
     (worker, generation): (&Rc<Worker>, &Generation),
     caller: &Caller,
     in_flight: InFlight,
-    request: Request<Incoming>,
+    request: Request<Inlet>,
 ) -> Response<Reply> {
     let id = worker.request_id();
     let options = &generation.config.answers;

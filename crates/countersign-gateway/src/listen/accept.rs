@@ -4,6 +4,7 @@ use super::{
     Face,
     caller::{Beginning, Origin, Present},
     connection::{Connection, IDLE_ENOUGH, Registry},
+    inlet::Inlet,
     multiplexed::Streams,
     proxy_protocol::{self, Source},
     settings::ListenAddress,
@@ -312,6 +313,7 @@ impl Door {
             let connection = connection.clone();
             async move {
                 let by = (&worker, &*generation);
+                let request = request.map(Inlet::Http2);
                 let mut response = reverse_proxy::handle(by, &caller, in_flight, request).await;
                 after_the_others().await;
                 // RFC 9112 9.6: said with the last answer, so that no request is on its way when it closes

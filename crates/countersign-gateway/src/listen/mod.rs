@@ -7,6 +7,7 @@ pub(crate) mod accept;
 pub(crate) mod caller;
 pub(crate) mod connection;
 pub(crate) mod frames;
+pub(crate) mod inlet;
 pub(crate) mod multiplexed;
 pub mod proxy_protocol;
 pub mod settings;

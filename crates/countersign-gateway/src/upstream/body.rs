@@ -1,6 +1,7 @@
 //! Bodies on their way through: counted, timed, and without trailers that could pass for header fields.
 
 use super::{headers, http1, pool::Lease, streams::Tether};
+use crate::listen::inlet::Inlet;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::{body::Incoming, client::conn::http2::SendRequest};
@@ -64,7 +65,7 @@ impl Exchange {
 #[derive(Debug)]
 pub(crate) struct Upload {
     /// `None`: a request of our own, which has none.
-    body: Option<Incoming>,
+    body: Option<Inlet>,
     left: u64,
     exchange: Rc<Exchange>,
     tether: Option<Tether>,
@@ -74,7 +75,7 @@ pub(crate) struct Upload {
 impl Upload {
     /// `None`: it declares more than is allowed.
     pub(crate) fn new(
-        body: Incoming,
+        body: Inlet,
         limit: u64,
         patience: Patience,
         tether: impl FnOnce() -> Option<Tether>,

@@ -13,7 +13,7 @@ use super::{
     streams::Tether,
     upgrade::{self, Tunnel},
 };
-use crate::{generation::Generation, worker::Worker};
+use crate::{generation::Generation, listen::inlet::Inlet, worker::Worker};
 use countersign_core::{
     RequestId,
     check::{decision::Permit, path},
@@ -23,7 +23,6 @@ use http::{
     header::{CONTENT_LENGTH, CONTENT_TYPE, TE, TRANSFER_ENCODING},
 };
 use http_body::Body;
-use hyper::body::Incoming;
 use std::{rc::Rc, time::Duration};
 use thiserror::Error;
 use tokio::time::Instant;
@@ -37,7 +36,7 @@ pub(crate) struct Inbound {
     pub(crate) is_https: bool,
     /// Admitted and scrubbed.
     pub(crate) headers: HeaderMap,
-    pub(crate) body: Incoming,
+    pub(crate) body: Inlet,
     pub(crate) version: Version,
     pub(crate) terms: Terms,
 }

@@ -1,0 +1,43 @@
+//! The body of a request as it comes in, whatever the protocol that carries it.
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
+use thiserror::Error;
+
+#[derive(Debug)]
+pub(crate) enum Inlet {
+    Http2(Incoming),
+}
+
+/// The caller went away or broke the framing of its body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("the request body did not reach its end")]
+pub(crate) struct Broken;
+
+impl Body for Inlet {
+    type Data = Bytes;
+    type Error = Broken;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        match self.get_mut() {
+            Inlet::Http2(body) => Pin::new(body).poll_frame(cx).map_err(|_| Broken),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Inlet::Http2(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Inlet::Http2(body) => body.size_hint(),
+        }
+    }
+}
