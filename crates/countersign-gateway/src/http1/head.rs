@@ -129,7 +129,13 @@ pub(crate) fn reuse(headers: HeaderMap) {
 }
 
 /// The version is ours, the reason phrase the standard's: nothing of the upstream's status line goes on but the number.
-pub(crate) fn write_response(out: &mut BytesMut, status: StatusCode, headers: HeaderMap) {
+/// `ours`: the field lines that whoever writes it adds.
+pub(crate) fn write_response(
+    out: &mut BytesMut,
+    status: StatusCode,
+    headers: HeaderMap,
+    ours: impl FnOnce(&mut BytesMut),
+) {
     out.reserve(room(&headers));
     if status == StatusCode::OK {
         out.put_slice(b"HTTP/1.1 200 OK\r\n");
@@ -141,6 +147,7 @@ pub(crate) fn write_response(out: &mut BytesMut, status: StatusCode, headers: He
         out.put_slice(b"\r\n");
     }
     write_fields(out, &headers);
+    ours(out);
     out.put_slice(b"\r\n");
     spare::give(headers);
 }

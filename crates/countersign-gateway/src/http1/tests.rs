@@ -224,7 +224,7 @@ fn what_is_written_is_read_again() {
         (Method::DELETE, "/a?b".into(), headers.clone())
     );
     assert!(out.is_empty());
-    head::write_response(&mut out, http::StatusCode::IM_A_TEAPOT, headers.clone());
+    head::write_response(&mut out, http::StatusCode::IM_A_TEAPOT, headers.clone(), |_| {});
     let read = head::response(&mut out, &Method::GET).unwrap().unwrap().parts;
     assert_eq!((read.status, read.headers), (http::StatusCode::IM_A_TEAPOT, headers.clone()));
     for size in [1, 9, 10, 15, 16, 255, 256, 65_535, 1 << 20] {

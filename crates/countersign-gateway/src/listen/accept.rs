@@ -2,7 +2,7 @@
 
 use super::{
     Face,
-    caller::{Beginning, Origin, Present},
+    caller::{Beginning, Caller, Origin, Present},
     connection::{Connection, IDLE_ENOUGH, Registry},
     inlet::Inlet,
     multiplexed::Streams,
@@ -16,14 +16,10 @@ use crate::{
     enforce::reverse_proxy,
     gateway::Phase,
     gathered::Gathered,
+    generation::Generation,
     worker::{Worker, after_the_others},
 };
-use http::{HeaderValue, header::CONNECTION};
-use hyper::{
-    body::Incoming,
-    server::conn::{http1, http2},
-    service::service_fn,
-};
+use hyper::{body::Incoming, server::conn::http2, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::{
     convert::Infallible,
@@ -145,13 +141,13 @@ async fn survive(address: &ListenAddress, error: &io::Error) {
     }
 }
 
-struct Door {
-    worker: Rc<Worker>,
+pub(super) struct Door {
+    pub(super) worker: Rc<Worker>,
     /// As it was at the start.
     first: Rc<Face>,
     listener: usize,
     number: u64,
-    phases: watch::Receiver<Phase>,
+    pub(super) phases: watch::Receiver<Phase>,
 }
 
 impl Door {
@@ -188,14 +184,15 @@ impl Door {
         let Some(origin) = self.origin(&face, &mut stream, from).await else {
             return;
         };
-        let stream = Gathered::new(stream);
         let Some(tls) = &face.tls else {
             let beginning = Beginning { from, origin, tls: false, tenant: None };
             let caller = Present::new(beginning, face.clone());
             return self.http1(stream, caller, &face, number).await;
         };
         let patience = face.timeouts.tls_handshake;
-        let Ok(Ok((stream, tenant))) = tokio::time::timeout(patience, tls.accept(stream)).await else {
+        let Ok(Ok((stream, tenant))) =
+            tokio::time::timeout(patience, tls.accept(Gathered::new(stream))).await
+        else {
             return;
         };
         let beginning = Beginning { from, origin, tls: true, tenant: tenant.map(Rc::new) };
@@ -235,6 +232,13 @@ impl Door {
         None
     }
 
+    /// By what a request is judged that begins now, and who it is from.
+    pub(super) fn asked(&self, caller: &Present, connection: &Connection) -> (Rc<Generation>, Rc<Caller>) {
+        let generation = self.worker.generation();
+        let caller = caller.of(generation.face(self.listener).unwrap_or(&self.first), connection);
+        (generation, caller)
+    }
+
     fn registry(&self) -> &Registry {
         &self.worker.connections
     }
@@ -248,22 +252,7 @@ impl Door {
     ) {
         let connection = Connection::new(false, face.timeouts);
         self.registry().refine(number, connection.clone());
-        let io = TokioIo::new(Watched::new(stream, connection.clone(), self.worker.clone()));
-        let service = self.service(caller, connection.clone());
-        let mut serving = http1::Builder::new()
-            .timer(TokioTimer::new())
-            // the sweeper tells an idle connection from a slow head, which this one timer cannot
-            .header_read_timeout(None)
-            .max_buf_size(HTTP1_BUFFER)
-            .serve_connection(io, service);
-        let drain =
-            |c: Pin<&mut &mut http1::Connection<_, _>>| Pin::new(&mut **c.get_mut()).graceful_shutdown();
-        drive(&mut serving, drain, &connection, self.phases.clone()).await;
-        if let Some(tunnel) = connection.take_tunnel() {
-            let _in_flight = connection.begin();
-            let left = serving.into_parts();
-            tunnel.run(left.io.into_inner().into_inner(), left.read_buf).await;
-        }
+        super::http1::serve(stream, self, &caller, &connection).await;
     }
 
     async fn http2<S: AsyncRead + AsyncWrite + Unpin + 'static>(
@@ -275,9 +264,8 @@ impl Door {
     ) {
         let connection = Connection::new(true, face.timeouts);
         self.registry().refine(number, connection.clone());
-        let io = TokioIo::new(
-            Watched::new(stream, connection.clone(), self.worker.clone()).of_frames(caller.address()),
-        );
+        let io =
+            TokioIo::new(Watched::new(stream, caller.address(), connection.clone(), self.worker.clone()));
         let service = self.service(caller, connection.clone());
         let serving = http2::Builder::new(Streams::new(&face.timeouts))
             .timer(TokioTimer::new())
@@ -308,26 +296,18 @@ impl Door {
         let door = self.clone();
         service_fn(move |request| {
             let in_flight = connection.begin();
-            let (worker, generation) = (door.worker.clone(), door.worker.generation());
-            let caller = caller.of(generation.face(door.listener).unwrap_or(&door.first), &connection);
-            let connection = connection.clone();
+            let door = door.clone();
+            let (generation, caller) = door.asked(&caller, &connection);
             async move {
-                let by = (&worker, &*generation);
-                let request = request.map(Inlet::Http2);
-                let mut response = reverse_proxy::handle(by, &caller, in_flight, request).await;
+                let by = (&door.worker, &*generation);
+                let response = reverse_proxy::handle(by, &caller, in_flight, request.map(Inlet::Http2)).await;
                 after_the_others().await;
-                // RFC 9112 9.6: said with the last answer, so that no request is on its way when it closes
-                if connection.ends_with(&response) {
-                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-                }
                 Ok(response)
             }
         })
     }
 }
 
-/// Larger than what `countersign_tower::attributes` admits, so that the refusal is ours and says why.
-const HTTP1_BUFFER: usize = 64 * 1024;
 const HTTP2_HEAD: u32 = 32 * 1024;
 const HTTP2_STREAM_WINDOW: u32 = 256 * 1024;
 const HTTP2_CONNECTION_WINDOW: u32 = 1024 * 1024;
@@ -365,7 +345,7 @@ async fn drive<C: Future>(
 }
 
 /// What a connection that said nothing yet may still begin to say when the gateway drains.
-const FIRST_WORD: Duration = Duration::from_secs(1);
+pub(super) const FIRST_WORD: Duration = Duration::from_secs(1);
 
 /// Leaves the registry and gives its slot back, however the connection ends.
 struct Entry {

@@ -19,8 +19,6 @@ pub(crate) struct Connection {
     has_read: Cell<bool>,
     /// HTTP/2 reads frames between requests, so bytes do not mean that a head began.
     multiplexed: bool,
-    /// Every answer so far was written whole: what is written now is none of ours.
-    settled: Cell<bool>,
     /// Since when the peer takes nothing of what we write.
     stuck: Cell<Option<Instant>>,
     /// What goes on where HTTP ended.
@@ -40,7 +38,6 @@ impl Connection {
             in_head: Cell::new(false),
             has_read: Cell::new(false),
             multiplexed,
-            settled: Cell::new(true),
             stuck: Cell::new(None),
             tunnel: RefCell::new(None),
             timeouts,
@@ -54,7 +51,6 @@ impl Connection {
     pub(crate) fn begin(self: &Rc<Self>) -> InFlight {
         self.in_flight.set(self.in_flight.get() + 1);
         self.in_head.set(false);
-        self.settled.set(false);
         InFlight(self.clone())
     }
 
@@ -66,11 +62,6 @@ impl Connection {
         }
     }
 
-    /// Hyper flushes the stream only when it has handed over all that it holds.
-    pub(crate) fn flushed(&self) {
-        self.settled.set(self.in_flight.get() == 0);
-    }
-
     pub(crate) fn has_read(&self) -> bool {
         self.has_read.get()
     }
@@ -78,10 +69,6 @@ impl Connection {
     /// After a 101.
     pub(crate) fn take_tunnel(&self) -> Option<Tunnel> {
         self.tunnel.take()
-    }
-
-    pub(crate) fn is_settled(&self) -> bool {
-        self.settled.get()
     }
 
     /// The peer took what we wrote, or not.

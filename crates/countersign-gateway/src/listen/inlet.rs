@@ -1,5 +1,6 @@
 //! The body of a request as it comes in, whatever the protocol that carries it.
 
+use super::http1::body::Inbody;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -11,6 +12,7 @@ use thiserror::Error;
 
 #[derive(Debug)]
 pub(crate) enum Inlet {
+    Http1(Inbody),
     Http2(Incoming),
 }
 
@@ -25,18 +27,21 @@ impl Body for Inlet {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         match self.get_mut() {
+            Inlet::Http1(body) => Pin::new(body).poll_frame(cx),
             Inlet::Http2(body) => Pin::new(body).poll_frame(cx).map_err(|_| Broken),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
+            Inlet::Http1(body) => body.is_end_stream(),
             Inlet::Http2(body) => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
+            Inlet::Http1(body) => body.size_hint(),
             Inlet::Http2(body) => body.size_hint(),
         }
     }
