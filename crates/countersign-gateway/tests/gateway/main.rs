@@ -14,6 +14,7 @@ mod bodies;
 mod cors;
 mod failures;
 mod floods;
+mod http1;
 mod hygiene;
 mod identity;
 mod limits;

@@ -54,7 +54,7 @@ impl Tls {
         Self { rig, authority }
     }
 
-    async fn connect(&self, alpn: &[&[u8]]) -> TlsStream<TcpStream> {
+    pub(crate) async fn connect(&self, alpn: &[&[u8]]) -> TlsStream<TcpStream> {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(self.authority.certificate().as_bytes()).unwrap()).unwrap();
         let mut config = ClientConfig::builder_with_provider(countersign_crypto::tls::provider())

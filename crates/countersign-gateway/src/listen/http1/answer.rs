@@ -90,7 +90,7 @@ impl Output {
     }
 
     fn is_full(&self) -> bool {
-        !self.piece.is_empty() || self.small.len() >= TOGETHER
+        !self.piece.is_empty() || !self.behind.is_empty() || self.small.len() >= TOGETHER
     }
 
     fn put(&mut self, data: Bytes, behind: &'static [u8]) {
