@@ -110,7 +110,7 @@ pub(crate) async fn handle(
             whole(answer.map(|()| Full::default()), in_flight)
         }
         Ok(Outcome::Answer(response)) => {
-            response.map(|body| Reply { body: ReplyBody::Stream(Box::new(body)), _in_flight: in_flight })
+            response.map(|body| Reply { body: ReplyBody::Stream(body), _in_flight: in_flight })
         }
         Err(failure) => {
             let upstream = &route.upstream;

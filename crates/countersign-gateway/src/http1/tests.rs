@@ -32,7 +32,8 @@ fn decoded(framing: Framing, input: &[u8], cut: usize) -> Result<(Vec<u8>, Heade
 
 #[test]
 fn a_body_ends_where_it_ends_however_it_arrives() {
-    let large = format!("{:x}\r\n{}\r\n0\r\n\r\nX", 5000, "y".repeat(5000));
+    let many = "y".repeat(5000);
+    let large = format!("{:x}\r\n{many}\r\n0\r\n\r\nX", many.len());
     for (framing, input, data, behind) in [
         (Framing::Length(0), "next", "", "next"),
         (Framing::Length(3), "abcnext", "abc", "next"),
@@ -40,7 +41,7 @@ fn a_body_ends_where_it_ends_however_it_arrives() {
         (Framing::Chunked, "1\r\na\r\n002\r\nbc\r\n00\r\n\r\nnext", "abc", "next"),
         (Framing::Chunked, "3;a=b;c=\"d\"\r\nabc\r\n0 ; x\r\n\r\nnext", "abc", "next"),
         (Framing::Chunked, "A\r\n0123456789\r\n0\r\n\r\n", "0123456789", ""),
-        (Framing::Chunked, &large, &large[6..5006], "X"),
+        (Framing::Chunked, &large, &many, "X"),
         (Framing::UntilClose, "abc", "abc", ""),
     ] {
         for cut in [1, 2, 3, 7, input.len().max(1)] {

@@ -51,7 +51,7 @@ pub(crate) struct Terms {
 
 /// What came back.
 pub(crate) enum Outcome {
-    Answer(Response<Download>),
+    Answer(Response<Box<Download>>),
     /// 101: what follows on the caller's connection belongs to the tunnel.
     Switched(Response<()>, Box<Tunnel>),
 }
@@ -212,7 +212,7 @@ pub(crate) async fn forward(
         (_, _, body) => body,
     };
     let patience = patience(&parts.headers, upstream, terms.patience);
-    let mut answer = Response::new(Download::new(body, lease, tether, patience));
+    let mut answer = Response::new(Box::new(Download::new(body, lease, tether, patience)));
     *answer.status_mut() = parts.status;
     *answer.headers_mut() = parts.headers;
     Ok(Outcome::Answer(answer))
