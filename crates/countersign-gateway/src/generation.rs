@@ -15,7 +15,12 @@ use crate::{
     },
 };
 use countersign_core::check::route::RouteTable;
-use std::{collections::HashMap, fmt, rc::Rc, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    rc::Rc,
+    sync::Arc,
+};
 
 /// Checked whole: whoever holds one can serve by it.
 pub(crate) struct Blueprint {
@@ -63,7 +68,8 @@ pub(crate) struct Generation {
     pub(crate) stripping: Stripping,
     /// By the number of the listener.
     faces: Vec<Rc<Face>>,
-    upstreams: HashMap<Arc<str>, Rc<Upstream>>,
+    /// Few, and asked for each request: comparing names costs less than hashing one.
+    upstreams: BTreeMap<Arc<str>, Rc<Upstream>>,
 }
 
 impl fmt::Debug for Generation {

@@ -1,6 +1,21 @@
-use crate::{IdentityPreset, enforce::trusted::is_reserved, upstream::origin::Origin};
+use crate::{
+    IdentityPreset,
+    enforce::trusted::{X_FAMILIES, is_reserved},
+    upstream::origin::Origin,
+};
 
 /// What an API may be sent is not ours to drop.
+/// What the search among them rests on.
+#[test]
+fn no_family_begins_another() {
+    for family in X_FAMILIES {
+        assert!(family.starts_with("x-"), "{family}");
+        let others = X_FAMILIES.iter().filter(|other| other.starts_with(family));
+        assert_eq!(others.count(), 1, "{family}");
+        assert!(is_reserved(family) && is_reserved(&format!("{family}z")), "{family}");
+    }
+}
+
 #[test]
 fn ordinary_fields_are_not_reserved() {
     for name in [

@@ -174,10 +174,6 @@ pub(crate) enum ExchangeError {
 
 /// An answer's body as the upstream sends it.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "the common one is the large one; it is boxed with all of its answer"
-)]
 pub(crate) enum Answer {
     Http1(http1::Answer),
     Http2 {

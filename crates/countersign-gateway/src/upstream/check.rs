@@ -42,6 +42,6 @@ async fn ask(pool: &Rc<Pool>, check: &HealthCheck) -> Option<bool> {
     *request.uri_mut() = check.path.parse().ok()?;
     retry::address(&mut request, pool, pool.authority().clone());
     request.headers_mut().insert(header::USER_AGENT, HeaderValue::from_static("countersign-check"));
-    let response = retry::send_on(lease.link()?, request).await.ok()?;
+    let response = retry::send_on(lease.link()?, &mut Some(request)).await.ok()?;
     Some(response.status().is_success() || response.status().is_redirection())
 }

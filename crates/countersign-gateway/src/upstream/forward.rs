@@ -187,7 +187,8 @@ pub(crate) async fn forward(
     *request.headers_mut() = headers;
     // where the caller sees the upstream's own name, that is the name of the address chosen in the end
     let own_name = headers::is_named_by_upstream(permit.route());
-    let (response, lease) = retry::send(upstream, request, &exchange, own_name).await?;
+    let mut request = Some(request);
+    let (response, lease) = retry::send(upstream, &mut request, &exchange, own_name).await?;
 
     if let Err(failure) = admit_answer(&response, asked.as_ref()) {
         lease.pool().health().failed(Fault::Exchange, Instant::now());
@@ -206,7 +207,7 @@ pub(crate) async fn forward(
             let mut answer = Response::new(());
             *answer.status_mut() = parts.status;
             *answer.headers_mut() = parts.headers;
-            let upstream = switched.into_wire();
+            let upstream = switched.0;
             return Ok(Outcome::Switched(answer, Box::new(Tunnel { upstream, lease, tether, idle })));
         }
         (_, _, body) => body,

@@ -6,12 +6,12 @@ use crate::{
     gathered::Gathered,
     http1::{
         Malformed,
-        body::{Decoded, Decoder, write_chunk_size, write_last_chunk},
+        body::{Decoded, Decoder, Framing, write_chunk_size, write_last_chunk},
         head,
     },
 };
 use bytes::{Buf, Bytes, BytesMut};
-use http::{Method, Request, StatusCode, request, response};
+use http::{Method, Request, StatusCode, header::TRANSFER_ENCODING, response};
 use http_body::{Body, Frame, SizeHint};
 use std::{
     future::poll_fn,
@@ -49,7 +49,7 @@ pub(crate) enum Fault {
     Upload(UploadFault),
 }
 
-/// A connection, between two exchanges or in one.
+/// A connection, and the exchange that it is in: it has one at a time, so the state of it needs no place of its own.
 #[derive(Debug)]
 pub(crate) struct Wire {
     socket: Socket,
@@ -58,6 +58,28 @@ pub(crate) struct Wire {
     /// How much to read at once: more, where everything asked for was there.
     room: usize,
     out: BytesMut,
+    sending: Sending,
+    decoder: Decoder,
+    /// May another exchange follow?
+    persistent: bool,
+    interim: u8,
+}
+
+/// The request, on its way out.
+#[derive(Debug)]
+struct Sending {
+    /// `None`: all of it was written.
+    request: Option<Request<Upload>>,
+    method: Method,
+    chunked: bool,
+    /// Nothing of it was taken by anybody: what was not sent may be sent elsewhere.
+    untouched: bool,
+    /// The end of it is among what is to be written.
+    last: bool,
+    /// A piece too large to be copied, and what stands behind it. What stands before it is in [`Wire::out`].
+    piece: Bytes,
+    behind: &'static [u8],
+    state: State,
 }
 
 #[derive(Debug)]
@@ -68,7 +90,26 @@ pub(crate) enum Socket {
 
 impl Wire {
     pub(crate) fn new(socket: Socket) -> Box<Self> {
-        Box::new(Self { socket, read: BytesMut::new(), room: READ, out: BytesMut::new() })
+        let sending = Sending {
+            request: None,
+            method: Method::GET,
+            chunked: false,
+            untouched: false,
+            last: false,
+            piece: Bytes::new(),
+            behind: b"",
+            state: State::Done,
+        };
+        Box::new(Self {
+            socket,
+            read: BytesMut::new(),
+            room: READ,
+            out: BytesMut::new(),
+            sending,
+            decoder: Decoder::new(Framing::Length(0)),
+            persistent: true,
+            interim: 0,
+        })
     }
 
     /// Is it still there, and has it said nothing that it was not asked? Costs a system call only where it did.
@@ -89,30 +130,6 @@ impl Wire {
     }
 }
 
-/// One request on its way out, and its answer on the way in.
-#[derive(Debug)]
-pub(crate) struct Exchange {
-    wire: Box<Wire>,
-    /// Until the first byte of it was taken: what was not sent may be sent elsewhere.
-    unsent: Option<request::Parts>,
-    method: Method,
-    sending: Sending,
-    interim: u8,
-}
-
-#[derive(Debug)]
-struct Sending {
-    /// `None`: all of it was written.
-    upload: Option<Upload>,
-    chunked: bool,
-    /// The end of it is among what is to be written.
-    last: bool,
-    /// A piece too large to be copied, and what stands behind it. What stands before it is in [`Wire::out`].
-    piece: Bytes,
-    behind: &'static [u8],
-    state: State,
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Going,
@@ -128,30 +145,37 @@ pub(crate) enum Ended {
     Failed(Fault),
 }
 
-impl Exchange {
+impl Wire {
     /// Says nothing yet. `request` is framed: its fields say how its body is delimited.
-    pub(crate) fn new(mut wire: Box<Wire>, request: Request<Upload>, chunked: bool) -> Self {
-        let (parts, upload) = request.into_parts();
-        let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
-        head::write_request(&mut wire.out, &parts.method, target, &parts.headers);
-        let method = parts.method.clone();
-        let (piece, behind) = (Bytes::new(), &b""[..]);
-        let sending =
-            Sending { upload: Some(upload), chunked, last: false, piece, behind, state: State::Going };
-        Self { wire, unsent: Some(parts), method, sending, interim: 0 }
+    pub(crate) fn begin(&mut self, request: Request<Upload>) {
+        let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
+        head::write_request(&mut self.out, request.method(), target, request.headers());
+        self.sending = Sending {
+            method: request.method().clone(),
+            chunked: request.headers().contains_key(TRANSFER_ENCODING),
+            request: Some(request),
+            untouched: true,
+            last: false,
+            piece: Bytes::new(),
+            behind: b"",
+            state: State::Going,
+        };
+        self.interim = 0;
     }
 
     /// The head of the answer; sends meanwhile.
-    pub(crate) async fn answer(&mut self) -> Result<head::ResponseHead, Ended> {
+    pub(crate) async fn answer(&mut self) -> Result<response::Parts, Ended> {
         poll_fn(|cx| {
-            if let Poll::Ready(Err(fault)) = self.sending.poll(&mut self.wire, &mut self.unsent, cx) {
-                match (fault, self.unsent.take(), self.sending.upload.take()) {
-                    (Fault::Io(_), Some(parts), Some(upload)) => {
-                        let request = Request::from_parts(parts, upload);
-                        return Poll::Ready(Err(Ended::Unsent(Box::new(request))));
+            if let Poll::Ready(Err(fault)) = self.sending.poll(&mut self.socket, &mut self.out, cx) {
+                match fault {
+                    Fault::Io(_) if self.sending.untouched => {
+                        let request = self.sending.request.take();
+                        return Poll::Ready(Err(
+                            request.map_or(Ended::Failed(fault), |request| Ended::Unsent(Box::new(request)))
+                        ));
                     }
-                    (Fault::Io(_), ..) => self.sending.state = State::Refused,
-                    (fault, ..) => return Poll::Ready(Err(Ended::Failed(fault))),
+                    Fault::Io(_) => self.sending.state = State::Refused,
+                    fault => return Poll::Ready(Err(Ended::Failed(fault))),
                 }
             }
             self.poll_head(cx).map_err(Ended::Failed)
@@ -159,15 +183,16 @@ impl Exchange {
         .await
     }
 
-    fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<head::ResponseHead, Fault>> {
+    fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<response::Parts, Fault>> {
         loop {
-            if !self.wire.read.is_empty()
+            if !self.read.is_empty()
                 && let Some(head) =
-                    head::response(&mut self.wire.read, &self.method).map_err(Fault::Malformed)?
+                    head::response(&mut self.read, &self.sending.method).map_err(Fault::Malformed)?
             {
                 let status = head.parts.status;
                 if !status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS {
-                    return Poll::Ready(Ok(head));
+                    (self.decoder, self.persistent) = (Decoder::new(head.framing), head.persistent);
+                    return Poll::Ready(Ok(head.parts));
                 }
                 self.interim += 1;
                 if self.interim > INTERIM {
@@ -175,28 +200,23 @@ impl Exchange {
                 }
                 continue;
             }
-            if self.wire.read.len() >= LARGEST_HEAD {
+            if self.read.len() >= LARGEST_HEAD {
                 return Poll::Ready(Err(Fault::Malformed(Malformed::TooLarge)));
             }
-            match ready!(self.wire.poll_fill(cx)) {
+            match ready!(self.poll_fill(cx)) {
                 Ok(0) => return Poll::Ready(Err(Fault::Closed)),
                 Ok(_) => {}
                 Err(error) => return Poll::Ready(Err(Fault::Io(error))),
             }
         }
     }
-
-    /// After a 101: what is on the wire is HTTP no more.
-    pub(crate) fn into_wire(self) -> Box<Wire> {
-        self.wire
-    }
 }
 
 impl Sending {
     fn poll(
         &mut self,
-        wire: &mut Wire,
-        unsent: &mut Option<request::Parts>,
+        socket: &mut Socket,
+        out: &mut BytesMut,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Fault>> {
         if self.state != State::Going {
@@ -204,11 +224,13 @@ impl Sending {
         }
         loop {
             // a head and a small body in one write, where the body is there
-            let waits = !self.last && self.next(&mut wire.out, unsent, cx)?;
-            ready!(self.write(wire, unsent, cx)).map_err(Fault::Io)?;
+            let waits = !self.last && self.next(out, cx)?;
+            ready!(self.write(socket, out, cx)).map_err(Fault::Io)?;
             if self.last {
-                self.upload = None;
                 self.state = State::Done;
+                if let Some(request) = self.request.take() {
+                    head::reuse(request.into_parts().0.headers);
+                }
                 return Poll::Ready(Ok(()));
             }
             if waits {
@@ -218,20 +240,16 @@ impl Sending {
     }
 
     /// The next piece of the body, if there is one. True: the caller has yet to send it.
-    fn next(
-        &mut self,
-        out: &mut BytesMut,
-        unsent: &mut Option<request::Parts>,
-        cx: &mut Context<'_>,
-    ) -> Result<bool, Fault> {
+    fn next(&mut self, out: &mut BytesMut, cx: &mut Context<'_>) -> Result<bool, Fault> {
         if !self.piece.is_empty() {
             return Ok(false);
         }
-        if let Some(upload) = self.upload.as_mut().filter(|upload| !upload.is_end_stream()) {
+        let upload = self.request.as_mut().map(Request::body_mut);
+        if let Some(upload) = upload.filter(|upload| !upload.is_end_stream()) {
             let Poll::Ready(frame) = Pin::new(upload).poll_frame(cx) else { return Ok(true) };
             if let Some(frame) = frame {
                 // what was taken out of it cannot be sent again
-                *unsent = None;
+                self.untouched = false;
                 let data = frame.map_err(Fault::Upload)?.into_data().unwrap_or_default();
                 self.put(out, data);
                 return Ok(false);
@@ -262,17 +280,14 @@ impl Sending {
 
     fn write(
         &mut self,
-        wire: &mut Wire,
-        unsent: &mut Option<request::Parts>,
+        socket: &mut Socket,
+        out: &mut BytesMut,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
-        let Wire { socket, out, .. } = wire;
         while out.has_remaining() {
             let written = wrote(ready!(Pin::new(&mut *socket).poll_write(cx, out)))?;
             out.advance(written);
-            if let Some(parts) = unsent.take() {
-                head::reuse(parts.headers);
-            }
+            self.untouched = false;
         }
         while self.piece.has_remaining() {
             let written = wrote(ready!(Pin::new(&mut *socket).poll_write(cx, &self.piece)))?;
@@ -293,27 +308,14 @@ fn wrote(outcome: io::Result<usize>) -> io::Result<usize> {
 
 /// The body of an answer, and the connection that it comes on.
 #[derive(Debug)]
-pub(crate) struct Answer {
-    exchange: Exchange,
-    decoder: Decoder,
-    persistent: bool,
-}
+pub(crate) struct Answer(pub(crate) Box<Wire>);
 
 impl Answer {
-    pub(crate) fn new(exchange: Exchange, head: head::ResponseHead) -> (response::Parts, Self) {
-        let head::ResponseHead { parts, framing, persistent } = head;
-        (parts, Self { exchange, decoder: Decoder::new(framing), persistent })
-    }
-
     /// The connection, where another exchange may follow: both messages went to their ends, and nothing else came.
     pub(crate) fn into_idle(self) -> Option<Box<Wire>> {
-        let Self { exchange: Exchange { wire, sending, .. }, decoder, persistent } = self;
-        let clean = persistent && decoder.is_over() && sending.state == State::Done && wire.read.is_empty();
-        clean.then_some(wire)
-    }
-
-    pub(crate) fn into_wire(self) -> Box<Wire> {
-        self.exchange.into_wire()
+        let Wire { sending, decoder, persistent, read, .. } = &*self.0;
+        let clean = *persistent && decoder.is_over() && sending.state == State::Done && read.is_empty();
+        clean.then_some(self.0)
     }
 }
 
@@ -325,14 +327,14 @@ impl Body for Answer {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
-        let Self { exchange: Exchange { wire, unsent, sending, .. }, decoder, .. } = &mut *self;
-        match sending.poll(wire, unsent, cx) {
-            Poll::Ready(Err(Fault::Io(_))) => sending.state = State::Refused,
+        let wire = &mut *self.0;
+        match wire.sending.poll(&mut wire.socket, &mut wire.out, cx) {
+            Poll::Ready(Err(Fault::Io(_))) => wire.sending.state = State::Refused,
             Poll::Ready(Err(fault)) => return Poll::Ready(Some(Err(fault))),
             _ => {}
         }
         loop {
-            match decoder.decode(&mut wire.read).map_err(Fault::Malformed) {
+            match wire.decoder.decode(&mut wire.read).map_err(Fault::Malformed) {
                 Ok(Decoded::Data(data)) => return Poll::Ready(Some(Ok(Frame::data(data)))),
                 Ok(Decoded::Trailers(trailers)) => return Poll::Ready(Some(Ok(Frame::trailers(trailers)))),
                 Ok(Decoded::Over) => return Poll::Ready(None),
@@ -341,7 +343,7 @@ impl Body for Answer {
             }
             match ready!(wire.poll_fill(cx)) {
                 Ok(0) => {
-                    if let Err(malformed) = decoder.closed() {
+                    if let Err(malformed) = wire.decoder.closed() {
                         return Poll::Ready(Some(Err(Fault::Malformed(malformed))));
                     }
                 }
@@ -352,11 +354,11 @@ impl Body for Answer {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.decoder.is_over()
+        self.0.decoder.is_over()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.decoder.size_hint()
+        self.0.decoder.size_hint()
     }
 }
 

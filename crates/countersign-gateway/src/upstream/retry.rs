@@ -11,11 +11,7 @@ use super::{
     pool::{Lease, Pool},
 };
 use crate::worker::after_the_others;
-use http::{
-    HeaderValue, Request, Response, Uri, Version,
-    header::{HOST, TRANSFER_ENCODING},
-    uri::Authority,
-};
+use http::{HeaderValue, Request, Response, Uri, Version, header::HOST, uri::Authority};
 use std::{future::Future, net::SocketAddr, pin::pin, rc::Rc, time::Duration};
 use tokio::time::{Instant, sleep_until};
 
@@ -26,13 +22,13 @@ const MOST_ADDRESSES: usize = 3;
 /// reached an upstream never is.
 pub(crate) async fn send(
     upstream: &Rc<Upstream>,
-    mut request: Request<Upload>,
+    request: &mut Option<Request<Upload>>,
     exchange: &Exchange,
     own_name: bool,
 ) -> Result<(Response<Answer>, Lease), Failure> {
     let slot = upstream.enter().await?;
     upstream.resolve().await.map_err(Failure::Connect)?;
-    let given = request.headers().get(HOST).cloned();
+    let given = request.as_ref().and_then(|request| request.headers().get(HOST)).cloned();
     let mut tried: Vec<SocketAddr> = Vec::new();
     let mut last = Failure::Unsent;
     while tried.len() < MOST_ADDRESSES {
@@ -42,16 +38,15 @@ pub(crate) async fn send(
             Some(given) if !own_name => given.clone(),
             _ => pool.authority().clone(),
         };
-        address(&mut request, &pool, name);
+        if let Some(request) = request {
+            address(request, &pool, name);
+        }
         chosen = match chosen.reuse() {
             Err(chosen) => chosen,
             Ok(lease) => match attempt(lease, request, exchange).await {
                 Ok(answer) => return Ok(keep(answer, slot)),
                 // it was closed while it was idle, which says nothing about the address
-                Err(Attempt::Unsent(back)) => {
-                    request = *back;
-                    pool.choose()
-                }
+                Err(Attempt::Unsent) => pool.choose(),
                 Err(Attempt::Failed(failure)) => return Err(failure),
             },
         };
@@ -65,9 +60,8 @@ pub(crate) async fn send(
         };
         match attempt(lease, request, exchange).await {
             Ok(answer) => return Ok(keep(answer, slot)),
-            Err(Attempt::Unsent(back)) => {
+            Err(Attempt::Unsent) => {
                 pool.health().failed(Fault::Exchange, Instant::now());
-                request = *back;
                 last = Failure::Unsent;
             }
             Err(Attempt::Failed(failure)) => {
@@ -105,23 +99,24 @@ fn keep(
     (response, lease)
 }
 
+/// Unsent, the request is back where it was taken from.
 enum Attempt {
-    Unsent(Box<Request<Upload>>),
+    Unsent,
     Failed(Failure),
 }
 
 async fn attempt(
     mut lease: Lease,
-    request: Request<Upload>,
+    request: &mut Option<Request<Upload>>,
     exchange: &Exchange,
 ) -> Result<(Response<Answer>, Lease), Attempt> {
-    let Some(link) = lease.link() else { return Err(Attempt::Unsent(Box::new(request))) };
+    let Some(link) = lease.link() else { return Err(Attempt::Unsent) };
     let sent = in_time(lease.pool().timeouts().first_byte, exchange, send_on(link, request)).await;
     match sent {
         Some(Ok(response)) => Ok((response, lease)),
         Some(Err(unanswered)) => Err(match (exchange.progress(), unanswered) {
             (Progress::Failed(fault), _) => Attempt::Failed(Failure::Upload(fault)),
-            (_, Unanswered::Unsent(request)) => Attempt::Unsent(request),
+            (_, Unanswered::Unsent) => Attempt::Unsent,
             (_, Unanswered::Failed(error)) => Attempt::Failed(Failure::Exchange(error)),
         }),
         None => Err(Attempt::Failed(Failure::FirstByte)),
@@ -131,29 +126,36 @@ async fn attempt(
 /// Why a request has no answer.
 #[derive(Debug)]
 pub(crate) enum Unanswered {
-    Unsent(Box<Request<Upload>>),
+    Unsent,
     Failed(ExchangeError),
 }
 
-pub(crate) async fn send_on(link: Link, request: Request<Upload>) -> Result<Response<Answer>, Unanswered> {
+/// Takes the request out of its place, and puts it back if nothing of it was sent.
+pub(crate) async fn send_on(
+    link: Link,
+    place: &mut Option<Request<Upload>>,
+) -> Result<Response<Answer>, Unanswered> {
+    let Some(request) = place.take() else { return Err(Unanswered::Unsent) };
     match link {
-        Link::Http1(wire) => {
-            let chunked = request.headers().contains_key(TRANSFER_ENCODING);
-            let mut going = http1::Exchange::new(wire, request, chunked);
+        Link::Http1(mut wire) => {
+            wire.begin(request);
             after_the_others().await;
-            match going.answer().await {
-                Ok(head) => {
-                    let (parts, answer) = http1::Answer::new(going, head);
-                    Ok(Response::from_parts(parts, Answer::Http1(answer)))
+            match wire.answer().await {
+                Ok(parts) => Ok(Response::from_parts(parts, Answer::Http1(http1::Answer(wire)))),
+                Err(http1::Ended::Unsent(request)) => {
+                    *place = Some(*request);
+                    Err(Unanswered::Unsent)
                 }
-                Err(http1::Ended::Unsent(request)) => Err(Unanswered::Unsent(request)),
                 Err(http1::Ended::Failed(fault)) => Err(Unanswered::Failed(ExchangeError::Http1(fault))),
             }
         }
         Link::Http2(mut sender) => match sender.try_send_request(request).await {
             Ok(response) => Ok(response.map(|body| Answer::Http2 { body, _sender: sender })),
             Err(mut error) => Err(match error.take_message() {
-                Some(request) => Unanswered::Unsent(Box::new(request)),
+                Some(request) => {
+                    *place = Some(request);
+                    Unanswered::Unsent
+                }
                 None => Unanswered::Failed(ExchangeError::Http2(error.into_error())),
             }),
         },
