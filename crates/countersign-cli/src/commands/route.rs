@@ -75,6 +75,14 @@ fn row(route: &Value) -> Value {
         if any || members.get("methods").is_some_and(Value::is_null) {
             members.insert("methods".into(), json!("*"));
         }
+        let prefix = |name| members.get(name).and_then(Value::as_str).filter(|prefix| !prefix.is_empty());
+        if let (strip, add) = (prefix("strip_prefix"), prefix("add_prefix"))
+            && (strip.is_some() || add.is_some())
+        {
+            let upstream = members.get("upstream").and_then(Value::as_str).unwrap_or("-");
+            let seen = format!("{upstream} ({} -> {})", strip.unwrap_or("/"), add.unwrap_or("/"));
+            members.insert("upstream".into(), json!(seen));
+        }
     }
     row
 }

@@ -153,6 +153,9 @@ fn route(
     });
     let flag = |key| table.get(key).map_or(Some(false), |field: Field<'_, '_>| field.boolean());
     let (forward_credential, preserve_host) = (flag("forward_credential"), flag("preserve_host"));
+    let prefix =
+        |key| table.get(key).map_or(Some(Box::default()), |field| field.parsed(|text| Ok(text.into())));
+    let (strip_prefix, add_prefix) = (prefix("strip_prefix"), prefix("add_prefix"));
     let name = table.get("name").map(|field| field.parsed(route_name));
 
     let shape = (|| {
@@ -167,6 +170,8 @@ fn route(
         shape.name = name.into();
         shape.host = host;
         shape.methods = methods;
+        shape.strip_prefix = strip_prefix.clone().unwrap_or_default();
+        shape.add_prefix = add_prefix.clone().unwrap_or_default();
         Some(shape)
     })();
     let route = shape.clone().and_then(|shape| {
@@ -181,6 +186,8 @@ fn route(
             cache: cache?,
             forward_credential: forward_credential?,
             preserve_host: preserve_host?,
+            strip_prefix: strip_prefix?,
+            add_prefix: add_prefix?,
             ..shape
         })
     });

@@ -63,6 +63,8 @@ pub(crate) enum Failure {
     NoUpstream,
     #[error("`{}` cannot carry its value unchanged", .0.0)]
     Identity(Unrepresentable),
+    #[error("the route's prefixes make no target of this one")]
+    Target,
     #[error("{0}")]
     Upload(UploadFault),
     #[error("{0}")]
@@ -84,7 +86,7 @@ pub(crate) enum Failure {
 impl Failure {
     /// The configuration's fault or this program's: to be seen in the log without asking for it.
     pub(crate) fn is_ours(&self) -> bool {
-        matches!(self, Failure::NoUpstream | Failure::Identity(_))
+        matches!(self, Failure::NoUpstream | Failure::Identity(_) | Failure::Target)
     }
 
     /// Status, code, title and detail for the caller.
@@ -114,7 +116,7 @@ impl Failure {
                 "malformed request",
                 "the request body breaks its framing",
             ),
-            Failure::NoUpstream | Failure::Identity(_) => (
+            Failure::NoUpstream | Failure::Identity(_) | Failure::Target => (
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "internal",
                 "internal error",
@@ -183,7 +185,7 @@ pub(crate) async fn forward(
 
     let mut request = Request::new(upload);
     *request.method_mut() = permit.method().clone();
-    *request.uri_mut() = target(&permit, generation);
+    *request.uri_mut() = target(&permit, generation)?;
     *request.headers_mut() = headers;
     // where the caller sees the upstream's own name, that is the name of the address chosen in the end
     let own_name = headers::is_named_by_upstream(permit.route());
@@ -234,13 +236,13 @@ fn patience(headers: &HeaderMap, upstream: &Upstream, body: Duration) -> Patienc
 
 /// The request line is written from the permit. What may still be in its query is a credential of another route's
 /// place, which is stripped like a key header (RULES 3.2).
-fn target(permit: &Permit, generation: &Generation) -> Uri {
+fn target(permit: &Permit, generation: &Generation) -> Result<Uri, Failure> {
     let parameters = generation.stripping.parameters();
-    let target = permit.target().clone();
+    let target = permit.route().upstream_target(permit.target()).ok_or(Failure::Target)?;
     if parameters.is_empty() || permit.route().forward_credential || target.query().is_none() {
-        return Uri::from(target);
+        return Ok(Uri::from(target));
     }
-    Uri::from(path::without_parameters(target, parameters))
+    Ok(Uri::from(path::without_parameters(target, parameters)))
 }
 
 /// One framing, ours.

@@ -27,6 +27,7 @@ use std::net::IpAddr;
 static X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+static X_FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
 static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// RFC 9110 7.6.1, and what older software put there.
@@ -130,6 +131,10 @@ pub(crate) fn request(
     headers
         .insert(&X_FORWARDED_PROTO, HeaderValue::from_static(if came.is_https { "https" } else { "http" }));
     headers.insert(&X_FORWARDED_HOST, text(permit.authority(), "x-forwarded-host")?);
+    if !route.strip_prefix.is_empty() {
+        // how frameworks learn where the links that they write begin
+        headers.insert(&X_FORWARDED_PREFIX, text(&route.strip_prefix, "x-forwarded-prefix")?);
+    }
     // RFC 9110 7.6.3: a gateway sends Via in each inbound request
     headers.append(VIA, HeaderValue::from_static("1.1 countersign"));
     headers.insert(&respond::REQUEST_ID, came.id.clone());

@@ -282,6 +282,33 @@ async fn m2_4_exactly_the_canonical_target_goes_upstream() {
     assert_eq!(rig.upstream.requests().len(), before);
 }
 
+/// RULES 2.3: what is judged is the whole path; what the upstream sees of it is the route's to say, not the caller's.
+#[tokio::test]
+async fn m2_4_a_route_rewrites_the_prefix_that_was_judged() {
+    let mut route = Route::new("/api/*", "api", SecurityRequirement::Public);
+    (route.strip_prefix, route.add_prefix) = ("/api".into(), "/v2".into());
+    let rig = Rig::with(Upstream::start(|_| Act::answer(OK)).await, vec![route], |_| {}).await;
+    for (sent, forwarded) in [
+        ("/api/orders/7?a=/api", "/v2/orders/7?a=/api"),
+        ("/api", "/v2"),
+        ("//%61pi/./x/", "/v2/x/"),
+        ("/api/a/../b", "/v2/b"),
+    ] {
+        let head = format!("GET {sent} HTTP/1.1\r\nHost: a.example\r\nX-Forwarded-Prefix: /evil\r\n\r\n");
+        let answer = rig.send(head).await;
+        assert_eq!(status(&answer), 200, "{sent}: {answer}");
+        let got = rig.upstream.requests().pop().unwrap();
+        assert_eq!(got.line(), format!("GET {forwarded} HTTP/1.1"));
+        assert_eq!(got.field("x-forwarded-prefix"), ["/api"]);
+    }
+    let before = rig.upstream.requests().len();
+    for sent in ["/api/..", "/api/../v2/x", "/apix", "/v2/x", "/other"] {
+        let answer = rig.send(format!("GET {sent} HTTP/1.1\r\nHost: a.example\r\n\r\n")).await;
+        assert_eq!(status(&answer), 404, "{sent}: {answer}");
+    }
+    assert_eq!(rig.upstream.requests().len(), before);
+}
+
 /// M.2 rule 9: the upstream's Host is from the route or the configuration, never the caller's.
 #[tokio::test]
 async fn m2_9_host_comes_from_route_or_configuration() {

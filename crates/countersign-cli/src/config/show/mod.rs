@@ -291,11 +291,14 @@ fn route(route: &Route) -> Value {
         cache,
         forward_credential,
         preserve_host,
+        strip_prefix,
+        add_prefix,
     } = route;
     let methods = match methods {
         MethodSet::Any => Value::Null,
         MethodSet::Of(methods) => methods.iter().map(words).collect(),
     };
+    let some = |prefix: &str| if prefix.is_empty() { Value::Null } else { json!(prefix) };
     let cache = match cache {
         CachePolicy::Private => "private",
         CachePolicy::Shared => "shared",
@@ -333,6 +336,8 @@ fn route(route: &Route) -> Value {
         ("cache", json!(cache)),
         ("forward_credential", json!(forward_credential)),
         ("preserve_host", json!(preserve_host)),
+        ("strip_prefix", some(strip_prefix)),
+        ("add_prefix", some(add_prefix)),
         ("cors", cors.as_ref().map_or(Value::Null, cors_table)),
     ])
 }

@@ -1,9 +1,10 @@
 //! Which API is this, and what must a caller prove there? Host and canonical path choose the most specific pattern,
 //! the method chooses within it (RULES 2.2). [`pattern`] is the tree of one host, [`table`] all hosts, [`rules`] what a
-//! route must keep to get in.
+//! route must keep to get in, [`rewrite`] what its upstream sees of the path.
 
 mod difference;
 mod pattern;
+mod rewrite;
 mod rules;
 mod table;
 
@@ -133,6 +134,10 @@ pub struct Route {
     pub cache: CachePolicy,
     pub forward_credential: bool,
     pub preserve_host: bool,
+    /// Leading segments of `path` that the upstream does not see. Empty: it sees all of them.
+    pub strip_prefix: Box<str>,
+    /// What the upstream sees before them. Empty: nothing.
+    pub add_prefix: Box<str>,
 }
 
 impl Route {
@@ -153,6 +158,8 @@ impl Route {
             cache: CachePolicy::default(),
             forward_credential: false,
             preserve_host: false,
+            strip_prefix: Box::default(),
+            add_prefix: Box::default(),
         }
     }
 
@@ -167,7 +174,8 @@ impl Route {
 #[error("route `{route}`, {field}: {message}")]
 pub struct RouteError {
     pub route: Arc<str>,
-    /// The field at fault: `name`, `path`, `host`, `methods`, `security`, `presentation`, `limits`, `cors`.
+    /// The field at fault: `name`, `path`, `host`, `methods`, `security`, `presentation`, `limits`,
+    /// `cors`, `strip_prefix`, `add_prefix`.
     pub field: &'static str,
     pub message: String,
 }

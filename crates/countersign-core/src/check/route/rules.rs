@@ -15,6 +15,7 @@ pub(super) fn check(route: &Route, authenticators: &[Arc<dyn Authenticator>], er
     }
     methods(&route.methods, &mut |message| wrong("methods", message));
     security(&route.security, authenticators, &mut |message| wrong("security", message));
+    super::rewrite::check(route, &mut wrong);
     for (n, (method, rule)) in route.presentation.iter().enumerate() {
         if route.presentation.iter().skip(n + 1).any(|(m, _)| m == method) {
             wrong("presentation", format!("`{}` stands twice", method.as_str()));

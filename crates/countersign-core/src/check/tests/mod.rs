@@ -3,5 +3,6 @@
 mod difference;
 mod limit;
 mod path;
+mod rewrite;
 mod route;
 mod verified;

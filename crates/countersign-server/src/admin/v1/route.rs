@@ -35,6 +35,8 @@ struct Shown {
     cache: &'static str,
     forward_credential: bool,
     preserve_host: bool,
+    strip_prefix: String,
+    add_prefix: String,
 }
 
 /// A public route is named as such wherever routes are listed.
@@ -155,6 +157,8 @@ impl From<&Route> for Shown {
             },
             forward_credential: route.forward_credential,
             preserve_host: route.preserve_host,
+            strip_prefix: route.strip_prefix.to_string(),
+            add_prefix: route.add_prefix.to_string(),
         }
     }
 }
