@@ -11,6 +11,7 @@ pub mod hash;
 pub mod secret;
 pub mod tls;
 pub mod token;
+pub mod websocket;
 pub mod x509;
 
 pub use entropy::{Entropy, SystemEntropy, random_id};

@@ -4,5 +4,6 @@
 //! without a permit. Judges nothing. Next in the walk: `countersign_core::check`, then [`crate::upstream`].
 
 pub(crate) mod cors;
+pub(crate) mod extended_connect;
 pub(crate) mod reverse_proxy;
 pub(crate) mod trusted;

@@ -1,12 +1,17 @@
 //! The first door: a request comes in, is judged, and goes to the upstream of its route or back with a problem.
 
-use super::{cors, trusted};
+use super::{
+    cors,
+    extended_connect::{self, Unsupported},
+    trusted,
+};
 use crate::{
     generation::Generation,
     listen::{caller::Caller, connection::InFlight, inlet::Inlet},
     upstream::{
         body::Download,
         forward::{self, Failure, Inbound, Outcome, Terms},
+        upgrade::Tunnel,
     },
     worker::Worker,
 };
@@ -26,24 +31,30 @@ use http::{
 };
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
 use std::{
     pin::Pin,
     rc::Rc,
     task::{Context, Poll},
 };
-use tokio::time::Instant;
+use tokio::{task::spawn_local, time::Instant};
 
 /// One request, from its head to the answer.
 pub(crate) async fn handle(
     (worker, generation): (&Rc<Worker>, &Generation),
     caller: &Caller,
     in_flight: InFlight,
-    request: Request<Inlet>,
+    mut request: Request<Inlet>,
 ) -> Response<Reply> {
     let id = worker.request_id();
     let options = &generation.config.answers;
     let whole =
         |response: Response<Full<Bytes>>, in_flight| response.map(|body| Reply::whole(body, in_flight));
+    let stream = match extended_connect::take(&mut request).transpose() {
+        Ok(stream) => stream,
+        Err(Unsupported) => return whole(extended_connect::unsupported(id), in_flight),
+    };
     let (mut parts, body) = request.into_parts();
 
     // before anything reads a field: one authority, one target, one framing, bounded
@@ -102,11 +113,16 @@ pub(crate) async fn handle(
     let route = permit.route().clone();
     let terms = Terms { most: caller.face.limits.body, patience: caller.face.timeouts.body };
     let address = caller.written(peer.address);
-    let inbound =
-        Inbound { id, address, is_https, headers: parts.headers, body, version: parts.version, terms };
+    let (headers, version, is_stream) = (parts.headers, parts.version, stream.is_some());
+    let inbound = Inbound { id, address, is_https, headers, body, version, is_stream, terms };
     let mut response = match forward::forward((worker, generation), permit, inbound).await {
         Ok(Outcome::Switched(answer, tunnel)) => {
-            in_flight.switch(*tunnel);
+            match stream {
+                None => in_flight.switch(*tunnel),
+                Some(stream) => {
+                    spawn_local(carry(stream, *tunnel, in_flight.another()));
+                }
+            }
             whole(answer.map(|()| Full::default()), in_flight)
         }
         Ok(Outcome::Answer(response)) => {
@@ -126,6 +142,14 @@ pub(crate) async fn handle(
         cors::apply(cors, origin.as_ref(), response.headers_mut());
     }
     response
+}
+
+/// One stream of HTTP/2 among others, for as long as it is a tunnel.
+async fn carry(stream: OnUpgrade, tunnel: Tunnel, _in_flight: InFlight) {
+    match stream.await {
+        Ok(stream) => tunnel.run(TokioIo::new(stream), Bytes::new()).await,
+        Err(error) => tracing::debug!(%error, "the caller went before its stream was one"),
+    }
 }
 
 /// RFC 9110 7.6.2: the hops that an OPTIONS request has left; at zero the answer is ours.

@@ -270,6 +270,7 @@ impl Door {
         let serving = http2::Builder::new(Streams::new(&face.timeouts))
             .timer(TokioTimer::new())
             .max_concurrent_streams(face.limits.streams)
+            .enable_connect_protocol()
             .max_header_list_size(HTTP2_HEAD)
             // CVE-2023-44487 (rapid reset) and CVE-2025-8671 (resets that we are made to send)
             .max_pending_accept_reset_streams(20)

@@ -124,6 +124,11 @@ impl Connection {
 pub(crate) struct InFlight(Rc<Connection>);
 
 impl InFlight {
+    /// The same connection, held by one more.
+    pub(crate) fn another(&self) -> InFlight {
+        self.0.begin()
+    }
+
     /// The answer is a 101: the connection belongs to the tunnel as soon as it is written.
     pub(crate) fn switch(&self, tunnel: Tunnel) {
         self.0.tunnel.replace(Some(tunnel));

@@ -11,7 +11,7 @@ use super::{
     identity::Unrepresentable,
     retry,
     streams::Tether,
-    upgrade::{self, Tunnel},
+    upgrade::{self, Handshake, Tunnel},
 };
 use crate::{generation::Generation, listen::inlet::Inlet, worker::Worker};
 use countersign_core::{
@@ -20,7 +20,7 @@ use countersign_core::{
 };
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
-    header::{CONTENT_LENGTH, CONTENT_TYPE, TE, TRANSFER_ENCODING},
+    header::{CONTENT_LENGTH, CONTENT_TYPE, SEC_WEBSOCKET_ACCEPT, TE, TRANSFER_ENCODING},
 };
 use http_body::Body;
 use std::{rc::Rc, time::Duration};
@@ -38,6 +38,8 @@ pub(crate) struct Inbound {
     pub(crate) headers: HeaderMap,
     pub(crate) body: Inlet,
     pub(crate) version: Version,
+    /// It asks for a tunnel in a stream of HTTP/2 (RFC 8441).
+    pub(crate) is_stream: bool,
     pub(crate) terms: Terms,
 }
 
@@ -63,6 +65,8 @@ pub(crate) enum Failure {
     NoUpstream,
     #[error("`{}` cannot carry its value unchanged", .0.0)]
     Identity(Unrepresentable),
+    #[error("it takes no WebSocket")]
+    NoUpgrade,
     #[error("the route's prefixes make no target of this one")]
     Target,
     #[error("{0}")]
@@ -122,6 +126,12 @@ impl Failure {
                 "internal error",
                 "the gateway cannot forward this request; its log says why",
             ),
+            Failure::NoUpgrade => (
+                StatusCode::NOT_IMPLEMENTED,
+                "upgrade_unsupported",
+                "protocol not carried",
+                "the API behind this gateway takes no WebSocket",
+            ),
             Failure::Busy => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "upstream_busy",
@@ -158,9 +168,12 @@ pub(crate) async fn forward(
 ) -> Result<Outcome, Failure> {
     let upstream = generation.upstream(&permit.route().upstream.0).ok_or(Failure::NoUpstream)?;
     let permit = Rc::new(permit);
-    let Inbound { id, address, is_https, mut headers, body, version, terms } = inbound;
-    let asked =
-        upgrade::asked(upstream.config(), (permit.method(), version), &headers, !body.is_end_stream());
+    let Inbound { id, address, is_https, mut headers, body, version, is_stream, terms } = inbound;
+    let asked = if is_stream {
+        Some(upgrade::websocket(upstream.config()).ok_or(Failure::NoUpgrade)?)
+    } else {
+        upgrade::asked(upstream.config(), (permit.method(), version), &headers, !body.is_end_stream())
+    };
     let (upload, exchange) =
         Upload::new(body, terms.most, patience(&headers, upstream, terms.patience), || {
             Tether::new(&permit, &worker.streams)
@@ -182,6 +195,7 @@ pub(crate) async fn forward(
     if let Some(protocol) = &asked {
         upgrade::say(&mut headers, protocol.clone());
     }
+    let handshake = is_stream.then(|| Handshake::begin(&mut headers, &*worker.ports.entropy));
 
     let mut request = Request::new(upload);
     *request.method_mut() = permit.method().clone();
@@ -192,7 +206,9 @@ pub(crate) async fn forward(
     let mut request = Some(request);
     let (response, lease) = retry::send(upstream, &mut request, &exchange, own_name).await?;
 
-    if let Err(failure) = admit_answer(&response, asked.as_ref()) {
+    let admitted = admit_answer(&response, asked.as_ref())
+        .and_then(|()| handshake.as_ref().map_or(Ok(()), |own| own.is_answered_by(&response)));
+    if let Err(failure) = admitted {
         lease.pool().health().failed(Fault::Exchange, Instant::now());
         return Err(failure);
     }
@@ -205,9 +221,14 @@ pub(crate) async fn forward(
     // a response of our own: nothing of the upstream's connection (version, reason phrase, extensions) goes on
     let body = match (parts.status, asked, body) {
         (StatusCode::SWITCHING_PROTOCOLS, Some(protocol), Answer::Http1(switched)) => {
-            upgrade::say(&mut parts.headers, protocol);
             let mut answer = Response::new(());
-            *answer.status_mut() = parts.status;
+            if handshake.is_some() {
+                // RFC 8441 5: the stream is the tunnel once the answer is good
+                parts.headers.remove(SEC_WEBSOCKET_ACCEPT);
+            } else {
+                upgrade::say(&mut parts.headers, protocol);
+                *answer.status_mut() = parts.status;
+            }
             *answer.headers_mut() = parts.headers;
             let upstream = switched.0;
             return Ok(Outcome::Switched(answer, Box::new(Tunnel { upstream, lease, tether, idle })));

@@ -3,15 +3,17 @@
 //! is revoked (RULES 2.5, M.2 rule 8).
 
 use super::{
-    config::{Protocol, UpstreamConfig},
+    config::{Protocol, UpstreamConfig, WEBSOCKET},
+    forward::Failure,
     http1::Wire,
     pool::Lease,
     streams::Tether,
 };
 use bytes::Bytes;
+use countersign_crypto::{Entropy, websocket};
 use http::{
-    HeaderMap, HeaderValue, Method, Version,
-    header::{CONNECTION, UPGRADE},
+    HeaderMap, HeaderValue, Method, Response, StatusCode, Version,
+    header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE},
 };
 use std::{
     cell::Cell,
@@ -50,6 +52,44 @@ pub(crate) fn asked(
     }
     let is_taken = config.upgrades.iter().any(|taken| name.as_bytes().eq_ignore_ascii_case(taken.as_bytes()));
     is_taken.then(|| name.clone())
+}
+
+/// The one protocol that a stream of HTTP/2 can become, where this upstream is configured to take it.
+pub(crate) fn websocket(config: &UpstreamConfig) -> Option<HeaderValue> {
+    let taken = config.upgrades.iter().any(|taken| taken.eq_ignore_ascii_case(WEBSOCKET));
+    (taken && config.protocol == Protocol::Http1).then_some(HeaderValue::from_static(WEBSOCKET))
+}
+
+/// RFC 8441 5: a caller over HTTP/2 has no handshake of its own, so this one is ours.
+#[derive(Debug)]
+pub(crate) struct Handshake {
+    accept: String,
+}
+
+impl Handshake {
+    pub(crate) fn begin(headers: &mut HeaderMap, entropy: &dyn Entropy) -> Self {
+        let key = websocket::key(entropy);
+        let accept = websocket::accept(&key);
+        headers.remove(SEC_WEBSOCKET_ACCEPT);
+        if let Ok(key) = HeaderValue::try_from(key) {
+            headers.insert(SEC_WEBSOCKET_KEY, key);
+        }
+        Self { accept }
+    }
+
+    /// To the caller any answer of 2xx is the tunnel, so one that is none must not look like it.
+    pub(crate) fn is_answered_by<B>(&self, answer: &Response<B>) -> Result<(), Failure> {
+        let status = answer.status();
+        if status.is_success() {
+            return Err(Failure::Answer("is no WebSocket's"));
+        }
+        let mut said = answer.headers().get_all(SEC_WEBSOCKET_ACCEPT).iter();
+        let proved = said.next().is_some_and(|said| said.as_bytes() == self.accept.as_bytes());
+        if status == StatusCode::SWITCHING_PROTOCOLS && !(proved && said.next().is_none()) {
+            return Err(Failure::Answer("does not prove that it read a WebSocket's handshake"));
+        }
+        Ok(())
+    }
 }
 
 /// RFC 9110 7.8: `Upgrade` means nothing unless `Connection` names it.

@@ -12,6 +12,7 @@ mod ambiguity;
 mod balance;
 mod bodies;
 mod cors;
+mod extended_connect;
 mod failures;
 mod floods;
 mod http1;

@@ -21,13 +21,13 @@ fn asking(fields: &str) -> String {
 }
 
 /// Where a test plays the upstream by hand, beside the one that the rig needs.
-struct Peer {
-    address: SocketAddr,
-    arrived: mpsc::Receiver<TcpStream>,
+pub(crate) struct Peer {
+    pub(crate) address: SocketAddr,
+    pub(crate) arrived: mpsc::Receiver<TcpStream>,
 }
 
 impl Peer {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (arrive, arrived) = mpsc::channel(16);
@@ -42,7 +42,7 @@ impl Peer {
     }
 
     /// The next request's head, and the connection that it came on.
-    async fn next(&mut self) -> (String, Client) {
+    pub(crate) async fn next(&mut self) -> (String, Client) {
         let stream = tokio::time::timeout(PATIENCE, self.arrived.recv()).await.unwrap().unwrap();
         let mut client = Client { stream, buffer: Vec::new() };
         let head = client.answer_to(true).await;
@@ -70,7 +70,7 @@ async fn switched(rig: &Rig, peer: &mut Peer) -> (Client, Client) {
     (caller, upstream)
 }
 
-async fn read(client: &mut Client, count: usize) -> Vec<u8> {
+pub(crate) async fn read(client: &mut Client, count: usize) -> Vec<u8> {
     let reading = async {
         while client.buffer.len() < count {
             assert!(client.stream.read_buf(&mut client.buffer).await.unwrap() > 0, "it ended");
