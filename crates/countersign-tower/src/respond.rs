@@ -52,7 +52,9 @@ pub fn denial<B: From<Bytes>>(denial: &Denial, id: RequestId, options: &Options)
     {
         headers.append(WWW_AUTHENTICATE, challenge.value().clone());
     }
-    if let Some(wait) = denial.retry_after {
+    // RFC 9110 15.6.4: an outage ends, so whoever was right to ask may ask again
+    let outage = (denial.kind == DenialKind::Unavailable && denial.code != "plan_unknown").then_some(OUTAGE);
+    if let Some(wait) = denial.retry_after.or(outage) {
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds(wait).max(1)));
     }
     if let Some(limit) = &denial.limit {
@@ -64,6 +66,9 @@ pub fn denial<B: From<Bytes>>(denial: &Denial, id: RequestId, options: &Options)
     }
     response
 }
+
+/// Long enough for most, and no herd waits for the same second: each counts from its own answer.
+const OUTAGE: Duration = Duration::from_secs(1);
 
 /// A head that was not admitted.
 pub fn head_error<B: From<Bytes>>(error: HeadError, version: Version, id: RequestId) -> Response<B> {

@@ -195,7 +195,8 @@ async fn an_answer_that_is_no_switch_is_none() {
         "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n".to_owned()
     };
     let other = |head: &str| switching(head).replace("Upgrade: websocket", "Upgrade: irc");
-    let answers: [(&str, &dyn Fn(&str) -> String); 5] = [
+    type Said<'a> = (&'a str, &'a dyn Fn(&str) -> String);
+    let answers: [Said<'_>; 5] = [
         ("200", &|_| OK.to_owned()),
         ("an accept of another key", &forged),
         ("two accepts", &doubled),

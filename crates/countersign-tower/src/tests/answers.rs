@@ -66,6 +66,17 @@ fn a_bad_credential_is_told_to_bearer_alone() {
     assert!(!answer.contains("unknown key"), "{answer}");
 }
 
+/// An outage is worth another try; a configuration that lacks a plan is not.
+#[test]
+fn an_outage_says_when_to_come_back() {
+    for (code, told) in [("store_unavailable", true), ("feed_blind", true), ("plan_unknown", false)] {
+        let answer = denied(&Denial::new(DenialKind::Unavailable, code, "reason"));
+        assert!(answer.starts_with("503"), "{answer}");
+        assert_eq!(answer.contains("retry-after: 1\n"), told, "{answer}");
+    }
+    assert!(!denied(&Denial::new(DenialKind::Forbidden, "scope_missing", "reason")).contains("retry-after"));
+}
+
 #[test]
 fn limits_say_when_to_come_back() {
     let mut denial = Denial::new(DenialKind::TooMany, "limit_exceeded", "route limit");
