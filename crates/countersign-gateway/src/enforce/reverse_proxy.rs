@@ -219,6 +219,22 @@ impl Reply {
     }
 }
 
+/// An answer's body that may still have a request under way.
+pub(crate) trait Outgoing: Body<Data = Bytes> {
+    /// While nobody takes the answer, its request goes on: a caller may send all of it before it reads anything.
+    fn drive(self: Pin<&mut Self>, _cx: &mut Context<'_>) {}
+}
+
+impl Outgoing for Full<Bytes> {}
+
+impl Outgoing for Reply {
+    fn drive(mut self: Pin<&mut Self>, cx: &mut Context<'_>) {
+        if let ReplyBody::Stream(body) = &mut self.body {
+            body.drive(cx);
+        }
+    }
+}
+
 impl Body for Reply {
     type Data = Bytes;
     type Error = Box<dyn std::error::Error + Send + Sync>;

@@ -247,6 +247,13 @@ impl Download {
         }
     }
 
+    /// Sends on, and reads nothing. A fault shows when the answer is asked for.
+    pub(crate) fn drive(&mut self, cx: &mut Context<'_>) {
+        if let Some(Answer::Http1(answer)) = &mut self.body {
+            answer.drive(cx);
+        }
+    }
+
     /// The connection ends here: what may still come on it is nobody's answer.
     fn fail(&mut self, error: DownloadError) -> Poll<Option<Result<Frame<Bytes>, DownloadError>>> {
         (self.body, self.lease, self.tether) = (None, None, None);

@@ -136,6 +136,8 @@ enum State {
     Done,
     /// The upstream takes no more; it may have answered all the same (RFC 9112 9.5).
     Refused,
+    /// The caller sends no more that may be sent, and nothing of what follows is.
+    Failed(UploadFault),
 }
 
 /// How an exchange ended that brought no answer.
@@ -219,8 +221,10 @@ impl Sending {
         out: &mut BytesMut,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Fault>> {
-        if self.state != State::Going {
-            return Poll::Ready(Ok(()));
+        match self.state {
+            State::Going => {}
+            State::Done | State::Refused => return Poll::Ready(Ok(())),
+            State::Failed(fault) => return Poll::Ready(Err(Fault::Upload(fault))),
         }
         loop {
             // a head and a small body in one write, where the body is there
@@ -250,7 +254,11 @@ impl Sending {
             if let Some(frame) = frame {
                 // what was taken out of it cannot be sent again
                 self.untouched = false;
-                let data = frame.map_err(Fault::Upload)?.into_data().unwrap_or_default();
+                let frame = frame.map_err(|fault| {
+                    self.state = State::Failed(fault);
+                    Fault::Upload(fault)
+                })?;
+                let data = frame.into_data().unwrap_or_default();
                 self.put(out, data);
                 return Ok(false);
             }
@@ -311,6 +319,14 @@ fn wrote(outcome: io::Result<usize>) -> io::Result<usize> {
 pub(crate) struct Answer(pub(crate) Box<Wire>);
 
 impl Answer {
+    /// The request's part of the exchange. A fault of the caller's stays one, and is told with the next piece.
+    pub(crate) fn drive(&mut self, cx: &mut Context<'_>) {
+        let wire = &mut *self.0;
+        if let Poll::Ready(Err(Fault::Io(_))) = wire.sending.poll(&mut wire.socket, &mut wire.out, cx) {
+            wire.sending.state = State::Refused;
+        }
+    }
+
     /// The connection, where another exchange may follow: both messages went to their ends, and nothing else came.
     pub(crate) fn into_idle(self) -> Option<Box<Wire>> {
         let Wire { sending, decoder, persistent, read, .. } = &*self.0;

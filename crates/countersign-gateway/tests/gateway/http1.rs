@@ -3,6 +3,7 @@
 use crate::{
     support::{Act, KEY, OK, PATIENCE, Rig, Upstream, code, fields, head_end, message_end, routes, status},
     tls::Tls,
+    upgrade::Peer,
 };
 use countersign_testkit::eventually;
 use std::sync::Arc;
@@ -324,4 +325,45 @@ async fn over_tls_every_piece_goes_out_when_it_comes() {
         chunks = &chunks[at + 4 + size..];
     }
     assert!(got == [b"first", &body[..]].concat());
+}
+
+/// A caller may send all of its request before it reads anything, also where the answer is there long before: what the
+/// answer waits for must not hold up the request.
+#[tokio::test]
+async fn a_request_goes_on_while_nobody_takes_its_answer() {
+    const SIZE: usize = 24 * 1024 * 1024;
+    let mut peer = Peer::start().await;
+    let address = peer.address;
+    let rig = Rig::with(Upstream::start(|_| Act::answer(OK)).await, routes(), |config| {
+        config.upstreams[0].urls = vec![format!("http://{address}")];
+        config.limits.body = u64::try_from(SIZE).unwrap();
+    })
+    .await;
+    let mut caller = rig.connect().await;
+    caller.write(post(&format!("{KEY}Content-Length: {SIZE}\r\n"), "")).await;
+    let (_, upstream) = peer.next().await;
+    let begun = upstream.buffer.len();
+    let (mut reading, mut writing) = upstream.stream.into_split();
+    let answering = tokio::spawn(async move {
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {SIZE}\r\n\r\n");
+        writing.write_all(head.as_bytes()).await.unwrap();
+        writing.write_all(&vec![b'y'; SIZE]).await.unwrap();
+        writing
+    });
+    let taking = tokio::spawn(async move {
+        let (mut got, mut room) = (begun, vec![0; 64 * 1024]);
+        while got < SIZE {
+            let count = reading.read(&mut room).await.unwrap();
+            assert!(count > 0, "it ended after {got}");
+            got += count;
+        }
+        reading
+    });
+    let body = vec![b'x'; SIZE];
+    let sent = tokio::time::timeout(PATIENCE, caller.stream.write_all(&body)).await;
+    sent.expect("the request stands still").unwrap();
+    let _reading = taking.await.unwrap();
+    let answer = tokio::time::timeout(PATIENCE, caller.answer_to(false)).await.unwrap();
+    assert_eq!(answer.len() - head_end(&answer).unwrap(), SIZE);
+    answering.await.unwrap();
 }

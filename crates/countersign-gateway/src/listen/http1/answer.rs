@@ -1,6 +1,7 @@
 //! An answer on its way out: how it is framed, its head, and its body piece by piece, no faster than the caller takes it.
 
 use super::{date, line::Line};
+use crate::enforce::reverse_proxy::Outgoing;
 use crate::http1::{
     body::{write_chunk_size, write_last_chunk},
     head::{self, lists},
@@ -219,7 +220,7 @@ impl Answer {
     }
 
     /// Writes what there is of the body, and asks for no more of it before that is taken.
-    pub(super) fn poll_send<S: AsyncRead + AsyncWrite + Unpin, B: Body<Data = Bytes>>(
+    pub(super) fn poll_send<S: AsyncRead + AsyncWrite + Unpin, B: Outgoing>(
         &mut self,
         line: &RefCell<Line<S>>,
         output: &mut Output,
@@ -231,8 +232,14 @@ impl Answer {
             let waits = self.pull(body.as_mut(), output, cx);
             let mut line = line.borrow_mut();
             let idle = output.is_empty();
-            if ready!(output.poll_write(&mut line, cx)).is_err() {
-                return Poll::Ready(Ended::Gone);
+            match output.poll_write(&mut line, cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(_)) => return Poll::Ready(Ended::Gone),
+                Poll::Pending => {
+                    drop(line);
+                    body.drive(cx);
+                    return Poll::Pending;
+                }
             }
             if self.over {
                 if ready!(poll_flush(&mut line, cx)).is_err() {

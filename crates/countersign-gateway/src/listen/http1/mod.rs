@@ -20,7 +20,7 @@ use super::{
     linger::Linger,
 };
 use crate::{
-    enforce::reverse_proxy,
+    enforce::reverse_proxy::{self, Outgoing},
     gateway::Phase,
     http1::{Malformed, body::Framing, head::RequestHead},
     worker::{Worker, after_the_others},
@@ -30,7 +30,6 @@ use body::Inbody;
 use bytes::Bytes;
 use countersign_tower::respond;
 use http::{HeaderMap, Request, Response, StatusCode, Version, header::EXPECT};
-use http_body::Body;
 use http_body_util::Full;
 use line::Line;
 use std::{
@@ -146,7 +145,7 @@ async fn next<S: AsyncRead + AsyncWrite + Unpin>(
     .await
 }
 
-async fn send<S: AsyncRead + AsyncWrite + Unpin, B: Body<Data = Bytes>>(
+async fn send<S: AsyncRead + AsyncWrite + Unpin, B: Outgoing>(
     mut answer: Answer,
     line: &RefCell<Line<S>>,
     output: &mut Output,

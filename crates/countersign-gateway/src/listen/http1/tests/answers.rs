@@ -5,7 +5,7 @@ use super::{
     },
     connected,
 };
-use crate::listen::inlet::Broken;
+use crate::{enforce::reverse_proxy::Outgoing, listen::inlet::Broken};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Version};
 use http_body::{Body, Frame, SizeHint};
@@ -32,6 +32,8 @@ enum Step {
     Wait,
     Fail,
 }
+
+impl Outgoing for Script {}
 
 impl Body for Script {
     type Data = Bytes;
