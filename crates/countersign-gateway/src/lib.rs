@@ -14,7 +14,7 @@ pub mod upstream;
 mod gateway;
 mod gathered;
 mod generation;
-mod http1;
+pub mod http1;
 mod sample;
 mod worker;
 

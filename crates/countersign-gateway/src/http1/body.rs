@@ -7,7 +7,7 @@ use http_body::SizeHint;
 
 /// How the end of a body is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Framing {
+pub enum Framing {
     /// Zero: there is no body.
     Length(u64),
     Chunked,
@@ -16,7 +16,7 @@ pub(crate) enum Framing {
 
 /// One body on its way out of a buffer.
 #[derive(Debug)]
-pub(crate) struct Decoder {
+pub struct Decoder {
     at: At,
     /// Bytes that chunk extensions and trailers may still have, all together.
     spare: usize,
@@ -36,7 +36,7 @@ enum At {
 }
 
 #[derive(Debug)]
-pub(crate) enum Decoded {
+pub enum Decoded {
     Data(Bytes),
     Trailers(HeaderMap),
     Over,
@@ -51,7 +51,7 @@ const TRAILERS: usize = 64;
 const SIZE_DIGITS: usize = 16;
 
 impl Decoder {
-    pub(crate) fn new(framing: Framing) -> Self {
+    pub fn new(framing: Framing) -> Self {
         let at = match framing {
             Framing::Length(0) => At::Over,
             Framing::Length(length) => At::Length(length),
@@ -61,12 +61,12 @@ impl Decoder {
         Self { at, spare: SPARE }
     }
 
-    pub(crate) fn is_over(&self) -> bool {
+    pub fn is_over(&self) -> bool {
         self.at == At::Over
     }
 
     /// What is still to come.
-    pub(crate) fn size_hint(&self) -> SizeHint {
+    pub fn size_hint(&self) -> SizeHint {
         match self.at {
             At::Over => SizeHint::with_exact(0),
             At::Length(left) => SizeHint::with_exact(left),
@@ -80,7 +80,7 @@ impl Decoder {
     }
 
     /// Takes the next piece of the body out of `buf`, and nothing that stands behind the body.
-    pub(crate) fn decode(&mut self, buf: &mut BytesMut) -> Result<Decoded, Malformed> {
+    pub fn decode(&mut self, buf: &mut BytesMut) -> Result<Decoded, Malformed> {
         loop {
             match self.at {
                 At::Over => return Ok(Decoded::Over),
@@ -123,7 +123,7 @@ impl Decoder {
     }
 
     /// Nothing more comes in: is that the end?
-    pub(crate) fn closed(&mut self) -> Result<(), Malformed> {
+    pub fn closed(&mut self) -> Result<(), Malformed> {
         match self.at {
             At::UntilClose | At::Over => {
                 self.at = At::Over;
@@ -214,7 +214,7 @@ fn chunk_size(line: &[u8]) -> Result<u64, Malformed> {
 }
 
 /// The line before a chunk of so many bytes, which are not none.
-pub(crate) fn write_chunk_size(out: &mut BytesMut, size: usize) {
+pub fn write_chunk_size(out: &mut BytesMut, size: usize) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let count = (usize::BITS - size.leading_zeros()).div_ceil(4);
     for digit in (0..count).rev() {
@@ -223,7 +223,7 @@ pub(crate) fn write_chunk_size(out: &mut BytesMut, size: usize) {
     out.put_slice(b"\r\n");
 }
 
-pub(crate) fn write_last_chunk(out: &mut BytesMut, trailers: Option<&HeaderMap>) {
+pub fn write_last_chunk(out: &mut BytesMut, trailers: Option<&HeaderMap>) {
     out.put_slice(b"0\r\n");
     if let Some(trailers) = trailers {
         super::head::write_fields(out, trailers);

@@ -17,22 +17,22 @@ const LONGEST_TARGET: usize = u16::MAX as usize - 1;
 
 /// A request, and what its connection has to know of it.
 #[derive(Debug)]
-pub(crate) struct RequestHead {
-    pub(crate) parts: request::Parts,
-    pub(crate) framing: Framing,
+pub struct RequestHead {
+    pub parts: request::Parts,
+    pub framing: Framing,
     /// May another request follow? Not after a head that somebody else could end elsewhere.
-    pub(crate) persistent: bool,
+    pub persistent: bool,
 }
 
 #[derive(Debug)]
-pub(crate) struct ResponseHead {
-    pub(crate) parts: response::Parts,
-    pub(crate) framing: Framing,
-    pub(crate) persistent: bool,
+pub struct ResponseHead {
+    pub parts: response::Parts,
+    pub framing: Framing,
+    pub persistent: bool,
 }
 
 /// `None`: it has not arrived whole. How much of it may arrive is the caller's to bound.
-pub(crate) fn request(buf: &mut BytesMut) -> Result<Option<RequestHead>, Malformed> {
+pub fn request(buf: &mut BytesMut) -> Result<Option<RequestHead>, Malformed> {
     let mut read = [const { MaybeUninit::uninit() }; FIELDS];
     let mut parsed = httparse::Request::new(&mut []);
     let config = httparse::ParserConfig::default();
@@ -75,7 +75,7 @@ pub(crate) fn request(buf: &mut BytesMut) -> Result<Option<RequestHead>, Malform
 }
 
 /// `None`: it has not arrived whole. `asked` is the method that it answers.
-pub(crate) fn response(buf: &mut BytesMut, asked: &Method) -> Result<Option<ResponseHead>, Malformed> {
+pub fn response(buf: &mut BytesMut, asked: &Method) -> Result<Option<ResponseHead>, Malformed> {
     let mut read = [const { MaybeUninit::uninit() }; FIELDS];
     let mut parsed = httparse::Response::new(&mut []);
     let config = httparse::ParserConfig::default();
@@ -113,7 +113,7 @@ pub(crate) fn response(buf: &mut BytesMut, asked: &Method) -> Result<Option<Resp
     Ok(Some(ResponseHead { parts, framing, persistent }))
 }
 
-pub(crate) fn write_request(out: &mut BytesMut, method: &Method, target: &str, headers: &HeaderMap) {
+pub fn write_request(out: &mut BytesMut, method: &Method, target: &str, headers: &HeaderMap) {
     out.reserve(target.len() + room(headers));
     out.put_slice(method.as_str().as_bytes());
     out.put_u8(b' ');
@@ -124,13 +124,13 @@ pub(crate) fn write_request(out: &mut BytesMut, method: &Method, target: &str, h
 }
 
 /// The memory of fields that were written and are of no more use.
-pub(crate) fn reuse(headers: HeaderMap) {
+pub fn reuse(headers: HeaderMap) {
     spare::give(headers);
 }
 
 /// The version is ours, the reason phrase the standard's: nothing of the upstream's status line goes on but the number.
 /// `ours`: the field lines that whoever writes it adds.
-pub(crate) fn write_response(
+pub fn write_response(
     out: &mut BytesMut,
     status: StatusCode,
     headers: HeaderMap,
@@ -152,7 +152,7 @@ pub(crate) fn write_response(
     spare::give(headers);
 }
 
-pub(crate) fn write_fields(out: &mut BytesMut, headers: &HeaderMap) {
+pub fn write_fields(out: &mut BytesMut, headers: &HeaderMap) {
     for (name, value) in headers {
         out.put_slice(name.as_str().as_bytes());
         out.put_slice(b": ");
@@ -167,7 +167,7 @@ fn room(headers: &HeaderMap) -> usize {
 }
 
 /// Does this field list the option, in any letters?
-pub(crate) fn lists(headers: &HeaderMap, name: &HeaderName, option: &[u8]) -> bool {
+pub fn lists(headers: &HeaderMap, name: &HeaderName, option: &[u8]) -> bool {
     let values = headers.get_all(name).iter();
     values
         .flat_map(|v| v.as_bytes().split(|b| *b == b','))

@@ -4,8 +4,8 @@
 //! Owns no socket and no clock, and decides nothing: what a head may say is `countersign_tower::attributes`' to refuse,
 //! what may be forwarded `upstream/headers`'. The callers' side is `listen/http1`, the upstreams' `upstream/http1`.
 
-pub(crate) mod body;
-pub(crate) mod head;
+pub mod body;
+pub mod head;
 mod spare;
 
 #[cfg(test)]
@@ -15,7 +15,7 @@ use thiserror::Error;
 
 /// What breaks the grammar, or is larger than anybody needs. The connection that said it is of no more use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub(crate) enum Malformed {
+pub enum Malformed {
     #[error("breaks the grammar of HTTP/1.1")]
     Grammar,
     #[error("has too many header fields, or too large ones")]
