@@ -3,6 +3,7 @@
 use crate::{
     check::limit::{PlanName, RateLimit},
     clock::Timestamp,
+    directory::Standing,
     identifiers::{CredentialId, PrincipalId},
     scope::ScopeSet,
 };
@@ -62,7 +63,7 @@ impl Node {
     }
 
     pub fn principal(id: &PrincipalId) -> Self {
-        Self::new(NodeKind::Principal, id.as_str())
+        Self { kind: NodeKind::Principal, id: id.shared() }
     }
 }
 
@@ -92,6 +93,13 @@ impl Lineage {
 
     pub fn iter(&self) -> impl Iterator<Item = &Node> {
         self.0.iter()
+    }
+
+    /// Keeps this node's text once. Costs nothing where somebody else holds the lineage already.
+    fn share(&mut self, node: &Node) {
+        for own in Arc::get_mut(&mut self.0).into_iter().flatten().filter(|own| *own == node) {
+            own.id = node.id.clone();
+        }
     }
 }
 
@@ -131,4 +139,18 @@ pub struct Authentication {
     /// A limit of the credential's own, beside those of route and principal.
     pub limit: Option<RateLimit>,
     pub plan: Option<PlanName>,
+}
+
+impl Authentication {
+    /// What it says as its principal does is kept once for all of the principal's credentials: a process remembers many.
+    pub(crate) fn share(&mut self, standing: &Standing) {
+        if self.principal != standing.principal {
+            return;
+        }
+        self.principal = standing.principal.clone();
+        self.lineage.share(&Node::principal(&self.principal));
+        if self.scopes == standing.scopes {
+            self.scopes = standing.scopes.clone();
+        }
+    }
 }

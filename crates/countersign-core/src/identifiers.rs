@@ -1,6 +1,6 @@
 //! Names of things. Random where we make them, never used twice.
 
-use crate::word::word;
+use crate::{authentication::Node, word::word};
 use std::{fmt, sync::Arc};
 
 /// `usr_` or `svc_` and 20 base62 characters (RULES 1.8: random, typed, never used twice).
@@ -16,6 +16,11 @@ impl PrincipalId {
         (body.len() == Self::BODY && body.bytes().all(|b| b.is_ascii_alphanumeric()))
             .then(|| Self(text.into()))
     }
+
+    /// The same text, for whoever keeps it too.
+    pub(crate) fn shared(&self) -> Arc<str> {
+        self.0.clone()
+    }
 }
 
 /// The public name of one credential within its method: for an API key the 12 characters of its id.
@@ -25,6 +30,11 @@ pub struct CredentialId(Arc<str>);
 impl CredentialId {
     pub fn new(text: &str) -> Self {
         Self(text.into())
+    }
+
+    /// A credential that is a node of its own lineage is called alike in both, and kept once.
+    pub fn of(node: &Node) -> Self {
+        Self(node.id.clone())
     }
 }
 

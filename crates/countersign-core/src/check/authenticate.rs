@@ -162,7 +162,7 @@ async fn one(
         let read_at = feed.position();
         let answer = room.verify(presented, rule, case.now).await;
         case.now = case.point.parts.clock.now();
-        let authentication = match answer {
+        let mut authentication = match answer {
             Ok(authentication) => authentication,
             Err(Refusal::Rejected(rejection)) => return Err(Denial::rejected(&rejection)),
             Err(Refusal::Unavailable) => {
@@ -171,6 +171,9 @@ async fn one(
         };
         if !fits(&authentication, room.method(), &presented) {
             return Err(Denial::unavailable("an authenticator answered for another method or place"));
+        }
+        if let Some(standing) = case.point.parts.directory.standing(&authentication.principal) {
+            authentication.share(&standing);
         }
         let entry = Entry::new(authentication, read_at);
         match entry.descent(feed) {

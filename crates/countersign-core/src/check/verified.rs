@@ -80,7 +80,7 @@ type Map<V> = HashMap<CacheKey, V, BuildHasherDefault<Taken>>;
 
 #[derive(Debug)]
 struct Held {
-    entry: Arc<Entry>,
+    entry: Entry,
     until: Timestamp,
 }
 
@@ -122,16 +122,17 @@ impl VerifiedCache {
 
     pub(super) fn get(&self, key: &CacheKey, now: Timestamp, feed: &dyn RevocationFeed) -> Cached {
         let Some(shard) = self.shard(key) else { return Cached::Miss };
-        let (entry, aged) = {
+        let (known, descent, aged) = {
             let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
             let (held, aged) = match shard.young.get(key) {
                 Some(held) => (Some(held), false),
                 None => (shard.old.get(key), true),
             };
             let Some(held) = held.filter(|held| now < held.until) else { return Cached::Miss };
-            (held.entry.clone(), aged)
+            // the feed answers from memory, and asks nothing of this cache
+            (held.entry.authentication.clone(), held.entry.descent(feed), aged)
         };
-        match entry.descent(feed) {
+        match descent {
             Descent::Holds => {
                 if aged {
                     let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
@@ -139,7 +140,7 @@ impl VerifiedCache {
                         self.put(&mut shard, *key, held);
                     }
                 }
-                Cached::Hit(entry.authentication.clone())
+                Cached::Hit(known)
             }
             Descent::Revoked(kind) => Cached::Revoked(kind),
             Descent::Stale => {
@@ -147,7 +148,7 @@ impl VerifiedCache {
                 let Shard { young, old } = &mut *shard;
                 for map in [young, old] {
                     // another request may have put a newer one there
-                    if map.get(key).is_some_and(|held| Arc::ptr_eq(&held.entry, &entry)) {
+                    if map.get(key).is_some_and(|held| Arc::ptr_eq(&held.entry.authentication, &known)) {
                         map.remove(key);
                     }
                 }
@@ -160,7 +161,7 @@ impl VerifiedCache {
         let Some(shard) = self.shard(&key) else { return };
         let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
         shard.old.remove(&key);
-        self.put(&mut shard, key, Held { entry: Arc::new(entry), until: now + self.lifetime });
+        self.put(&mut shard, key, Held { entry, until: now + self.lifetime });
     }
 
     fn put(&self, shard: &mut Shard, key: CacheKey, held: Held) {

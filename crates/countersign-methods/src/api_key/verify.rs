@@ -7,12 +7,15 @@ use super::{
     record::{ApiKeyRecord, KeyStanding},
 };
 use countersign_core::{
-    Authentication, Lineage, MethodName, Node, Place, Refusal, Rejection, Timestamp, authenticator::Fault,
+    Authentication, CredentialId, Lineage, MethodName, Node, Place, Refusal, Rejection, Timestamp,
+    authenticator::Fault,
 };
 use countersign_crypto::token::{
     digest::{Peppers, TokenParts},
     format::PlainToken,
 };
+
+use std::sync::Arc;
 
 /// Every way in which a well-formed key is not good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -107,16 +110,19 @@ pub fn possession<'r>(
 fn established(record: &ApiKeyRecord, place: Place, now: Timestamp) -> Authentication {
     // RULES 2.5: owner, key, and everything that the credential which asked for it descended from.
     let own = [Node::principal(&record.owner), record.id.node()];
+    let [_, key] = &own;
+    let credential = CredentialId::of(key);
     Authentication {
         principal: record.owner.clone(),
         method: MethodName::ApiKey,
-        credential: record.id.credential(),
+        credential,
         lineage: Lineage::new(own.into_iter().chain(record.parents.iter().cloned())),
         issuer: None,
         audiences: None,
         scopes: record.scopes.clone(),
         authenticated_at: now,
-        networks: record.networks.clone().into(),
+        // most have none, and an empty list needs no memory
+        networks: if record.networks.is_empty() { Arc::default() } else { record.networks.clone().into() },
         place,
         not_before: None,
         expires_at: record.expires_at,

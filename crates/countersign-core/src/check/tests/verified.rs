@@ -1,12 +1,15 @@
 //! RULES 1.1: the cache is bounded in entries and time, and what is used stays.
 
 use crate::{
-    Authentication, CredentialId, Lineage, MethodName, Node, Place, PrincipalId, ScopeSet, Timestamp,
+    Authentication, CredentialId, Lineage, MethodName, Node, NodeKind, Place, PrincipalId, ScopeSet,
+    Timestamp,
     authenticator::CacheKey,
     check::{
         revocation::{Position, RevocationFeed},
         verified::{Cached, Entry, VerifiedCache},
     },
+    directory::Standing,
+    principal::{PrincipalKind, PrincipalName},
 };
 use std::{sync::Arc, time::Duration};
 
@@ -96,4 +99,36 @@ fn a_cache_of_nothing_keeps_nothing() {
     let cache = VerifiedCache::new(0, Duration::from_secs(30));
     cache.insert(key(1), entry(1), Timestamp::EPOCH);
     assert!(!hit(&cache, 1, Timestamp::EPOCH));
+}
+
+/// Many credentials of one principal keep its id and scopes once; what differs stays its own.
+#[test]
+fn what_a_principal_says_too_is_kept_once() {
+    let scopes = ScopeSet::parse("a b").unwrap();
+    let standing = |id: &str| Standing {
+        principal: PrincipalId::parse(id).unwrap(),
+        kind: PrincipalKind::Service,
+        name: PrincipalName::parse("demo").unwrap(),
+        active: true,
+        scopes: scopes.clone(),
+        groups: Arc::new([]),
+    };
+    let at = |id: &PrincipalId| id.as_str().as_ptr();
+    let mut known = Authentication::clone(&entry(1).authentication);
+    known.scopes = ScopeSet::parse("a b").unwrap();
+    // a copy of the lineage is somebody else's
+    known.lineage = Lineage::new([Node::principal(&known.principal), Node::new(NodeKind::ApiKey, "k")]);
+    let before = known.clone();
+    let other = standing("svc_00000000000000000009");
+    known.share(&other);
+    assert_eq!(at(&known.principal), at(&before.principal), "another principal's");
+    let own = standing("svc_00000000000000000000");
+    drop(before);
+    known.share(&own);
+    assert_eq!(at(&known.principal), at(&own.principal));
+    assert_eq!(known.scopes, scopes);
+    let node = known.lineage.iter().find(|node| node.kind == NodeKind::Principal).unwrap();
+    assert_eq!(node.id.as_ptr(), at(&own.principal));
+    let key = known.lineage.iter().find(|node| node.kind == NodeKind::ApiKey).unwrap();
+    assert_eq!(CredentialId::of(key).as_str().as_ptr(), key.id.as_ptr());
 }
