@@ -51,7 +51,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            cache_capacity: 50_000,
+            cache_capacity: 32_768,
             cache_lifetime: Duration::from_secs(30),
             failures: RateLimit { quota: 60, window: Duration::from_secs(60) },
         }

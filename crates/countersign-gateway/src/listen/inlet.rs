@@ -1,6 +1,6 @@
 //! The body of a request as it comes in, whatever the protocol that carries it.
 
-use super::http1::body::Inbody;
+use super::http1::body::{Inbody, Interims};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -14,6 +14,17 @@ use thiserror::Error;
 pub(crate) enum Inlet {
     Http1(Inbody),
     Http2(Incoming),
+}
+
+impl Inlet {
+    /// `None`: this caller gets no interim answers.
+    pub(crate) fn interims(&self) -> Option<Interims> {
+        match self {
+            Inlet::Http1(body) => body.interims(),
+            // the library below sends none
+            Inlet::Http2(_) => None,
+        }
+    }
 }
 
 /// The caller went away or broke the framing of its body.

@@ -1,7 +1,7 @@
 //! Bodies on their way through: counted, timed, and without trailers that could pass for header fields.
 
 use super::{headers, http1, pool::Lease, streams::Tether};
-use crate::listen::inlet::Inlet;
+use crate::listen::{http1::body::Interims, inlet::Inlet};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::{body::Incoming, client::conn::http2::SendRequest};
@@ -94,6 +94,10 @@ impl Upload {
         let exchange = Exchange { progress: Cell::new(Progress::Done), moved: Cell::new(Instant::now()) };
         let patience = Patience::new(Duration::ZERO);
         Self { body: None, left: 0, exchange: Rc::new(exchange), tether: None, patience }
+    }
+
+    pub(crate) fn interims(&self) -> Option<Interims> {
+        self.body.as_ref().and_then(Inlet::interims)
     }
 
     fn fail(&self, fault: UploadFault) -> Poll<Option<Result<Frame<Bytes>, UploadFault>>> {

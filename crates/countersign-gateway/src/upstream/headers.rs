@@ -163,6 +163,16 @@ pub(crate) fn response(headers: &mut HeaderMap, permit: &Permit, id: HeaderValue
     headers.insert(&respond::REQUEST_ID, id);
 }
 
+/// An interim answer: what is about its own hop, frames a body or is ours to say stays here.
+pub(crate) fn interim(headers: &mut HeaderMap) {
+    hop_by_hop(headers);
+    let refused = |n: &&HeaderName| is_ours(n.as_str()) || is_reserved(n.as_str());
+    let refused: Vec<HeaderName> = headers.keys().filter(refused).cloned().collect();
+    for name in refused.iter().chain(&[CONTENT_LENGTH, PROXY_AUTHENTICATE]) {
+        headers.remove(name);
+    }
+}
+
 /// Written once, for the upstream and for the caller.
 pub(crate) fn request_id(id: RequestId) -> Result<HeaderValue, Unrepresentable> {
     HeaderValue::try_from(id.to_string()).map_err(|_| Unrepresentable("countersign-request-id"))

@@ -1,7 +1,10 @@
 //! HTTP/1.1 to an upstream: one connection, one exchange on it at a time, driven by whoever waits for the answer. No task
 //! stands behind a connection; what is idle in the pool is asked whether it is still there when it is wanted again.
 
-use super::body::{Upload, UploadFault};
+use super::{
+    body::{Upload, UploadFault},
+    headers,
+};
 use crate::{
     gathered::Gathered,
     http1::{
@@ -9,6 +12,7 @@ use crate::{
         body::{Decoded, Decoder, Framing, write_chunk_size, write_last_chunk},
         head,
     },
+    listen::http1::body::Interims,
 };
 use bytes::{Buf, Bytes, BytesMut};
 use http::{Method, Request, StatusCode, header::TRANSFER_ENCODING, response};
@@ -63,6 +67,8 @@ pub(crate) struct Wire {
     /// May another exchange follow?
     persistent: bool,
     interim: u8,
+    /// Where interim answers go, until there is a final one.
+    interims: Option<Interims>,
 }
 
 /// The request, on its way out.
@@ -109,6 +115,7 @@ impl Wire {
             decoder: Decoder::new(Framing::Length(0)),
             persistent: true,
             interim: 0,
+            interims: None,
         })
     }
 
@@ -152,6 +159,7 @@ impl Wire {
     pub(crate) fn begin(&mut self, request: Request<Upload>) {
         let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
         head::write_request(&mut self.out, request.method(), target, request.headers());
+        self.interims = request.body().interims();
         self.sending = Sending {
             method: request.method().clone(),
             chunked: request.headers().contains_key(TRANSFER_ENCODING),
@@ -193,12 +201,19 @@ impl Wire {
             {
                 let status = head.parts.status;
                 if !status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS {
+                    self.interims = None;
                     (self.decoder, self.persistent) = (Decoder::new(head.framing), head.persistent);
                     return Poll::Ready(Ok(head.parts));
                 }
                 self.interim += 1;
                 if self.interim > INTERIM {
                     return Poll::Ready(Err(Fault::Malformed(Malformed::TooLarge)));
+                }
+                // RFC 9110 15.2: goes on to the caller, whose own expectation is met by the gateway
+                if let Some(interims) = self.interims.as_ref().filter(|_| status != StatusCode::CONTINUE) {
+                    let mut said = head.parts.headers;
+                    headers::interim(&mut said);
+                    interims.say(status, said);
                 }
                 continue;
             }

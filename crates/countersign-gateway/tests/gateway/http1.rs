@@ -367,3 +367,93 @@ async fn a_request_goes_on_while_nobody_takes_its_answer() {
     assert_eq!(answer.len() - head_end(&answer).unwrap(), SIZE);
     answering.await.unwrap();
 }
+
+/// RFC 9110 15.2: what an upstream says before it answers goes on, but for what is about its own hop, and not to who
+/// knows no interim answers.
+#[tokio::test]
+async fn interim_answers_go_on() {
+    let early = "HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\nConnection: x-hop\r\nX-Hop: 1\r\n\
+                 Alt-Svc: h3\r\nCountersign-Principal: evil\r\nContent-Length: 9\r\n\r\n";
+    let unasked = "HTTP/1.1 100 Continue\r\n\r\n";
+    let said = format!("{early}{unasked}HTTP/1.1 102 Processing\r\n\r\n{OK}");
+    let rig = Rig::scripted(move |_| Act::answer(&said)).await;
+    let mut client = rig.connect().await;
+    for request in [get("/a"), post(&format!("{KEY}Content-Length: 3\r\n"), "abc")] {
+        client.write(request).await;
+        let first = String::from_utf8(client.answer_to(true).await).unwrap();
+        assert_eq!(status(&first), 103, "{first}");
+        assert_eq!(fields(&first, "link"), ["</a.css>; rel=preload"]);
+        for kept_back in ["connection", "x-hop", "alt-svc", "countersign-principal", "content-length", "date"]
+        {
+            assert!(fields(&first, kept_back).is_empty(), "{kept_back}: {first}");
+        }
+        let second = String::from_utf8(client.answer_to(true).await).unwrap();
+        assert_eq!(status(&second), 102, "{second}");
+        let last = client.answer().await;
+        assert!(last.starts_with("HTTP/1.1 200") && last.ends_with("ok"), "{last}");
+    }
+    let old = rig.send(format!("GET /a HTTP/1.0\r\nHost: a.example\r\n{KEY}\r\n")).await;
+    assert!(status(&old) == 200 && !old.contains("103"), "{old}");
+    let refused = rig.send("GET /a HTTP/1.1\r\nHost: a.example\r\n\r\n").await;
+    assert_eq!(status(&refused), 401);
+}
+
+/// Before the final answer is there, so that a browser can begin.
+#[tokio::test]
+async fn an_interim_answer_is_not_held_back() {
+    let mut peer = Peer::start().await;
+    let address = peer.address;
+    let rig = Rig::with(Upstream::start(|_| Act::answer(OK)).await, routes(), |config| {
+        config.upstreams[0].urls = vec![format!("http://{address}")];
+    })
+    .await;
+    let mut client = rig.connect().await;
+    client.write(get("/a")).await;
+    let (_, mut upstream) = peer.next().await;
+    for at in 0..3 {
+        upstream.write(format!("HTTP/1.1 103 Early Hints\r\nLink: <{at}>\r\n\r\n")).await;
+        let told = String::from_utf8(client.answer_to(true).await).unwrap();
+        assert_eq!(fields(&told, "link"), [format!("<{at}>")]);
+    }
+    upstream.write(OK).await;
+    assert_eq!(status(&client.answer().await), 200);
+}
+
+/// A caller that is told to go on by us is not told by the upstream, and hears both in order.
+#[tokio::test]
+async fn an_expectation_and_an_interim_answer_stay_apart() {
+    let mut peer = Peer::start().await;
+    let address = peer.address;
+    let rig = Rig::with(Upstream::start(|_| Act::answer(OK)).await, routes(), |config| {
+        config.upstreams[0].urls = vec![format!("http://{address}")];
+    })
+    .await;
+    let mut client = rig.connect().await;
+    client.write(post(&format!("{KEY}Content-Length: 3\r\nExpect: 100-continue\r\n"), "")).await;
+    let told = String::from_utf8(client.answer_to(true).await).unwrap();
+    assert_eq!(status(&told), 100);
+    let (_, mut upstream) = peer.next().await;
+    upstream.write("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\n\r\n").await;
+    let told = String::from_utf8(client.answer_to(true).await).unwrap();
+    assert_eq!(status(&told), 103, "{told}");
+    client.write("abc").await;
+    upstream.write(OK).await;
+    assert_eq!(status(&client.answer().await), 200);
+}
+
+/// An upstream that never comes to its answer is not one.
+#[tokio::test]
+async fn endless_interim_answers_are_502() {
+    let storm = "HTTP/1.1 103 Early Hints\r\n\r\n".repeat(1000);
+    let rig = Rig::scripted(move |_| Act::answer(&storm)).await;
+    let mut client = rig.connect().await;
+    client.write(get("/a")).await;
+    let mut last = 103;
+    for _ in 0..100 {
+        last = status(&String::from_utf8(client.answer_to(true).await).unwrap());
+        if last != 103 {
+            break;
+        }
+    }
+    assert_eq!(last, 502);
+}

@@ -2,6 +2,7 @@
 
 use crate::listen::inlet::Broken;
 use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use std::{
     cell::RefCell,
@@ -22,21 +23,52 @@ pub(super) trait Source {
     fn size_hint(&self, request: u64) -> SizeHint;
     /// Nobody will ask for more.
     fn leave(&mut self, request: u64);
+    /// An interim answer to this request, which has no final one yet.
+    fn say(&mut self, request: u64, status: StatusCode, headers: HeaderMap);
 }
 
 pub(crate) struct Inbody {
-    /// `None`: it was or is over.
+    /// `None`: it is over.
     source: Option<Rc<RefCell<dyn Source>>>,
     request: u64,
+    /// Nothing of it is left, or there never was anything.
+    over: bool,
+    takes_interims: bool,
 }
 
 impl Inbody {
-    pub(super) fn empty() -> Self {
-        Self { source: None, request: 0 }
+    /// Of a request to which it says something, whether or not it has a body.
+    pub(super) fn of(
+        source: Rc<RefCell<dyn Source>>,
+        request: u64,
+        over: bool,
+        takes_interims: bool,
+    ) -> Self {
+        Self { source: Some(source), request, over, takes_interims }
     }
 
-    pub(super) fn of(source: Rc<RefCell<dyn Source>>, request: u64) -> Self {
-        Self { source: Some(source), request }
+    /// Where interim answers go (RFC 9110 15.2: on, but not to a caller over HTTP/1.0).
+    pub(crate) fn interims(&self) -> Option<Interims> {
+        let source = self.source.as_ref().filter(|_| self.takes_interims)?;
+        Some(Interims { source: source.clone(), request: self.request })
+    }
+}
+
+/// What an upstream says before it answers, on its way to the caller.
+pub(crate) struct Interims {
+    source: Rc<RefCell<dyn Source>>,
+    request: u64,
+}
+
+impl Interims {
+    pub(crate) fn say(&self, status: StatusCode, headers: HeaderMap) {
+        self.source.borrow_mut().say(self.request, status, headers);
+    }
+}
+
+impl fmt::Debug for Interims {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Interims").field("request", &self.request).finish_non_exhaustive()
     }
 }
 
@@ -54,7 +86,7 @@ impl Body for Inbody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
-        let Some(source) = &self.source else { return Poll::Ready(None) };
+        let Some(source) = self.source.as_ref().filter(|_| !self.over) else { return Poll::Ready(None) };
         let (polled, over) = {
             let mut source = source.borrow_mut();
             (source.poll_frame(self.request, cx), source.is_over(self.request))
@@ -66,7 +98,7 @@ impl Body for Inbody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.source.is_none()
+        self.over || self.source.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {

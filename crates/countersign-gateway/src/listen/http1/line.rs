@@ -11,6 +11,7 @@ use crate::{
     listen::{connection::Connection, inlet::Broken},
 };
 use bytes::{Buf, Bytes, BytesMut};
+use http::{HeaderMap, StatusCode};
 use http_body::{Frame, SizeHint};
 use std::{
     io,
@@ -31,6 +32,8 @@ const AHEAD: usize = 8 * 1024;
 const BLANK_LINES: u8 = 4;
 /// What is taken of a body that nobody wants, so that the connection can go on.
 const UNWANTED: usize = 64 * 1024;
+/// Bytes of interim answers that wait for the caller; more are left out, as any of them may be.
+const INTERIMS: usize = 16 * 1024;
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 pub(super) struct Line<S> {
@@ -50,6 +53,8 @@ pub(super) struct Line<S> {
     request: u64,
     decoder: Decoder,
     interim: Interim,
+    /// Interim answers of the upstream, that the caller has yet to take.
+    interims: BytesMut,
     broken: bool,
     /// Somebody holds its body.
     has_reader: bool,
@@ -79,6 +84,7 @@ impl<S> Line<S> {
             request: 0,
             decoder: Decoder::new(Framing::Length(0)),
             interim: Interim::None,
+            interims: BytesMut::new(),
             broken: false,
             has_reader: false,
             reader: None,
@@ -124,11 +130,12 @@ impl<S> Line<S> {
 
     /// From here on there is a final answer. What is left of an interim one goes first; one that was not begun never
     /// goes (RFC 9110 10.1.1).
-    pub(super) fn answer(&mut self) -> &'static [u8] {
-        match std::mem::replace(&mut self.interim, Interim::None) {
+    pub(super) fn answer(&mut self) -> (&'static [u8], BytesMut) {
+        let own = match std::mem::replace(&mut self.interim, Interim::None) {
             Interim::Left(left) if left.len() < CONTINUE.len() => left,
-            _ => b"",
-        }
+            _ => &b""[..],
+        };
+        (own, std::mem::take(&mut self.interims))
     }
 
     /// Whoever still holds the body of the request in flight gets no more of it.
@@ -266,7 +273,28 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
         false
     }
 
+    /// What the upstream says before it answers goes out as it comes.
+    pub(super) fn poll_interims(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.interims.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        if matches!(self.interim, Interim::Left(left) if left.len() < CONTINUE.len()) {
+            // ours was begun, and is ended first
+            return Poll::Pending;
+        }
+        let stream = self.stream.as_mut().ok_or(io::ErrorKind::NotConnected)?;
+        while !self.interims.is_empty() {
+            let written = ready!(Pin::new(&mut *stream).poll_write(cx, &self.interims))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.interims.advance(written);
+        }
+        Pin::new(stream).poll_flush(cx)
+    }
+
     fn poll_interim(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_interims(cx))?;
         let stream = self.stream.as_mut().ok_or(io::ErrorKind::NotConnected)?;
         while let Interim::Left(left) = self.interim {
             let written = ready!(Pin::new(&mut *stream).poll_write(cx, left))?;
@@ -339,6 +367,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Source for Line<S> {
 
     fn size_hint(&self, request: u64) -> SizeHint {
         if request == self.request { self.decoder.size_hint() } else { SizeHint::new() }
+    }
+
+    fn say(&mut self, request: u64, status: StatusCode, headers: HeaderMap) {
+        if request == self.request && self.interims.len() < INTERIMS {
+            head::write_response(&mut self.interims, status, headers, |_| ());
+        }
     }
 
     fn leave(&mut self, request: u64) {

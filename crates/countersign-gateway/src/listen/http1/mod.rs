@@ -83,7 +83,8 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin + 'static>(
         };
         spoke = true;
         let mut asked = Asked::new(&parts, persistent);
-        let body = begin(line, framing, parts.version == Version::HTTP_11 && expects(&parts.headers));
+        let is_new = parts.version == Version::HTTP_11;
+        let body = begin(line, framing, is_new && expects(&parts.headers), is_new);
         let in_flight = connection.begin();
         let request = Request::from_parts(parts, Inlet::Http1(body));
         let response = {
@@ -92,7 +93,13 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin + 'static>(
             let mut handling = pin!(reverse_proxy::handle(by, &caller, in_flight, request));
             poll_fn(|cx| match handling.as_mut().poll(cx) {
                 Poll::Ready(response) => Poll::Ready(Some(response)),
-                Poll::Pending => line.borrow_mut().poll_gone(cx).map(|()| None),
+                Poll::Pending => {
+                    let mut line = line.borrow_mut();
+                    match line.poll_interims(cx) {
+                        Poll::Ready(Err(_)) => Poll::Ready(None),
+                        _ => line.poll_gone(cx).map(|()| None),
+                    }
+                }
             })
             .await
         };
@@ -103,7 +110,9 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin + 'static>(
         asked.persistent &= !drain.is_on() && !connection.ends_with(&response) && goes_on(line).await;
         let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
         let (parts, body) = response.into_parts();
-        output.say(line.borrow_mut().answer());
+        let (begun, interims) = line.borrow_mut().answer();
+        output.say(begun);
+        output.say(&interims);
         let answer = Answer::begin(parts, &body, &mut asked, now, &mut output);
         match send(answer, line, &mut output, body).await {
             Ended::Gone | Ended::Endless => return,
@@ -159,9 +168,10 @@ fn begin<S: AsyncRead + AsyncWrite + Unpin + 'static>(
     line: &Rc<RefCell<Line<S>>>,
     framing: Framing,
     expects: bool,
+    takes_interims: bool,
 ) -> Inbody {
     let request = line.borrow_mut().begin(framing, expects);
-    if framing == Framing::Length(0) { Inbody::empty() } else { Inbody::of(line.clone(), request) }
+    Inbody::of(line.clone(), request, framing == Framing::Length(0), takes_interims)
 }
 
 /// RFC 9110 10.1.1.

@@ -20,7 +20,7 @@ async fn an_expectation_is_met_when_the_body_is_asked_for_and_not_there() {
     let (_own, line, mut theirs) = connected(5);
     theirs.write_all(&EXPECTS[..5]).await.unwrap();
     let (_, asked) = tokio::join!(theirs.write_all(&EXPECTS[5..]), head(&line));
-    let body = begin(&line, asked.unwrap().unwrap().framing, true);
+    let body = begin(&line, asked.unwrap().unwrap().framing, true, true);
     let caller = async {
         let mut said = [0; GO_ON.len()];
         theirs.read_exact(&mut said).await.unwrap();
@@ -29,12 +29,12 @@ async fn an_expectation_is_met_when_the_body_is_asked_for_and_not_there() {
     };
     let (body, ()) = tokio::join!(body.collect(), caller);
     assert_eq!(body.unwrap().to_bytes(), "abc");
-    assert!(line.borrow_mut().answer().is_empty() && goes_on(&line).await);
+    assert!(line.borrow_mut().answer().0.is_empty() && goes_on(&line).await);
 
     // it did not wait, so there is nothing to say
     let (own, line, mut theirs) = connected(1024);
     theirs.write_all(&[EXPECTS, b"abc"].concat()).await.unwrap();
-    let body = begin(&line, head(&line).await.unwrap().unwrap().framing, true);
+    let body = begin(&line, head(&line).await.unwrap().unwrap().framing, true, true);
     assert_eq!(body.collect().await.unwrap().to_bytes(), "abc");
     drop((own, line));
     let mut said = Vec::new();
@@ -44,11 +44,11 @@ async fn an_expectation_is_met_when_the_body_is_asked_for_and_not_there() {
     // never asked for: whatever comes now may be a body or not
     let (_own, line, mut theirs) = connected(1024);
     theirs.write_all(EXPECTS).await.unwrap();
-    let body = begin(&line, head(&line).await.unwrap().unwrap().framing, true);
+    let body = begin(&line, head(&line).await.unwrap().unwrap().framing, true, true);
     assert!(!goes_on(&line).await, "while somebody holds it");
     drop(body);
     assert!(!goes_on(&line).await);
-    assert!(line.borrow_mut().answer().is_empty(), "what was not begun is not said any more");
+    assert!(line.borrow_mut().answer().0.is_empty(), "what was not begun is not said any more");
 }
 
 /// Half of it stands on the line: the other half goes before the answer.
@@ -56,10 +56,10 @@ async fn an_expectation_is_met_when_the_body_is_asked_for_and_not_there() {
 async fn an_interim_answer_that_was_begun_is_ended() {
     let (_own, line, mut theirs) = connected(10);
     let (_, asked) = tokio::join!(theirs.write_all(EXPECTS), head(&line));
-    let mut body = begin(&line, asked.unwrap().unwrap().framing, true);
+    let mut body = begin(&line, asked.unwrap().unwrap().framing, true, true);
     let mut cx = Context::from_waker(Waker::noop());
     assert!(Pin::new(&mut body).poll_frame(&mut cx).is_pending());
-    assert_eq!(line.borrow_mut().answer(), &GO_ON[10..]);
+    assert_eq!(line.borrow_mut().answer().0, &GO_ON[10..]);
 }
 
 #[tokio::test]
@@ -72,7 +72,7 @@ async fn what_is_left_of_a_body_is_taken_where_it_is_there_and_not_much() {
     for (input, expected) in [(small, true), (part, false), (broken, false), (large, false)] {
         let (_own, line, mut theirs) = connected(1 << 21);
         theirs.write_all(&input).await.unwrap();
-        let body = begin(&line, head(&line).await.unwrap().unwrap().framing, false);
+        let body = begin(&line, head(&line).await.unwrap().unwrap().framing, false, true);
         assert!(goes_on(&line).await, "somebody may still read it");
         drop(body);
         assert_eq!((goes_on(&line).await, is_read(&line).await), (expected, expected));
@@ -87,7 +87,7 @@ async fn what_is_left_of_a_body_is_taken_where_it_is_there_and_not_much() {
 async fn the_body_of_an_earlier_request_reads_nothing_more() {
     let (own, line, mut theirs) = connected(1024);
     theirs.write_all(b"POST / HTTP/1.1\r\nContent-Length: 30\r\n\r\n").await.unwrap();
-    let mut body = begin(&line, head(&line).await.unwrap().unwrap().framing, false);
+    let mut body = begin(&line, head(&line).await.unwrap().unwrap().framing, false, true);
     let held = async { body.frame().await.unwrap().err() };
     let cutting = async {
         assert!(!is_read(&line).await);
@@ -109,7 +109,7 @@ async fn a_caller_is_gone_when_it_ends_and_asked_for_nothing_more() {
     for (more, expected) in [(&b""[..], true), (get, false)] {
         let (_own, line, mut theirs) = connected(1024);
         theirs.write_all(get).await.unwrap();
-        let mut body = begin(&line, head(&line).await.unwrap().unwrap().framing, false);
+        let mut body = begin(&line, head(&line).await.unwrap().unwrap().framing, false, true);
         assert!(body.is_end_stream() && body.frame().await.is_none());
         let mut cx = Context::from_waker(Waker::noop());
         assert!(line.borrow_mut().poll_gone(&mut cx).is_pending());
