@@ -2,7 +2,7 @@
 
 use crate::check::path::{
     AuthorityError, MAX_PATH, MAX_QUERY, PathError, canonical_authority, canonical_target, host_and_port,
-    is_canonical, without_parameters,
+    is_canonical, spelled_host, without_parameters,
 };
 use http::uri::PathAndQuery;
 use proptest::prelude::*;
@@ -140,6 +140,13 @@ proptest! {
         }).collect();
         prop_assume!(escaped.len() >= path.len());
         prop_assert_eq!(canonical(&escaped), canonical(&path));
+    }
+
+    #[test]
+    fn an_authority_is_read_alike_in_one_pass(
+        authority in r"([a-z0-9A-Z_-]{0,3}[a-z0-9.]{0,5}\.?|[a-z.]{60,70}|\[[0-9a-f:]{0,5}\]|x@){0,5}(:[0-9a-z+@]{0,6})?",
+    ) {
+        prop_assert_eq!(host_and_port(&authority), spelled_host(&authority));
     }
 
     #[test]
