@@ -19,6 +19,7 @@ pub mod principal;
 pub mod scope;
 pub mod store_error;
 mod word;
+pub mod word_hash;
 
 pub use authentication::{Authentication, Lineage, Node, NodeKind, Place};
 pub use authenticator::{

@@ -3,8 +3,9 @@
 //! alone, so a search sees no node twice, and goes no deeper than the longest pattern.
 
 use super::super::path::{as_read, canonical_target};
+use crate::word_hash::WordHasher;
 use http::{Method, uri::PathAndQuery};
-use std::collections::HashMap;
+use std::{collections::HashMap, hash::BuildHasherDefault};
 
 /// Bounds the recursion of a search.
 pub(super) const MAX_SEGMENTS: usize = 64;
@@ -114,9 +115,12 @@ impl Endpoint {
     }
 }
 
+/// By words of the configuration.
+pub(super) type Words<V> = HashMap<Box<str>, V, BuildHasherDefault<WordHasher>>;
+
 #[derive(Debug, Default)]
 pub(super) struct Node {
-    fixed: HashMap<Box<str>, Node>,
+    fixed: Words<Node>,
     parameter: Option<Box<Node>>,
     /// Of the pattern that ends here.
     here: Option<Endpoint>,

@@ -2,7 +2,7 @@
 
 use super::{
     Alternative, HostPattern, MethodSet, Route, RouteError, SecurityRequirement,
-    pattern::{self, Index, Node},
+    pattern::{self, Index, Node, Words},
     rules,
 };
 use crate::{
@@ -23,9 +23,9 @@ pub struct RouteTable {
     routes: Vec<Arc<Route>>,
     /// Beside `routes`, by the same index.
     compiled: Vec<Compiled>,
-    exact: HashMap<Box<str>, Node>,
+    exact: Words<Node>,
     /// By suffix, with its leading dot.
-    below: HashMap<Box<str>, Node>,
+    below: Words<Node>,
     any: Node,
     plans: HashMap<PlanName, RateLimit>,
 }
@@ -87,8 +87,8 @@ impl RouteTable {
         let mut table = Self {
             routes: Vec::with_capacity(routes.len()),
             compiled: Vec::with_capacity(routes.len()),
-            exact: HashMap::new(),
-            below: HashMap::new(),
+            exact: Words::default(),
+            below: Words::default(),
             any: Node::default(),
             plans: HashMap::new(),
         };
