@@ -41,6 +41,10 @@ pub fn request(buf: &mut BytesMut) -> Result<Option<RequestHead>, Malformed> {
     let (Some(method), Some(target), Some(minor)) = (parsed.method, parsed.path, parsed.version) else {
         return Err(Malformed::Grammar);
     };
+    // RFC 9112 3.2: no form has a fragment; `http::Uri` would drop it without a word
+    if target.contains('#') {
+        return Err(Malformed::Grammar);
+    }
     if target.len() > LONGEST_TARGET {
         return Err(Malformed::TargetTooLong);
     }

@@ -195,6 +195,8 @@ fn heads_that_break_the_grammar_or_are_too_large_are_refused() {
         ("rubbish\r\n\r\n", Malformed::Grammar),
         ("GET / HTTP/3.0\r\n\r\n", Malformed::Grammar),
         ("GET  / HTTP/1.1\r\n\r\n", Malformed::Grammar),
+        ("GET /a#b HTTP/1.1\r\n\r\n", Malformed::Grammar),
+        ("GET /a?b#/../c HTTP/1.1\r\n\r\n", Malformed::Grammar),
         ("GET / HTTP/1.1\r\nA : b\r\n\r\n", Malformed::Grammar),
         ("GET / HTTP/1.1\r\nA: b\r\n c\r\n\r\n", Malformed::Grammar),
         ("GET / HTTP/1.1\r\nA: b\x01\r\n\r\n", Malformed::Grammar),

@@ -141,6 +141,7 @@ async fn m2_6_a_head_that_the_parser_refuses_is_a_problem_too() {
         ),
         ("NUL in the target", head("GET /a\0 HTTP/1.1", host), 400, "request_malformed"),
         ("two spaces", head("GET  /a HTTP/1.1", host), 400, "request_malformed"),
+        ("a fragment", head("GET /a#b HTTP/1.1", host), 400, "request_malformed"),
         ("HTTP/3.0", head("GET /a HTTP/3.0", host), 400, "request_malformed"),
         ("no HTTP", "rubbish\r\n\r\n".into(), 400, "request_malformed"),
         ("bare CR", head("GET /a HTTP/1.1", &format!("{host}X-A: a\rb\r\n")), 400, "request_malformed"),
