@@ -1,6 +1,6 @@
 //! What an operator decides about the data plane. Already valid, but for what only opening sockets can tell.
 
-use crate::{listen::settings::ListenerConfig, upstream::config::UpstreamConfig};
+use crate::{listen::settings::ListenerConfig, observe::Sampling, upstream::config::UpstreamConfig};
 use countersign_tower::{HeadLimits, respond};
 use http::HeaderName;
 use std::time::Duration;
@@ -19,6 +19,8 @@ pub struct GatewayConfig {
     /// Every query parameter that carries a key on any route: stripped on all of them, and never logged.
     pub query_parameters: Vec<Box<str>>,
     pub answers: respond::Options,
+    /// Which decisions are recorded, where records go anywhere.
+    pub records: Sampling,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,6 +8,7 @@ use crate::{
         settings::ListenAddress,
         socket::{self, Raw, SocketFile},
     },
+    observe::{RecordSink, Reporter, parcels::Post},
     upstream::origin::OriginError,
     worker::{Order, Ports, Worker},
 };
@@ -61,7 +62,7 @@ pub struct Gateway {
     gone: watch::Receiver<()>,
     threads: Vec<JoinHandle<()>>,
     serving: Arc<Blueprint>,
-    orders: Vec<mpsc::UnboundedSender<Order>>,
+    reporter: Reporter,
 }
 
 impl fmt::Debug for Gateway {
@@ -71,11 +72,13 @@ impl fmt::Debug for Gateway {
 }
 
 impl Gateway {
+    /// `records`: where the records of decisions go.
     pub fn start(
         config: GatewayConfig,
         point: Arc<DecisionPoint>,
         routes: Arc<dyn RouteStore>,
         entropy: Arc<dyn Entropy>,
+        records: Option<Box<dyn RecordSink>>,
     ) -> Result<Self, StartError> {
         let workers = match config.workers {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
@@ -96,6 +99,7 @@ impl Gateway {
             files.extend(shared.file);
         }
 
+        let post = records.map(Post::start).transpose().map_err(StartError::Worker)?;
         let (phase, phases) = watch::channel(Phase::Serving);
         let (alive, gone) = watch::channel(());
         let alive = Arc::new(alive);
@@ -110,6 +114,7 @@ impl Gateway {
                 entropy: entropy.clone(),
             };
             let (serving, phases, alive) = (serving.clone(), phases.clone(), alive.clone());
+            let outbox = post.as_ref().map(Post::outbox);
             let (order, ordered) = mpsc::unbounded_channel();
             orders.push(order);
             let thread = std::thread::Builder::new().name(format!("gateway-{n}"));
@@ -120,7 +125,7 @@ impl Gateway {
             let run = move || {
                 let local = tokio::task::LocalSet::new();
                 local.block_on(&runtime, async move {
-                    Worker::new(ports, &serving).run(sockets, phases, ordered).await;
+                    Worker::new(ports, &serving, outbox).run(sockets, phases, ordered).await;
                 });
                 // connections that outlived the grace end with the set they run in
                 drop(local);
@@ -128,12 +133,23 @@ impl Gateway {
             };
             threads.push(thread.spawn(run).map_err(StartError::Worker)?);
         }
-        Ok(Self { listening, files, phase, gone, threads, serving, orders })
+        let delivered = post.map(|post| {
+            // last, because it ends when the workers have
+            threads.push(post.thread);
+            post.delivered
+        });
+        let reporter = Reporter { orders, delivered };
+        Ok(Self { listening, files, phase, gone, threads, serving, reporter })
     }
 
     /// In the order of the configuration.
     pub fn listening(&self) -> &[Listening] {
         &self.listening
+    }
+
+    /// Asks the workers what they counted; also while the gateway stops.
+    pub fn reporter(&self) -> Reporter {
+        self.reporter.clone()
     }
 
     /// Those of TCP listeners.
@@ -153,10 +169,10 @@ impl Gateway {
         }
         self.serving = Blueprint::new(config, table, Some(&self.serving))?;
         let mut taken = Vec::new();
-        for order in &self.orders {
+        for order in &self.reporter.orders {
             let (done, was_taken) = oneshot::channel();
             // a worker that is gone serves nobody
-            if order.send(Order { blueprint: self.serving.clone(), done }).is_ok() {
+            if order.send(Order::Serve(self.serving.clone(), done)).is_ok() {
                 taken.push(was_taken);
             }
         }

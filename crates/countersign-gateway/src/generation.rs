@@ -9,15 +9,18 @@ use crate::{
     enforce::trusted::is_reserved,
     gateway::StartError,
     listen::{Face, settings::ListenAddress},
+    observe::{Observed, tally::Tally},
     upstream::{
         balance::{Destination, Upstream},
         headers::Stripping,
     },
 };
-use countersign_core::check::route::RouteTable;
+use countersign_core::check::route::{Route, RouteTable};
 use std::{
+    cell::RefCell,
     collections::{BTreeMap, HashMap},
     fmt,
+    hash::{BuildHasherDefault, Hasher},
     rc::Rc,
     sync::Arc,
 };
@@ -70,6 +73,8 @@ pub(crate) struct Generation {
     faces: Vec<Rc<Face>>,
     /// Few, and asked for each request: comparing names costs less than hashing one.
     upstreams: BTreeMap<Arc<str>, Rc<Upstream>>,
+    /// By where the route stands in memory, which the table keeps it at: asked for each request.
+    tallies: RefCell<HashMap<*const Route, Rc<Tally>, BuildHasherDefault<Place>>>,
 }
 
 impl fmt::Debug for Generation {
@@ -97,7 +102,14 @@ impl Generation {
             stripping: Stripping::new(config),
             faces: config.listeners.iter().zip(addresses).map(face).collect(),
             upstreams: blueprint.destinations.iter().map(upstream).collect(),
+            tallies: RefCell::default(),
         })
+    }
+
+    /// Of one of this table's routes.
+    pub(crate) fn tally(&self, route: &Arc<Route>, observed: &Observed) -> Rc<Tally> {
+        let mut tallies = self.tallies.borrow_mut();
+        tallies.entry(Arc::as_ptr(route)).or_insert_with(|| observed.route(&route.name)).clone()
     }
 
     pub(crate) fn upstream(&self, name: &str) -> Option<&Rc<Upstream>> {
@@ -110,5 +122,21 @@ impl Generation {
 
     pub(crate) fn face(&self, listener: usize) -> Option<&Rc<Face>> {
         self.faces.get(listener)
+    }
+}
+
+/// A place in memory is a number already; its lowest bits are all alike.
+#[derive(Default)]
+struct Place(u64);
+
+impl Hasher for Place {
+    fn write(&mut self, _: &[u8]) {}
+
+    fn write_usize(&mut self, place: usize) {
+        self.0 = (place as u64 >> 4).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }

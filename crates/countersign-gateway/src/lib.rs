@@ -8,6 +8,7 @@
 pub mod config;
 pub mod enforce;
 pub mod listen;
+pub mod observe;
 pub mod route_table;
 pub mod upstream;
 
@@ -27,6 +28,7 @@ pub use listen::settings::{
     ForwardedHeader, ListenAddress, ListenerConfig, ListenerLimits, ListenerTimeouts, ListenerTls, Peers,
     Trusted, UnixAddress,
 };
+pub use observe::{RecordSink, Report, Reporter, Sampling, Share};
 pub use route_table::RouteTableCell;
 pub use upstream::config::{
     HealthCheck, Protocol, STREAM_IDLE, UpstreamConfig, UpstreamLimits, UpstreamTls, WEBSOCKET, is_upgrade,

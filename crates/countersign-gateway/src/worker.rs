@@ -10,6 +10,11 @@ use crate::{
         settings::ListenAddress,
         socket::Raw,
     },
+    observe::{
+        Observed,
+        parcels::{self, Outbox},
+        report::WorkerReport,
+    },
     sample::Sampler,
     upstream::{balance::Upstream, check, streams::Streams},
 };
@@ -41,11 +46,11 @@ pub(crate) struct Ports {
     pub(crate) entropy: Arc<dyn Entropy>,
 }
 
-/// Serve by this from now on.
-pub(crate) struct Order {
-    pub(crate) blueprint: Arc<Blueprint>,
-    /// Said once it is so.
-    pub(crate) done: oneshot::Sender<()>,
+/// What a worker is told, or asked.
+pub(crate) enum Order {
+    /// Serve by this from now on; said once it is so.
+    Serve(Arc<Blueprint>, oneshot::Sender<()>),
+    Report(oneshot::Sender<WorkerReport>),
 }
 
 pub(crate) struct Worker {
@@ -54,6 +59,7 @@ pub(crate) struct Worker {
     pub(crate) connections: Registry,
     pub(crate) streams: Rc<Streams>,
     pub(crate) refusals: Sampler,
+    pub(crate) observed: Observed,
     ids: Ids,
 }
 
@@ -64,12 +70,14 @@ impl fmt::Debug for Worker {
 }
 
 impl Worker {
-    pub(crate) fn new(ports: Ports, serving: &Blueprint) -> Rc<Self> {
+    /// `outbox`: where records of decisions are kept.
+    pub(crate) fn new(ports: Ports, serving: &Blueprint, outbox: Option<Outbox>) -> Rc<Self> {
         Rc::new(Self {
             generation: RefCell::new(Generation::new(serving, &ports.addresses, None)),
             connections: Registry::default(),
             streams: Rc::default(),
             refusals: Sampler::default(),
+            observed: Observed::new(ports.addresses.len(), outbox),
             ids: Ids::default(),
             ports,
         })
@@ -100,6 +108,7 @@ impl Worker {
         }
         let sweeper = tokio::task::spawn_local(self.clone().sweep());
         let follower = tokio::task::spawn_local(self.clone().follow(orders));
+        let poster = tokio::task::spawn_local(self.clone().post());
         let reviewer = tokio::task::spawn_local(self.clone().review());
         // the other end gone means the gateway was dropped: end at once
         let grace = match phases.wait_for(|p| *p != Phase::Serving).await.as_deref() {
@@ -114,13 +123,23 @@ impl Worker {
         }
         sweeper.abort();
         reviewer.abort();
+        poster.abort();
         follower.abort();
     }
 
-    /// One generation after the other. Nothing is awaited between taking one and having it in use.
+    /// One generation after the other, and what is asked meanwhile. Nothing is awaited between taking one and having it
+    /// in use.
     async fn follow(self: Rc<Self>, mut orders: mpsc::UnboundedReceiver<Order>) {
         let mut checks: Vec<Check> = self.generation().upstreams().map(Check::begin).collect();
-        while let Some(Order { blueprint, done }) = orders.recv().await {
+        while let Some(order) = orders.recv().await {
+            let (blueprint, done) = match order {
+                Order::Serve(blueprint, done) => (blueprint, done),
+                Order::Report(answer) => {
+                    // whoever asked may be gone
+                    let _ = answer.send(self.report());
+                    continue;
+                }
+            };
             let next = Generation::new(&blueprint, &self.ports.addresses, Some(&self.generation()));
             let (stay, over): (Vec<Check>, Vec<Check>) = checks
                 .into_iter()
@@ -132,9 +151,29 @@ impl Worker {
                     checks.push(Check::begin(upstream));
                 }
             }
+            self.observed.keep(&next.table);
             self.generation.replace(next);
             // whoever waited for it may be gone
             let _ = done.send(());
+        }
+    }
+
+    fn report(&self) -> WorkerReport {
+        let mut report = self.observed.report();
+        for upstream in self.generation().upstreams() {
+            upstream.report(&mut report.upstreams);
+        }
+        report
+    }
+
+    /// Records that were gathered leave in time, also where few come.
+    async fn post(self: Rc<Self>) {
+        let Some(outbox) = &self.observed.outbox else { return };
+        let mut tick = tokio::time::interval(parcels::EVERY);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tick.tick().await;
+            outbox.send();
         }
     }
 

@@ -76,7 +76,8 @@ async fn a_large_body_goes_through_in_little_memory() {
     };
     config.limits.body = u64::MAX;
     let entropy = Arc::new(SeededEntropy::new(7));
-    let gateway = Gateway::start(config, fixture.point.clone(), fixture.routes.clone(), entropy).unwrap();
+    let gateway =
+        Gateway::start(config, fixture.point.clone(), fixture.routes.clone(), entropy, None).unwrap();
 
     let exchange = async {
         let mut caller = TcpStream::connect(gateway.addresses()[0]).await.unwrap();

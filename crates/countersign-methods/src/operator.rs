@@ -13,10 +13,12 @@ pub const PRINCIPALS: &str = "countersign:principals";
 pub const REVOCATIONS: &str = "countersign:revocations";
 /// Read and verify the audit trail.
 pub const AUDIT: &str = "countersign:audit";
+/// Read what is counted: `/metrics`, and nothing else.
+pub const METRICS: &str = "countersign:metrics";
 /// Issue beyond one's own scopes, expiry and lineage (RULES 2.6); operators' scopes excepted.
 pub const GRANT: &str = "countersign:grant";
 
-pub const ALL: [&str; 6] = [READ, KEYS, PRINCIPALS, REVOCATIONS, AUDIT, GRANT];
+pub const ALL: [&str; 7] = [READ, KEYS, PRINCIPALS, REVOCATIONS, AUDIT, METRICS, GRANT];
 
 /// All of them: what a first operator holds.
 pub fn all() -> ScopeSet {

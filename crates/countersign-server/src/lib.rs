@@ -1,5 +1,5 @@
 //! The control plane: the operators' face ([`router::operator`]: the admin API) and the public face
-//! ([`router::public`]).
+//! ([`router::public`]), and what is said of the process itself ([`observe`]).
 //!
 //! Owns URLs, JSON, problem documents and the listener they stand on. Judges nobody: every operator's request passes
 //! a decision point of its own, as any route of any API does. Issues nothing: the rooms of `countersign-methods` do.
@@ -9,6 +9,7 @@ mod admin;
 mod call;
 mod input;
 pub mod listen;
+pub mod observe;
 mod problem;
 mod public;
 pub mod router;

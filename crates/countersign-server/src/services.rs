@@ -1,6 +1,6 @@
 //! What the handlers reach: issuers, ports, two decision points. Put together by the composition root.
 
-use crate::problem::Problem;
+use crate::{observe::Watched, problem::Problem};
 use countersign_core::{
     Clock,
     audit::AuditStore,
@@ -38,6 +38,7 @@ pub struct Services {
     /// Judges the gateway's requests: asked by `POST /routes/check`, and only rehearsed there.
     pub gateway: Arc<DecisionPoint>,
     pub gateway_routes: Arc<dyn RouteStore>,
+    pub watched: Arc<dyn Watched>,
     pub counter: Arc<dyn Counter>,
     pub limits: Limits,
     /// How a refusal by the door reads.

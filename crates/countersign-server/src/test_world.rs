@@ -1,11 +1,11 @@
 //! Both faces over a store in memory, as the composition root would put them together: the real rooms, the real
 //! decision points, the real layer; only store, clock, entropy and counter are stand-ins.
 
-use crate::{Limits, Services, admin_routes, router};
+use crate::{Limits, Services, admin_routes, observe::Watched, router};
 use axum::{Router, body::Body};
 use bytes::Bytes;
 use countersign_core::{
-    Authenticator, Clock, MethodName, ScopeSet,
+    Authenticator, BoxFuture, Clock, MethodName, ScopeSet,
     audit::{Actor, AuditEvent},
     check::{
         DecisionPoint, Parts, Settings,
@@ -41,6 +41,20 @@ use http_body_util::BodyExt;
 use serde_json::Value;
 use std::{sync::Arc, time::Duration};
 use tower::ServiceExt;
+
+/// Always ready, and counts nothing.
+#[derive(Debug)]
+struct Still;
+
+impl Watched for Still {
+    fn is_ready(&self) -> BoxFuture<'_, bool> {
+        Box::pin(async { true })
+    }
+
+    fn metrics(&self) -> BoxFuture<'_, String> {
+        Box::pin(async { "up 1\n".to_owned() })
+    }
+}
 
 pub(crate) struct World {
     pub(crate) router: Router,
@@ -156,6 +170,7 @@ impl World {
             door,
             gateway,
             gateway_routes,
+            watched: Arc::new(Still),
             counter,
             limits: Limits::default(),
             answers: Options::default(),

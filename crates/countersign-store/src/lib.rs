@@ -6,4 +6,4 @@
 pub mod local;
 pub mod sql;
 
-pub use sql::{ChangeSink, FollowerHandle, Store, StoreOptions};
+pub use sql::{ChangeSink, FollowerHandle, KeyCounts, Store, StoreFigures, StoreOptions, TIME_BOUNDS, Times};

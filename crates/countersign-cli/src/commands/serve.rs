@@ -31,7 +31,7 @@ pub fn run(_: Serve, common: &Common) -> Result<Exit, Failure> {
     let environment = Environment::of_process();
     let (settings, sources) = place.read(&environment);
     let settings = settings?;
-    let _log = logging::start(&environment, Reader::Operator);
+    let _log = logging::start(&environment, Reader::Operator, settings.observe.log);
     let again = place.clone();
     let load: Load = Arc::new(move || again.read(&environment));
     control_runtime()?.block_on(async { serve(settings, &place, Reloader::new(load, &sources)).await })
@@ -65,6 +65,9 @@ async fn serve(settings: Settings, place: &Place, reloader: Reloader) -> Result<
     }
     if let Some(address) = running.admin_address() {
         tracing::info!(%address, "admin API listens");
+    }
+    if let Some(address) = running.watched_address() {
+        tracing::info!(%address, "/live, /ready and /metrics");
     }
     if let Some(address) = running.issuer_address() {
         tracing::info!(%address, "public face listens");

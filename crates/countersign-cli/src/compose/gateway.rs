@@ -7,7 +7,9 @@ use crate::{
     output::Failure,
 };
 use countersign_crypto::{hash::sha256, tls};
-use countersign_gateway::{GatewayConfig, ListenerConfig, ListenerTls, UpstreamConfig, UpstreamTls};
+use countersign_gateway::{
+    GatewayConfig, ListenerConfig, ListenerTls, Sampling, Share, UpstreamConfig, UpstreamTls,
+};
 use rustls::ClientConfig;
 use std::{
     collections::HashMap,
@@ -54,7 +56,9 @@ impl Loaded {
         let gateway: Vec<&TlsSettings> =
             settings.gateway.listeners.iter().filter_map(|listener| listener.tls.as_ref()).collect();
         self.listeners.retain(|(known, _)| gateway.contains(&known));
-        let control = settings.admin.tls.iter().chain(settings.issuer.iter().flat_map(|issuer| &issuer.tls));
+        let control = [&settings.admin.tls, &settings.observe.tls];
+        let issuer = settings.issuer.iter().flat_map(|issuer| &issuer.tls);
+        let control = control.into_iter().flatten().chain(issuer);
         let all: Vec<&TlsSettings> = gateway.iter().copied().chain(control).collect();
         self.certificates.keep(&all);
         let named = |file: &PathBuf| {
@@ -91,6 +95,10 @@ pub(super) fn gateway_config(settings: &Settings, loaded: &mut Loaded) -> Result
     config.limits = settings.gateway.limits.over(config.limits);
     config.limits.connections = config.limits.connections.min(Shares::of_process().gateway);
     config.answers.realm.clone_from(&settings.api_keys.realm);
+    if let Some(decisions) = &settings.observe.decisions {
+        let share = |crate::config::Share(millionths)| Share::new(f64::from(millionths) / 1e6);
+        config.records = Sampling { all: share(decisions.sample), refused: share(decisions.refused) };
+    }
     // RULES 3.2: stripped on every route, also where the route did not name it
     for (_, rule) in settings.routes.iter().flat_map(|route| &route.presentation) {
         config.key_headers.extend(rule.header.clone());

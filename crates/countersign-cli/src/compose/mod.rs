@@ -5,6 +5,7 @@
 //! it serves.
 
 mod gateway;
+mod observe;
 mod reload;
 mod rooms;
 
@@ -12,11 +13,12 @@ pub use reload::{ConfigurationState, Reloaded};
 pub use rooms::{DEVELOPMENT, Rooms, World, store_failed};
 
 use gateway::{Loaded, gateway_config};
+use observe::{Watch, sink};
 use reload::KeyringFile;
 
 use crate::{
     certificates::Certificates,
-    config::{Settings, TlsSettings},
+    config::{ObserveSettings, Settings, TlsSettings},
     descriptors::Shares,
     operator,
     output::{Exit, Failure},
@@ -64,6 +66,8 @@ pub struct Running {
     gateway: Gateway,
     admin: Listener,
     issuer: Option<Listener>,
+    watched: Option<Listener>,
+    watch: Arc<Watch>,
     follower: FollowerHandle,
     chores: Vec<JoinHandle<()>>,
     stopping: CancellationToken,
@@ -119,6 +123,8 @@ pub async fn start(settings: &Settings, rooms: Rooms) -> Result<Running, Failure
         Ok::<_, Failure>(control_listener(issuer.listen, tls, hosts))
     });
     let issuer_config = issuer_config.transpose()?;
+    let watched_config = watched_listener(&settings.observe, &certificates)?;
+    let records = settings.observe.decisions.as_ref().map(|decisions| sink(&decisions.to)).transpose()?;
 
     // no request is judged before what was revoked is known
     let mut follower = rooms.store.clone().follow(memory.clone(), clock.clone());
@@ -127,6 +133,9 @@ pub async fn start(settings: &Settings, rooms: Rooms) -> Result<Running, Failure
             .todo("is its database reachable, and not locked by another process?"));
     }
 
+    let state = Arc::<ConfigurationState>::default();
+    let watch =
+        Watch::new(rooms.store.clone(), memory.clone(), gateway_point.clone(), clock.clone(), state.clone());
     let services = Arc::new(Services {
         api_keys: rooms.api_keys.clone(),
         principals: rooms.principals.clone(),
@@ -139,6 +148,7 @@ pub async fn start(settings: &Settings, rooms: Rooms) -> Result<Running, Failure
         door,
         gateway: gateway_point.clone(),
         gateway_routes: routes.clone(),
+        watched: watch.clone(),
         counter,
         limits: Limits::default(),
         answers: respond::Options { realm: rooms.config.realm.clone() },
@@ -156,12 +166,20 @@ pub async fn start(settings: &Settings, rooms: Rooms) -> Result<Running, Failure
     let admin = serve(admin_config, face, entropy.clone()).map_err(listen_failed)?;
     let issuer = match issuer_config {
         Some(config) => {
-            Some(serve(config, router::public(services), entropy.clone()).map_err(listen_failed)?)
+            Some(serve(config, router::public(services.clone()), entropy.clone()).map_err(listen_failed)?)
         }
         None => None,
     };
-    let gateway =
-        Gateway::start(gateway_config, gateway_point, routes.clone(), entropy).map_err(start_failed)?;
+    let watched = match watched_config {
+        Some(config) => {
+            let face = router::watched(services, config.listen.ip().is_loopback());
+            Some(serve(config, face, entropy.clone()).map_err(listen_failed)?)
+        }
+        None => None,
+    };
+    let gateway = Gateway::start(gateway_config, gateway_point, routes.clone(), entropy, records)
+        .map_err(start_failed)?;
+    watch.serves(&gateway);
 
     let stopping = CancellationToken::new();
     let chores = vec![
@@ -174,9 +192,9 @@ pub async fn start(settings: &Settings, rooms: Rooms) -> Result<Running, Failure
         authenticators,
         loaded,
         keyring: KeyringFile::of(&settings.keyring),
-        state: Arc::default(),
+        state,
     };
-    Ok(Running { rooms, gateway, admin, issuer, follower, chores, stopping, serving })
+    Ok(Running { rooms, gateway, admin, issuer, watched, watch, follower, chores, stopping, serving })
 }
 
 impl Running {
@@ -194,6 +212,11 @@ impl Running {
 
     pub fn issuer_address(&self) -> Option<SocketAddr> {
         self.issuer.as_ref()?.addresses().first().copied()
+    }
+
+    /// Of `/live`, `/ready` and `/metrics`.
+    pub fn watched_address(&self) -> Option<SocketAddr> {
+        self.watched.as_ref()?.addresses().first().copied()
     }
 
     pub fn rooms(&self) -> &Rooms {
@@ -224,13 +247,19 @@ impl Running {
 
     /// What is under way is finished, for at most `grace`; then last uses are written and the store is closed.
     pub async fn stop(self, grace: Duration) {
-        let Self { rooms, gateway, admin, issuer, follower, chores, stopping, serving: _ } = self;
+        let Self { rooms, gateway, admin, issuer, watched, watch, follower, chores, stopping, serving: _ } =
+            self;
+        watch.stops();
         let issuer = async {
             if let Some(issuer) = issuer {
                 issuer.stop(grace).await;
             }
         };
         futures_util::future::join3(gateway.stop(grace), admin.stop(grace), issuer).await;
+        // to the end, so that whoever watches sees it
+        if let Some(watched) = watched {
+            watched.stop(Duration::from_secs(1)).await;
+        }
         stopping.cancel();
         for chore in chores {
             let _ = chore.await;
@@ -294,6 +323,24 @@ fn control_listener(
     let mut config = ListenConfig::new(listen, tls, hosts);
     config.max_connections = config.max_connections.min(Shares::of_process().control);
     config
+}
+
+/// Of whoever watches this process.
+fn watched_listener(
+    observe: &ObserveSettings,
+    certificates: &Certificates,
+) -> Result<Option<ListenConfig>, Failure> {
+    let Some(listen) = observe.listen else { return Ok(None) };
+    let tls = observe.tls.as_ref().map(|tls| server_tls(tls, certificates)).transpose()?;
+    // Elsewhere probes call it by whatever address they have, and without a credential learn one word. On loopback
+    // metrics are open, so that a page of a foreign origin must not be able to ask for them.
+    let hosts = match listen.ip().is_loopback() {
+        true => host_list(listen, observe.hosts.iter().cloned())?,
+        false => HostList::any(),
+    };
+    let mut config = control_listener(listen, tls, hosts);
+    config.plain_anywhere = true;
+    Ok(Some(config))
 }
 
 fn server_tls(

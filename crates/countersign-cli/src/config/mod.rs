@@ -6,6 +6,7 @@
 mod environment;
 mod include;
 mod listeners;
+mod observe;
 mod origins;
 mod reader;
 mod report;
@@ -26,8 +27,9 @@ pub use include::matches;
 pub use origins::{Origin, Origins};
 pub use report::{ConfigError, Problem};
 pub use settings::{
-    AdminSettings, CertificateSettings, GatewaySettings, IssuerSettings, KeyringPlace, ListenerSettings,
-    Settings, Timeouts, TlsSettings, UpstreamSettings, UpstreamTlsSettings,
+    AdminSettings, CertificateSettings, DecisionSettings, GatewaySettings, IssuerSettings, KeyringPlace,
+    ListenerSettings, LogFormat, ObserveSettings, RecordTarget, Settings, Share, Timeouts, TlsSettings,
+    UpstreamSettings, UpstreamTlsSettings,
 };
 pub use sources::{Mark, Sources, mark};
 pub use values::{parse_duration, parse_limit, show_duration};

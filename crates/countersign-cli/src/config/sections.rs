@@ -1,7 +1,7 @@
 //! The sections, and the document as a whole.
 
 use super::{
-    listeners,
+    listeners, observe,
     reader::{Field, Table},
     routes,
     settings::{
@@ -27,7 +27,16 @@ pub(super) fn read(root: &Table<'_, '_>, folder: &Path) -> Option<Settings> {
         issuer
     });
     let store_url = store(root, folder);
-    one_each(root, gateway.as_ref(), admin.as_ref(), issuer.as_ref().and_then(Option::as_ref));
+    let observe = observe::read(root, folder);
+    one_each(
+        root,
+        gateway.as_ref(),
+        [
+            ("admin", admin.as_ref().map(|admin| admin.listen)),
+            ("issuer", issuer.as_ref().and_then(Option::as_ref).map(|issuer| issuer.listen)),
+            ("observe", observe.as_ref().and_then(|observe| observe.listen)),
+        ],
+    );
     let api_keys = root.section("api_keys").map_or_else(
         || Some(ApiKeyConfig::default()),
         |section| {
@@ -48,6 +57,7 @@ pub(super) fn read(root: &Table<'_, '_>, folder: &Path) -> Option<Settings> {
             Some(issuer) => Some(issuer?),
             None => None,
         },
+        observe: observe?,
         store_url: store_url?,
         api_keys: api_keys?,
         plans: plans.into_iter().map(|(name, plan)| Some((name, plan?))).collect::<Option<_>>()?,
@@ -60,12 +70,11 @@ pub(super) fn read(root: &Table<'_, '_>, folder: &Path) -> Option<Settings> {
 fn one_each(
     root: &Table<'_, '_>,
     gateway: Option<&GatewaySettings>,
-    admin: Option<&AdminSettings>,
-    issuer: Option<&IssuerSettings>,
+    others: [(&'static str, Option<SocketAddr>); 3],
 ) {
     let mut taken: Vec<(&str, SocketAddr)> = Vec::new();
     taken.extend(gateway.iter().flat_map(|g| g.addresses()).map(|address| ("gateway", address)));
-    for (section, listen) in [("admin", admin.map(|a| a.listen)), ("issuer", issuer.map(|i| i.listen))] {
+    for (section, listen) in others {
         let Some(listen) = listen else { continue };
         if let Some((who, _)) = taken.iter().find(|(_, other)| listeners::meet(*other, listen)) {
             let message = format!("`{listen}` is where `{who}` listens; give each its own port");
@@ -122,12 +131,7 @@ fn admin(root: &Table<'_, '_>, folder: &Path) -> Option<AdminSettings> {
     let listen = section.get("listen").map_or(Some(default), |field| field.parsed(values::address));
     let tls_field = section.get("tls");
     let tls = tls_field.as_ref().map(|field| tls(field, folder));
-    let hosts = section.get("hosts").map(|field| {
-        field.list(|text| match values::host(text)? {
-            countersign_core::check::route::HostPattern::Exact(name) => Ok(name.into_string()),
-            _ => Err(format!("`{text}` is not one host")),
-        })
-    });
+    let hosts = section.get("hosts").map(|field| field.list(values::one_host));
     // RULES 1.7: no key over plain HTTP, loopback aside
     if tls_field.is_none() && listen.is_some_and(|a| !a.ip().is_loopback()) {
         section.problem_at("tls", "is missing: beyond loopback operators' keys need TLS");
@@ -172,7 +176,7 @@ fn issuer(section: &Table<'_, '_>, folder: &Path) -> Option<IssuerSettings> {
 }
 
 /// `{ certificate = "..", key = ".." }`.
-fn tls(field: &Field<'_, '_>, folder: &Path) -> Option<TlsSettings> {
+pub(super) fn tls(field: &Field<'_, '_>, folder: &Path) -> Option<TlsSettings> {
     let table = field.table()?;
     let certificate = certificate(&table, folder);
     client_certificates(&table);

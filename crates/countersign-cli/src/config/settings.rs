@@ -21,6 +21,7 @@ pub struct Settings {
     pub admin: AdminSettings,
     /// The public face (`POST /revoke`); `None`: it stands on the admin listener.
     pub issuer: Option<IssuerSettings>,
+    pub observe: ObserveSettings,
     /// `sqlite:/absolute/file` or `postgres://...`. May hold a password: never printed.
     pub store_url: StoreUrl,
     pub api_keys: ApiKeyConfig,
@@ -115,6 +116,52 @@ pub struct IssuerSettings {
     pub listen: SocketAddr,
     pub url: Option<String>,
     pub tls: Option<TlsSettings>,
+}
+
+/// How this process is watched.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ObserveSettings {
+    /// `/live`, `/ready` and `/metrics`; `None`: only `/metrics`, on the admin listener.
+    pub listen: Option<SocketAddr>,
+    pub tls: Option<TlsSettings>,
+    /// Names under which it is reached on loopback, beside loopback ones; elsewhere any will do.
+    pub hosts: Vec<String>,
+    pub log: LogFormat,
+    pub decisions: Option<DecisionSettings>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LogFormat {
+    /// Text on a terminal, JSON elsewhere.
+    #[default]
+    Auto,
+    Json,
+    Text,
+}
+
+/// The records of what was decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DecisionSettings {
+    pub to: RecordTarget,
+    pub sample: Share,
+    /// Of those that were refused.
+    pub refused: Share,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RecordTarget {
+    Stdout,
+    File(PathBuf),
+    /// The socket that syslog listens on.
+    Syslog(PathBuf),
+}
+
+/// In millionths of all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share(pub u32);
+
+impl Share {
+    pub const ALL: Share = Share(1_000_000);
 }
 
 #[derive(Debug, Clone)]

@@ -1,5 +1,6 @@
 //! The grammars inside strings: durations, limits, addresses, hosts, URLs, methods.
 
+use super::Share;
 use countersign_core::check::{limit::RateLimit, route::HostPattern};
 use countersign_gateway::{ListenAddress, UnixAddress};
 use http::Method;
@@ -90,6 +91,38 @@ pub(super) fn network(text: &str) -> Result<IpNet, String> {
             Err(format!("`{text}` is a mapped IPv4 network; say it as one of IPv4"))
         }
         network => Ok(network),
+    }
+}
+
+/// `1%`, `0.1%`, `100%`: from nothing to all.
+pub(super) fn share(text: &str) -> Result<Share, String> {
+    let refused = || format!("`{text}` is not a share such as `1%`, `0.1%` or `100%`");
+    let digits = text.strip_suffix('%').ok_or_else(refused)?;
+    let (whole, rest) = digits.split_once('.').unwrap_or((digits, "0"));
+    let all_digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    if !all_digits(whole) || !all_digits(rest) || whole.len() > 3 || rest.len() > 4 {
+        return Err(refused());
+    }
+    let whole: u32 = whole.parse().map_err(|_| refused())?;
+    let rest: u32 = format!("{rest:0<4}").parse().map_err(|_| refused())?;
+    let millionths = whole * 10_000 + rest;
+    if millionths > Share::ALL.0 { Err(refused()) } else { Ok(Share(millionths)) }
+}
+
+/// As [`share`] reads it.
+pub(super) fn show_share(Share(millionths): Share) -> String {
+    let (whole, rest) = (millionths / 10_000, format!("{:04}", millionths % 10_000));
+    match rest.trim_end_matches('0') {
+        "" => format!("{whole}%"),
+        rest => format!("{whole}.{rest}%"),
+    }
+}
+
+/// One host, no pattern of several.
+pub(super) fn one_host(text: &str) -> Result<String, String> {
+    match host(text)? {
+        HostPattern::Exact(name) => Ok(name.into_string()),
+        _ => Err(format!("`{text}` is not one host")),
     }
 }
 

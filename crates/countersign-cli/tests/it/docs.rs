@@ -214,6 +214,11 @@ async fn guide_production() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn guide_observe() {
+    follow("docs/guides/observe.md", "").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn reference_admin_api() {
     follow("docs/reference/admin-api.md", "countersign dev --demo").await;
 }
@@ -226,7 +231,7 @@ fn every_guide_is_followed_and_what_can_run_does() {
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
     guides.sort();
-    assert_eq!(guides, ["keys.md", "production.md", "protect-an-api.md"]);
+    assert_eq!(guides, ["keys.md", "observe.md", "production.md", "protect-an-api.md"]);
     let generated = root().join("docs/reference/command-line.md");
     for document in documents().into_iter().filter(|path| *path != generated) {
         for (word, block) in blocks(&fs::read_to_string(&document).unwrap()) {
@@ -252,7 +257,8 @@ fn every_toml_block_is_a_configuration() {
             }
             let whole = match &block {
                 whole if whole.contains("[gateway]") => whole.clone(),
-                sections if sections.starts_with('[') => format!("{head}{sections}"),
+                sections if sections.contains("[[routes]]") => format!("{head}{sections}"),
+                sections if sections.starts_with('[') => format!("{head}{route}{sections}"),
                 of_a_route => format!("{head}{route}{of_a_route}"),
             };
             if let Err(error) = config::parse(Path::new("countersign.toml"), &whole, &Environment::default())

@@ -323,18 +323,20 @@ impl Served {
 
     /// Until its gateway and admin API answer.
     pub(crate) async fn start_with(&self, arguments: &[&str], admin: u16) -> Process {
+        let mut command = binary();
+        command.args(arguments);
+        self.spawn(command, admin).await
+    }
+
+    /// The same of a command that is prepared already.
+    pub(crate) async fn spawn(&self, mut command: Command, admin: u16) -> Process {
         let log = std::fs::OpenOptions::new()
             .create(true)
             .append(true)
             .open(self.folder.path().join("log"))
             .unwrap();
-        let child = binary()
-            .args(arguments)
-            .current_dir(self.folder.path())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
+        let output = log.try_clone().unwrap();
+        let child = command.current_dir(self.folder.path()).stdout(output).stderr(log).spawn().unwrap();
         let process = Process(child);
         let http = client(self.folder.path());
         let url = format!("https://127.0.0.1:{admin}/admin/v1/routes");

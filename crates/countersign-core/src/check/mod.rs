@@ -25,6 +25,7 @@ use request::CheckRequest;
 use revocation::RevocationFeed;
 use route::{Asked, Compiled, RouteStore, RouteTable};
 use std::{sync::Arc, time::Duration};
+pub use verified::CacheFigures;
 use verified::VerifiedCache;
 
 /// Everything the judgement asks of the world.
@@ -109,6 +110,11 @@ impl DecisionPoint {
     /// The same decision, without charging a limit or noting a use: for `countersign check`.
     pub async fn rehearse(&self, request: &CheckRequest<'_>) -> Decision {
         self.judge(&self.parts.routes.table(), request, Mode::Rehearse).await.into()
+    }
+
+    /// Of the verified-credential cache.
+    pub fn cache(&self) -> CacheFigures {
+        self.verified.figures()
     }
 
     pub fn clock(&self) -> &Arc<dyn Clock> {

@@ -13,7 +13,7 @@ use std::{
     hash::{BuildHasherDefault, Hasher},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicI64, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -92,6 +92,15 @@ struct Shard {
     old: Map<Held>,
 }
 
+/// How the cache does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CacheFigures {
+    pub entries: usize,
+    pub capacity: usize,
+    /// Credentials that a method had to verify.
+    pub misses: u64,
+}
+
 const SHARDS: usize = 64;
 
 pub(super) struct VerifiedCache {
@@ -99,6 +108,8 @@ pub(super) struct VerifiedCache {
     /// Of one generation of one shard.
     capacity: usize,
     lifetime: Duration,
+    /// Only what has to be looked up is counted, which costs far more than a count.
+    misses: AtomicU64,
     /// Held by the request that is looking a credential up.
     flights: Mutex<Map<Arc<AsyncMutex<()>>>>,
 }
@@ -116,6 +127,7 @@ impl VerifiedCache {
             shards: (0..shards).map(|_| RwLock::default()).collect(),
             capacity: capacity / (2 * shards),
             lifetime,
+            misses: AtomicU64::new(0),
             flights: Mutex::default(),
         }
     }
@@ -174,6 +186,18 @@ impl VerifiedCache {
         shard.young.insert(key, held);
     }
 
+    pub(super) fn figures(&self) -> CacheFigures {
+        let entries = |shard: &RwLock<Shard>| {
+            let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
+            shard.young.len() + shard.old.len()
+        };
+        CacheFigures {
+            entries: self.shards.iter().map(entries).sum(),
+            capacity: self.capacity * 2 * self.shards.len(),
+            misses: self.misses.load(Ordering::Relaxed),
+        }
+    }
+
     fn shard(&self, key: &CacheKey) -> Option<&RwLock<Shard>> {
         // not the bytes that the map inside goes by
         let CacheKey([.., byte]) = key;
@@ -191,6 +215,7 @@ impl VerifiedCache {
                     // nobody else has seen it yet
                     let guard = flight.try_lock_owned()?;
                     vacant.insert(flight);
+                    self.misses.fetch_add(1, Ordering::Relaxed);
                     return Some(Lead { cache: self, key: *key, _guard: guard });
                 }
             }

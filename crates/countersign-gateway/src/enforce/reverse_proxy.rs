@@ -8,6 +8,7 @@ use super::{
 use crate::{
     generation::Generation,
     listen::{caller::Caller, connection::InFlight, inlet::Inlet},
+    observe::story::{Asked, Story},
     upstream::{
         body::Download,
         forward::{self, Failure, Inbound, Outcome, Terms},
@@ -48,12 +49,17 @@ pub(crate) async fn handle(
     mut request: Request<Inlet>,
 ) -> Response<Reply> {
     let id = worker.request_id();
+    let mut story = Story::begin(worker, generation, id);
     let options = &generation.config.answers;
     let whole =
         |response: Response<Full<Bytes>>, in_flight| response.map(|body| Reply::whole(body, in_flight));
     let stream = match extended_connect::take(&mut request).transpose() {
         Ok(stream) => stream,
-        Err(Unsupported) => return whole(extended_connect::unsupported(id), in_flight),
+        Err(Unsupported) => {
+            let answer = extended_connect::unsupported(id);
+            story.answered_here("upgrade_unsupported", answer.status());
+            return whole(answer, in_flight);
+        }
     };
     let (mut parts, body) = request.into_parts();
 
@@ -65,6 +71,7 @@ pub(crate) async fn handle(
                 let (code, reason) = (error.code(), error.detail());
                 tracing::info!(request = %id, peer = %caller.peer.address, code, reason, left_out, "refused");
             }
+            story.refused(error.code(), error.detail(), error.status(), caller.peer.address);
             return whole(respond::head_error(error, parts.version, id), in_flight);
         }
     };
@@ -72,6 +79,8 @@ pub(crate) async fn handle(
         if let Some(left_out) = worker.refusals.take(Instant::now()) {
             tracing::info!(request = %id, peer = %caller.peer.address, code = "misdirected", left_out, "refused");
         }
+        let reason = "its connection was made for another name";
+        story.refused("misdirected", reason, StatusCode::MISDIRECTED_REQUEST, caller.peer.address);
         return whole(misdirected(id), in_flight);
     }
     // before anything believes a field
@@ -84,6 +93,7 @@ pub(crate) async fn handle(
     // before the judgement, because a preflight carries no credential
     if cors::is_preflight(&parts.method, &parts.headers) {
         let answer = cors::preflight(&generation.table, &head, &parts.headers, id, options);
+        story.answered_here("preflight", answer.status());
         return whole(answer, in_flight);
     }
 
@@ -93,9 +103,14 @@ pub(crate) async fn handle(
         .check_by(&generation.table, &head.check_request(&parts.method, &parts.headers, peer))
         .await;
     let origin = parts.headers.get(ORIGIN).cloned();
+    let asked = Asked { head: &head, method: &parts.method, headers: &parts.headers, peer: peer.address };
     let permit = match decision {
-        Decision::Allow(permit) => permit,
+        Decision::Allow(permit) => {
+            story.allowed(&permit, asked);
+            permit
+        }
         Decision::Deny(denial) => {
+            story.denied(&denial, asked);
             let mut response = respond::denial(&denial, id, options);
             if let Some(cors) = denial.cors() {
                 cors::apply(cors, origin.as_ref(), response.headers_mut());
@@ -108,6 +123,7 @@ pub(crate) async fn handle(
     if goes_no_further(&mut parts) {
         let mut response = Response::new(Full::default());
         *response.status_mut() = StatusCode::NO_CONTENT;
+        story.ended(response.status());
         return whole(response, in_flight);
     }
     let route = permit.route().clone();
@@ -115,7 +131,7 @@ pub(crate) async fn handle(
     let address = caller.written(peer.address);
     let (headers, version, is_stream) = (parts.headers, parts.version, stream.is_some());
     let inbound = Inbound { id, address, is_https, headers, body, version, is_stream, terms };
-    let mut response = match forward::forward((worker, generation), permit, inbound).await {
+    let mut response = match forward::forward((worker, generation), permit, inbound, &mut story).await {
         Ok(Outcome::Switched(answer, tunnel)) => {
             match stream {
                 None => in_flight.switch(*tunnel),
@@ -130,6 +146,7 @@ pub(crate) async fn handle(
         }
         Err(failure) => {
             let upstream = &route.upstream;
+            story.failed(failure.words().1);
             if failure.is_ours() {
                 tracing::error!(request = %id, route = %route.name, ?upstream, %failure, "cannot forward");
             } else if let Some(left_out) = worker.refusals.take(Instant::now()) {
@@ -138,6 +155,7 @@ pub(crate) async fn handle(
             whole(refusal(&failure, id), in_flight)
         }
     };
+    story.ended(response.status());
     if let Some(cors) = &route.cors {
         cors::apply(cors, origin.as_ref(), response.headers_mut());
     }

@@ -17,6 +17,7 @@ use crate::{
     gateway::Phase,
     gathered::Gathered,
     generation::Generation,
+    observe::DoorTally,
     worker::{Worker, after_the_others},
 };
 use hyper::{body::Incoming, server::conn::http2, service::service_fn};
@@ -158,6 +159,10 @@ impl Door {
         Some(Slot { _own: own, _shared: shared })
     }
 
+    fn tally(&self) -> Option<&DoorTally> {
+        self.worker.observed.door(self.listener)
+    }
+
     fn face(&self) -> Rc<Face> {
         self.worker.generation().face(self.listener).unwrap_or(&self.first).clone()
     }
@@ -165,8 +170,11 @@ impl Door {
     fn open(self: &Rc<Self>, stream: Stream, from: IpAddr, slot: Option<Slot>) {
         let door = self.clone();
         let number = door.worker.connections.number();
+        if let Some(tally) = self.tally() {
+            tally.accepted();
+        }
         let task = spawn_local(async move {
-            let _entry = Entry { worker: door.worker.clone(), number, _slot: slot };
+            let _entry = Entry { door: door.clone(), number, _slot: slot };
             stream.urgent();
             door.serve(stream, from, number).await;
         });
@@ -193,6 +201,9 @@ impl Door {
         let Ok(Ok((stream, tenant))) =
             tokio::time::timeout(patience, tls.accept(Gathered::new(stream))).await
         else {
+            if let Some(tally) = self.tally() {
+                tally.failed_handshake();
+            }
             return;
         };
         let beginning = Beginning { from, origin, tls: true, tenant: tenant.map(Rc::new) };
@@ -350,13 +361,16 @@ pub(super) const FIRST_WORD: Duration = Duration::from_secs(1);
 
 /// Leaves the registry and gives its slot back, however the connection ends.
 struct Entry {
-    worker: Rc<Worker>,
+    door: Rc<Door>,
     number: u64,
     _slot: Option<Slot>,
 }
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        self.worker.connections.leave(self.number);
+        self.door.worker.connections.leave(self.number);
+        if let Some(tally) = self.door.tally() {
+            tally.closed();
+        }
     }
 }

@@ -13,7 +13,7 @@ use super::{
     streams::Tether,
     upgrade::{self, Handshake, Tunnel},
 };
-use crate::{generation::Generation, listen::inlet::Inlet, worker::Worker};
+use crate::{generation::Generation, listen::inlet::Inlet, observe::story::Story, worker::Worker};
 use countersign_core::{
     RequestId,
     check::{decision::Permit, path},
@@ -165,6 +165,7 @@ pub(crate) async fn forward(
     (worker, generation): (&Worker, &Generation),
     permit: Permit,
     inbound: Inbound,
+    story: &mut Story<'_>,
 ) -> Result<Outcome, Failure> {
     let upstream = generation.upstream(&permit.route().upstream.0).ok_or(Failure::NoUpstream)?;
     let permit = Rc::new(permit);
@@ -204,7 +205,10 @@ pub(crate) async fn forward(
     // where the caller sees the upstream's own name, that is the name of the address chosen in the end
     let own_name = headers::is_named_by_upstream(permit.route());
     let mut request = Some(request);
-    let (response, lease) = retry::send(upstream, &mut request, &exchange, own_name).await?;
+    story.sent();
+    let sent = retry::send(upstream, &mut request, &exchange, own_name).await;
+    story.heard();
+    let (response, lease) = sent?;
 
     let admitted = admit_answer(&response, asked.as_ref())
         .and_then(|()| handshake.as_ref().map_or(Ok(()), |own| own.is_answered_by(&response)));

@@ -9,10 +9,13 @@ use super::{
     config::Protocol,
     dial::{ConnectError, Dial, Link},
     gate::Slot,
-    health::{Fault, Health},
+    health::{Fault, Health, Standing},
     http1::Wire,
 };
-use crate::config::Timeouts;
+use crate::{
+    config::Timeouts,
+    observe::{UpstreamReport, add},
+};
 use http::{HeaderValue, uri::Scheme};
 use hyper::client::conn::http2;
 use std::{
@@ -31,6 +34,8 @@ pub(crate) struct Pool {
     authority: HeaderValue,
     scheme: Scheme,
     health: Health,
+    connects: Cell<u64>,
+    failed_connects: Cell<u64>,
     /// Requests that chose this address and are not over.
     pending: Cell<usize>,
     /// Newest last: the one used last is the one least likely to have gone stale.
@@ -61,6 +66,8 @@ impl Pool {
             dial: place.dial.clone(),
             authority: place.origin.authority().clone(),
             health: Health::default(),
+            connects: Cell::new(0),
+            failed_connects: Cell::new(0),
             pending: Cell::new(0),
             idle: RefCell::default(),
             shared: RefCell::default(),
@@ -93,6 +100,16 @@ impl Pool {
 
     pub(crate) fn pending(&self) -> usize {
         self.pending.get()
+    }
+
+    pub(crate) fn report(&self, now: Instant, sum: &mut UpstreamReport) {
+        let shared = usize::from(self.shared.borrow().is_some() && self.pending.get() == 0);
+        sum.pending += self.pending.get() as u64;
+        sum.idle += (self.idle.borrow().len() + shared) as u64;
+        sum.connects += self.connects.get();
+        sum.failed_connects += self.failed_connects.get();
+        sum.known += 1;
+        sum.well += u64::from(!matches!(self.health.standing(now), Standing::Out { .. }));
     }
 
     /// Counts as pending from here until the guard is dropped.
@@ -198,7 +215,12 @@ impl Chosen {
 
     /// Without a word about the health of the address.
     pub(crate) async fn connect_quietly(self) -> Result<Lease, ConnectError> {
-        self.0.connect().await.map(|link| Lease::new(self, link))
+        add(&self.0.connects, 1);
+        let link = self.0.connect().await;
+        if link.is_err() {
+            add(&self.0.failed_connects, 1);
+        }
+        link.map(|link| Lease::new(self, link))
     }
 }
 

@@ -30,7 +30,7 @@ async fn with_unix(path: &Path, workers: usize) -> Rig {
 fn start(rig: &Rig, listener: ListenerConfig) -> Result<Gateway, StartError> {
     let config = GatewayConfig { listeners: vec![listener], workers: 1, ..GatewayConfig::default() };
     let entropy = Arc::new(SeededEntropy::new(1));
-    Gateway::start(config, rig.fixture.point.clone(), rig.fixture.routes.clone(), entropy)
+    Gateway::start(config, rig.fixture.point.clone(), rig.fixture.routes.clone(), entropy, None)
 }
 
 async fn get(path: &Path) -> String {
@@ -112,7 +112,8 @@ async fn a_failed_start_leaves_nothing_behind() {
     let listeners = vec![unix(&path), ListenerConfig::new(rig.address)];
     let config = GatewayConfig { listeners, workers: 1, ..GatewayConfig::default() };
     let entropy = Arc::new(SeededEntropy::new(1));
-    let refused = Gateway::start(config, rig.fixture.point.clone(), rig.fixture.routes.clone(), entropy);
+    let refused =
+        Gateway::start(config, rig.fixture.point.clone(), rig.fixture.routes.clone(), entropy, None);
     assert!(matches!(refused, Err(StartError::Listen { .. })), "{refused:?}");
     assert!(!path.exists());
 }

@@ -74,6 +74,7 @@ async fn what_cannot_start_says_why() {
             rig.fixture.point.clone(),
             rig.fixture.routes.clone(),
             std::sync::Arc::new(countersign_testkit::SeededEntropy::new(1)),
+            None,
         )
     };
     // the port is taken, although the one who has it asked for SO_REUSEPORT

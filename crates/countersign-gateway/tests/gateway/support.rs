@@ -361,6 +361,7 @@ impl Rig {
             fixture.point.clone(),
             fixture.routes.clone(),
             Arc::new(SeededEntropy::new(7)),
+            None,
         )
         .unwrap();
         let address = gateway.addresses()[0];

@@ -134,6 +134,12 @@ impl ChangeMemory {
         Position(self.position.load(Ordering::Acquire))
     }
 
+    /// When the store last answered.
+    pub fn heard_at(&self) -> Option<Timestamp> {
+        let at = self.heard_at.load(Ordering::Acquire);
+        (at != i64::MIN).then_some(Timestamp::from_micros(at))
+    }
+
     /// How many nodes are revoked here, for metrics.
     pub fn revoked_count(&self) -> usize {
         self.shards.iter().map(|s| read(s).revoked.len()).sum()

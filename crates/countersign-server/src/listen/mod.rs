@@ -24,10 +24,12 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 pub struct ListenConfig {
     /// Port 0: any free one, see [`Listener::addresses`].
     pub listen: SocketAddr,
-    /// `None`: plain HTTP, which only loopback may speak.
+    /// `None`: plain HTTP, which only loopback may speak, unless `plain_anywhere`.
     pub tls: Option<Arc<rustls::ServerConfig>>,
     /// The names under which this listener is called; any other is 421.
     pub hosts: HostList,
+    /// Nothing secret is said here in plain HTTP: a credential is refused where it comes over a network (RULES 1.7).
+    pub plain_anywhere: bool,
     pub max_connections: usize,
     pub limits: Limits,
 }
@@ -65,7 +67,7 @@ impl Default for Limits {
 
 impl ListenConfig {
     pub fn new(listen: SocketAddr, tls: Option<Arc<rustls::ServerConfig>>, hosts: HostList) -> Self {
-        Self { listen, tls, hosts, max_connections: 512, limits: Limits::default() }
+        Self { listen, tls, hosts, plain_anywhere: false, max_connections: 512, limits: Limits::default() }
     }
 }
 
@@ -127,7 +129,7 @@ pub fn serve(
     entropy: Arc<dyn Entropy>,
 ) -> Result<Listener, ListenError> {
     // RULES 1.7: no key over plain HTTP, loopback aside
-    if config.tls.is_none() && !config.listen.ip().is_loopback() {
+    if config.tls.is_none() && !config.listen.ip().is_loopback() && !config.plain_anywhere {
         return Err(ListenError::PlainBeyondLoopback(config.listen));
     }
     let bound = bind(config.listen);

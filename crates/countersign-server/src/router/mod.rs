@@ -4,6 +4,7 @@
 use crate::{
     admin::v1::{api_key, audit, principal, revocation, route},
     call::{Answer, Call, Facts},
+    observe,
     problem::{self, Problem},
     public::revoke,
     services::Services,
@@ -12,7 +13,7 @@ use axum::{
     Router,
     body::Body,
     extract::{FromRequestParts, RawPathParams},
-    routing::{MethodFilter, MethodRouter},
+    routing::{MethodFilter, MethodRouter, get},
 };
 use countersign_core::{
     BoxFuture, MethodName, RequestId, Scope, ScopeSet,
@@ -23,7 +24,7 @@ use countersign_core::{
     },
 };
 use countersign_methods::{
-    operator::{AUDIT, KEYS, PRINCIPALS, READ, REVOCATIONS},
+    operator::{AUDIT, KEYS, METRICS, PRINCIPALS, READ, REVOCATIONS},
     principal::caller::Caller,
 };
 use countersign_tower::AuthLayer;
@@ -78,6 +79,7 @@ static OPERATOR: &[Operation] = operations! {
     Operation: "audit.verify"       GET   "/admin/v1/audit/verify"           AUDIT       => audit::verify;
     Operation: "revocation.list"    GET   "/admin/v1/revocations"            READ        => revocation::list;
     Operation: "revocation.create"  POST  "/admin/v1/revocations"            REVOCATIONS => revocation::create;
+    Operation: "metrics.show"       GET   "/metrics"                         METRICS     => observe::show;
 };
 
 #[rustfmt::skip]
@@ -105,8 +107,28 @@ pub fn admin_routes() -> Vec<Route> {
 /// The operators' face, judged by [`Services::door`]: the layer is part of it. Nothing in it runs without a [`Permit`]
 /// for that very operation.
 pub fn operator(services: Arc<Services>) -> Router {
+    judged(services, |_| true)
+}
+
+/// What is said of the process itself. `open`: metrics need no credential here (RULES 3.8: on loopback).
+pub fn watched(services: Arc<Services>, open: bool) -> Router {
+    let ready = services.watched.clone();
+    let router = Router::new().route("/live", get(|| async { observe::word(true, "live", "") })).route(
+        "/ready",
+        get(move || async move { observe::word(ready.is_ready().await, "ready", "unready") }),
+    );
+    if open {
+        let watched = services.watched.clone();
+        let metrics = get(move || async move { observe::metrics(watched.metrics().await) });
+        return frame(router.route("/metrics", metrics), services);
+    }
+    frame(router, services.clone()).fallback_service(judged(services, |path| path == "/metrics"))
+}
+
+/// The operations at some of the paths; any other is nowhere.
+fn judged(services: Arc<Services>, stands: fn(&str) -> bool) -> Router {
     let mut router = Router::new();
-    for path in paths(OPERATOR.iter().map(|o| o.path)) {
+    for path in paths(OPERATOR.iter().map(|o| o.path)).into_iter().filter(|path| stands(path)) {
         let mut methods = MethodRouter::new();
         for operation in OPERATOR.iter().filter(|o| o.path == path) {
             let services = services.clone();

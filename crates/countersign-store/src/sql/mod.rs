@@ -6,6 +6,7 @@ mod api_key;
 mod audit;
 pub(crate) mod dialect;
 mod directory;
+mod figures;
 mod file;
 mod follower;
 mod health;
@@ -16,12 +17,14 @@ mod revocation;
 mod unit;
 mod writer;
 
+pub use figures::{KeyCounts, StoreFigures, TIME_BOUNDS, Times};
 pub use follower::{ChangeSink, FollowerHandle};
 pub use open::StoreOptions;
 
 use countersign_core::{BoxFuture, Clock, StoreError, page::Page};
 use countersign_methods::revocation::store::Change;
 use dialect::{Conn, Failed, Read, Trouble};
+use figures::Figures;
 use file::DatabaseFile;
 use health::Health;
 use sqlx::{PgPool, SqlitePool};
@@ -42,6 +45,7 @@ pub struct Store {
     sinks: Arc<Sinks>,
     reading: Arc<Health>,
     writing: Arc<Health>,
+    figures: Figures,
 }
 
 enum Engine {
@@ -132,10 +136,10 @@ impl Store {
     {
         let write: Write<T> = Box::new(write);
         match &self.engine {
-            Engine::Sqlite { writer, .. } => Box::pin(writer.write(purpose, write)),
+            Engine::Sqlite { writer, .. } => Box::pin(self.figures.write(writer.write(purpose, write))),
             Engine::Postgres { pool } => {
                 let work = write_on_postgres(pool.clone(), write, self.sinks.clone());
-                Box::pin(self.on_control(&self.writing, Box::pin(work)))
+                Box::pin(self.figures.write(self.on_control(&self.writing, Box::pin(work))))
             }
         }
     }

@@ -3,6 +3,7 @@
 use super::{
     Engine, Sinks, Store,
     dialect::{Conn, Trouble},
+    figures::Figures,
     file::DatabaseFile,
     health::Health,
     migrate::migrate,
@@ -112,6 +113,7 @@ async fn sqlite(path: PathBuf, options: StoreOptions) -> Result<Arc<Store>, Stor
         sinks,
         reading,
         writing,
+        figures: Figures::default(),
     }))
 }
 
@@ -166,5 +168,6 @@ async fn postgres(url: &str, options: StoreOptions) -> Result<Arc<Store>, StoreE
         )
     });
     let pool = pool.await.map_err(|_| StoreError::Unavailable("the control runtime has ended".into()))??;
-    Ok(Arc::new(Store { engine: Engine::Postgres { pool }, control, sinks, reading, writing }))
+    let engine = Engine::Postgres { pool };
+    Ok(Arc::new(Store { engine, control, sinks, reading, writing, figures: Figures::default() }))
 }

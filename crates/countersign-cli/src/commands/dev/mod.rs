@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     compose::{self, DEVELOPMENT, Rooms, World, store_failed},
-    config::{Environment, FOLDER_NAME, Settings},
+    config::{Environment, FOLDER_NAME, LogFormat, Settings},
     echo::Echo,
     logging::{self, Reader},
     operator,
@@ -82,7 +82,7 @@ pub fn run(dev: Dev, common: &Common) -> Result<Exit, Failure> {
             .todo("say `--upstream URL`, or `--demo` for a built-in echo API"));
     }
     let environment = Environment::of_process();
-    let _log = logging::start(&environment, Reader::Developer);
+    let _log = logging::start(&environment, Reader::Developer, LogFormat::Auto);
     control_runtime()?.block_on(serve(dev, place, environment))
 }
 
@@ -225,6 +225,7 @@ fn on_loopback(
     }
     let issuer = settings.issuer.as_ref().map(|issuer| issuer.listen);
     let all = settings.gateway.addresses().chain([settings.admin.listen]).chain(issuer);
+    let all = all.chain(settings.observe.listen);
     all.into_iter().try_for_each(loopback)?;
     if let Some(upstream) = upstream {
         let Some(first) = settings.upstreams.first_mut() else {

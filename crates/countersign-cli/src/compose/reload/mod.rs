@@ -2,7 +2,7 @@
 
 use super::{Running, gateway_config, start_failed, table};
 use crate::{
-    config::{GatewaySettings, KeyringPlace, ListenerSettings, Settings},
+    config::{DecisionSettings, GatewaySettings, KeyringPlace, ListenerSettings, ObserveSettings, Settings},
     output::Failure,
     place::KEYRING,
 };
@@ -157,8 +157,19 @@ fn settled(old: &Settings, new: Settings) -> (Settings, Vec<String>) {
         }
     };
     // whole, so that a new setting is not forgotten here
-    let Settings { folder, keyring, gateway, admin, issuer, store_url, api_keys, plans, upstreams, routes } =
-        new;
+    let Settings {
+        folder,
+        keyring,
+        gateway,
+        admin,
+        issuer,
+        observe,
+        store_url,
+        api_keys,
+        plans,
+        upstreams,
+        routes,
+    } = new;
     keep("admin.listen", admin.listen == old.admin.listen);
     keep("admin.tls", admin.tls == old.admin.tls);
     keep("admin.hosts", admin.hosts == old.admin.hosts);
@@ -170,6 +181,7 @@ fn settled(old: &Settings, new: Settings) -> (Settings, Vec<String>) {
         }
         (issuer, old) => keep("issuer", issuer.is_none() && old.is_none()),
     }
+    let observe = observe_settings(&old.observe, observe, &mut keep);
     keep("store.url", store_url.0 == old.store_url.0);
     let ApiKeyConfig { word, environment, default_lifetime, max_lifetime, allow_never, realm } = &api_keys;
     let was = &old.api_keys;
@@ -189,6 +201,7 @@ fn settled(old: &Settings, new: Settings) -> (Settings, Vec<String>) {
         gateway,
         admin: old.admin.clone(),
         issuer: old.issuer.clone(),
+        observe,
         store_url: old.store_url.clone(),
         api_keys,
         plans,
@@ -196,6 +209,29 @@ fn settled(old: &Settings, new: Settings) -> (Settings, Vec<String>) {
         routes,
     };
     (settings, restart)
+}
+
+fn observe_settings(
+    old: &ObserveSettings,
+    new: ObserveSettings,
+    keep: &mut impl FnMut(&str, bool),
+) -> ObserveSettings {
+    let ObserveSettings { listen, tls, hosts, log, decisions } = new;
+    keep("observe.listen", listen == old.listen);
+    keep("observe.tls", tls == old.tls);
+    keep("observe.hosts", hosts == old.hosts);
+    keep("observe.log", log == old.log);
+    let decisions = match (decisions, &old.decisions) {
+        (Some(DecisionSettings { to, sample, refused }), Some(old)) => {
+            keep("observe.decisions.to", to == old.to);
+            Some(DecisionSettings { to: old.to.clone(), sample, refused })
+        }
+        (new, old) => {
+            keep("observe.decisions", new.is_none() && old.is_none());
+            old.clone()
+        }
+    };
+    ObserveSettings { decisions, ..old.clone() }
 }
 
 fn gateway_settings(

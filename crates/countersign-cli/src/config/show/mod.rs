@@ -11,8 +11,9 @@ mod tests;
 pub use text::to_toml;
 
 use super::{
-    AdminSettings, CertificateSettings, GatewaySettings, IssuerSettings, ListenerSettings, Settings,
-    TlsSettings, UpstreamSettings, UpstreamTlsSettings, values::show_duration,
+    AdminSettings, CertificateSettings, DecisionSettings, GatewaySettings, IssuerSettings, ListenerSettings,
+    LogFormat, ObserveSettings, RecordTarget, Settings, TlsSettings, UpstreamSettings, UpstreamTlsSettings,
+    values::{show_duration, show_share},
 };
 use countersign_core::{
     MethodName, MethodRule,
@@ -39,6 +40,7 @@ pub fn effective(settings: &Settings) -> Value {
         gateway,
         admin,
         issuer,
+        observe,
         store_url,
         api_keys,
         plans,
@@ -56,6 +58,7 @@ pub fn effective(settings: &Settings) -> Value {
         ("gateway", gateway_table(gateway)),
         ("issuer", issuer.as_ref().map_or(Value::Null, issuer_table)),
         ("admin", admin_table(admin)),
+        ("observe", observe_table(observe)),
         ("store", json!({ "url": masked_url(&store_url.0) })),
         ("api_keys", api_keys_table(api_keys)),
         ("plans", plans.into_iter().map(plan).collect()),
@@ -187,6 +190,34 @@ fn admin_table(AdminSettings { listen, tls, hosts }: &AdminSettings) -> Value {
 
 fn issuer_table(IssuerSettings { listen, url, tls }: &IssuerSettings) -> Value {
     table([("listen", words(listen)), ("url", json!(url)), ("tls", only(tls.as_ref()))])
+}
+
+fn observe_table(ObserveSettings { listen, tls, hosts, log, decisions }: &ObserveSettings) -> Value {
+    let log = match log {
+        LogFormat::Auto => "auto",
+        LogFormat::Json => "json",
+        LogFormat::Text => "text",
+    };
+    let decisions = decisions.as_ref().map(|DecisionSettings { to, sample, refused }| {
+        let to = match to {
+            RecordTarget::Stdout => "stdout".to_owned(),
+            RecordTarget::File(file) => format!("file:{}", file.display()),
+            RecordTarget::Syslog(socket) => format!("syslog:{}", socket.display()),
+        };
+        table([
+            ("to", json!(to)),
+            ("sample", json!(show_share(*sample))),
+            ("refused", json!(show_share(*refused))),
+        ])
+    });
+    table([
+        ("listen", listen.map_or(Value::Null, words)),
+        ("tls", only(tls.as_ref())),
+        // goes with a listener
+        ("hosts", listen.map_or(Value::Null, |_| json!(hosts))),
+        ("log", json!(log)),
+        ("decisions", decisions.unwrap_or(Value::Null)),
+    ])
 }
 
 /// A URL as people know it again, without what opens anything.

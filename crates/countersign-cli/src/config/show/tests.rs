@@ -31,8 +31,8 @@ fn what_is_shown_is_a_configuration_with_the_same_meaning() {
             (again.store_url.0, again.api_keys, again.plans)
         );
         assert_eq!(
-            format!("{:?} {:?}", read.admin, read.issuer),
-            format!("{:?} {:?}", again.admin, again.issuer)
+            format!("{:?} {:?} {:?}", read.admin, read.issuer, read.observe),
+            format!("{:?} {:?} {:?}", again.admin, again.issuer, again.observe)
         );
     }
 }

@@ -6,5 +6,6 @@ mod process;
 mod quick_start;
 mod refusals;
 mod reload;
+mod secrets;
 mod shared_store;
 mod verbs;

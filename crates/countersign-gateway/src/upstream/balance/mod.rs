@@ -13,10 +13,11 @@ use super::{
     origin::{Origin, OriginError},
     pool::{Chosen, Pool},
 };
-use crate::config::Timeouts;
+use crate::{config::Timeouts, observe::UpstreamReport};
 use http::{HeaderValue, Uri};
 use std::{
     cell::{Cell, RefCell},
+    collections::BTreeMap,
     fmt, io,
     net::SocketAddr,
     rc::Rc,
@@ -263,6 +264,14 @@ impl Upstream {
             next.push(kept.unwrap_or_else(|| Pool::new(*address, place, self.most_idle, self.timeouts)));
         }
         *known = next;
+    }
+
+    /// Added to what other workers say of the same addresses.
+    pub(crate) fn report(&self, all: &mut BTreeMap<(Arc<str>, SocketAddr), UpstreamReport>) {
+        let now = Instant::now();
+        for pool in self.pools.borrow().iter().flatten() {
+            pool.report(now, all.entry((self.config().name.clone(), pool.address())).or_default());
+        }
     }
 
     pub(crate) fn sweep(&self, now: Instant) {

@@ -121,6 +121,8 @@ impl Follower {
                 continue;
             };
             self.memory.apply(&changes, asked);
+            let now = self.clock.now();
+            changes.iter().for_each(|change| self.store.figures.followed(change.at, now));
             at = last;
         }
         self.at = Some(at);

@@ -37,6 +37,10 @@ impl Health {
         }
     }
 
+    pub(super) fn is_well(&self) -> bool {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).is_none()
+    }
+
     /// Is this news?
     fn set(&self, trouble: Option<Trouble>) -> bool {
         let mut stands = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);

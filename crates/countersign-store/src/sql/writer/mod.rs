@@ -115,6 +115,12 @@ impl Writer {
         answered.await.unwrap_or_else(|_| Err(gone()))
     }
 
+    /// Writes that wait for their turn.
+    pub(super) fn waiting(&self) -> usize {
+        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        queue.as_ref().map_or(0, |queue| queue.max_capacity().saturating_sub(queue.capacity()))
+    }
+
     /// Takes no more writes; answers the queued ones, closes the file and hands the thread over to be waited for.
     pub(super) fn finish(&self) -> Option<JoinHandle<()>> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner).take();

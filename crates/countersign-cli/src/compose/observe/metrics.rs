@@ -1,0 +1,249 @@
+//! What the metrics are called and where each comes from. `docs/guides/observe.md` explains them; names stay as they are.
+
+use super::{Gateway, Watch};
+use countersign_core::{MethodName, check::revocation::RevocationFeed};
+use countersign_gateway::{
+    Report,
+    observe::{RouteReport, TIME_BOUNDS},
+};
+use countersign_server::observe::exposition::Exposition;
+use countersign_store::StoreFigures;
+use std::time::Duration;
+
+/// Requests that found no route.
+const NOWHERE: &str = "-";
+
+pub(super) async fn write(watch: &Watch) -> String {
+    let mut all = Exposition::default();
+    process(&mut all, watch);
+    let mut ready = watch.could_serve();
+    if let Some(gateway) = watch.gateway.get() {
+        let report = gateway.reporter.report().await;
+        ready &= report.silent == 0;
+        requests(&mut all, &report);
+        connections(&mut all, gateway, &report);
+        upstreams(&mut all, &report);
+        records(&mut all, &report);
+    } else {
+        ready = false;
+    }
+    all.gauge("countersign_ready", "1 while this process can serve, as /ready says.")
+        .sample(&[], ready.into());
+    judgement(&mut all, watch);
+    store(&mut all, &watch.store.figures());
+    if let Some(keys) = watch.keys().await {
+        all.gauge(
+            "countersign_api_keys_usable",
+            "API keys that are active and not expired, of the whole store.",
+        )
+        .sample(&[], keys.usable);
+        let mut expiring =
+            all.gauge("countersign_api_keys_expiring", "Usable API keys that expire within a time.");
+        expiring.sample(&[("within", "1d")], keys.in_a_day);
+        expiring.sample(&[("within", "7d")], keys.in_a_week);
+        expiring.sample(&[("within", "30d")], keys.in_a_month);
+    }
+    all.finish()
+}
+
+fn process(all: &mut Exposition, watch: &Watch) {
+    all.gauge("countersign_build_info", "1, with the version as a label.")
+        .sample(&[("version", env!("CARGO_PKG_VERSION"))], 1);
+    let started = u64::try_from(watch.started.as_seconds()).unwrap_or_default();
+    all.gauge("process_start_time_seconds", "When it started, in seconds since 1970.").sample(&[], started);
+    if let Some(process) = Process::look() {
+        all.counter("process_cpu_seconds_total", "Processor time of all threads.").seconds(&[], process.cpu);
+        all.gauge("process_resident_memory_bytes", "Resident memory.").sample(&[], process.resident);
+        all.gauge("process_open_fds", "Open file descriptors.").sample(&[], process.descriptors);
+    }
+    let configuration = &watch.configuration;
+    all.gauge(
+        "countersign_configuration_generation",
+        "How often the configuration was taken, the start included.",
+    )
+    .sample(&[], configuration.generation());
+    all.gauge(
+        "countersign_configuration_behind",
+        "1 while what was read last is not in use, because it is wrong.",
+    )
+    .sample(&[], configuration.is_behind().into());
+}
+
+/// One sample or histogram for each route.
+fn each_route(report: &Report) -> impl Iterator<Item = (&str, &RouteReport)> {
+    report.routes.iter().map(|(name, route)| (name.as_deref().unwrap_or(NOWHERE), route))
+}
+
+fn requests(all: &mut Exposition, report: &Report) {
+    all.gauge("countersign_workers", "Threads that serve.").sample(&[], report.workers as u64);
+    all.gauge(
+        "countersign_workers_silent",
+        "Threads that did not answer within 2 s; their figures are missing here.",
+    )
+    .sample(&[], report.silent as u64);
+    let mut requests = all.counter(
+        "countersign_requests_total",
+        "Requests by route and status; 499: the caller went before there was an answer.",
+    );
+    for (route, of) in each_route(report) {
+        let mut by_status = std::collections::BTreeMap::<u16, u64>::new();
+        for (ending, count) in &of.endings {
+            *by_status.entry(ending.status).or_default() += count;
+        }
+        for (status, count) in by_status {
+            requests.sample(&[("route", route), ("status", &status.to_string())], count);
+        }
+    }
+    let mut decisions = all.counter(
+        "countersign_decisions_total",
+        "What was decided, by route, method of the subject and reason: `allowed` or the code of the refusal.",
+    );
+    for (route, of) in each_route(report) {
+        let mut by_reason = std::collections::BTreeMap::<_, u64>::new();
+        for (ending, count) in &of.endings {
+            *by_reason.entry((ending.method, ending.code)).or_default() += count;
+        }
+        for ((method, reason), count) in by_reason {
+            let method = method.map_or("none", MethodName::as_str);
+            decisions.sample(&[("route", route), ("method", method), ("reason", reason)], count);
+        }
+    }
+    let mut times = all.histogram(
+        "countersign_request_duration_seconds",
+        "From the head of a request to the head of its answer.",
+    );
+    for (route, of) in each_route(report) {
+        times.times(&[("route", route)], &TIME_BOUNDS, &of.whole.counts, of.whole.sum);
+    }
+    let mut times = all.histogram(
+        "countersign_upstream_duration_seconds",
+        "The part of it that was the upstream's: from handing a request over to the head of its answer.",
+    );
+    for (route, of) in each_route(report).filter(|(_, of)| of.upstream.counts.iter().any(|n| *n > 0)) {
+        times.times(&[("route", route)], &TIME_BOUNDS, &of.upstream.counts, of.upstream.sum);
+    }
+}
+
+fn connections(all: &mut Exposition, gateway: &Gateway, report: &Report) {
+    let doors = || gateway.listeners.iter().zip(&report.doors);
+    let mut accepted =
+        all.counter("countersign_connections_accepted_total", "Connections that were accepted.");
+    doors().for_each(|(name, door)| accepted.sample(&[("listener", name)], door.accepted));
+    let mut open = all.gauge("countersign_connections_open", "Connections that are open.");
+    doors().for_each(|(name, door)| open.sample(&[("listener", name)], door.open));
+    let mut failed = all
+        .counter("countersign_tls_handshake_failures_total", "TLS handshakes that failed or took too long.");
+    doors().for_each(|(name, door)| failed.sample(&[("listener", name)], door.failed_handshakes));
+}
+
+fn upstreams(all: &mut Exposition, report: &Report) {
+    let addresses: Vec<_> = report
+        .upstreams
+        .iter()
+        .map(|((upstream, address), of)| (upstream.as_ref(), address.to_string(), of))
+        .collect();
+    let mut pending =
+        all.gauge("countersign_upstream_pending", "Requests that an address of an upstream has.");
+    for (upstream, address, of) in &addresses {
+        pending.sample(&[("upstream", upstream), ("address", address)], of.pending);
+    }
+    let mut idle =
+        all.gauge("countersign_upstream_idle_connections", "Connections kept for the next request.");
+    for (upstream, address, of) in &addresses {
+        idle.sample(&[("upstream", upstream), ("address", address)], of.idle);
+    }
+    let mut connects = all.counter("countersign_upstream_connects_total", "Connections that were begun.");
+    for (upstream, address, of) in &addresses {
+        connects.sample(&[("upstream", upstream), ("address", address)], of.connects);
+    }
+    let mut failed =
+        all.counter("countersign_upstream_connect_failures_total", "Connections that did not come about.");
+    for (upstream, address, of) in &addresses {
+        failed.sample(&[("upstream", upstream), ("address", address)], of.failed_connects);
+    }
+    let mut well = all.gauge("countersign_upstream_up", "1 where most threads hold the address for well.");
+    for (upstream, address, of) in &addresses {
+        well.sample(&[("upstream", upstream), ("address", address)], (of.well * 2 > of.known).into());
+    }
+}
+
+fn records(all: &mut Exposition, report: &Report) {
+    let mut records = all.counter(
+        "countersign_decision_records_total",
+        "Records of decisions: written, dropped because the writer could not keep up, failed to be written.",
+    );
+    records.sample(&[("outcome", "written")], report.records_written);
+    records.sample(&[("outcome", "dropped")], report.records_dropped);
+    records.sample(&[("outcome", "failed")], report.records_failed);
+}
+
+fn judgement(all: &mut Exposition, watch: &Watch) {
+    let cache = watch.point.cache();
+    all.gauge("countersign_verified_cache_entries", "Credentials that are remembered as verified.")
+        .sample(&[], cache.entries as u64);
+    all.gauge("countersign_verified_cache_capacity", "As many as may be.").sample(&[], cache.capacity as u64);
+    all.counter("countersign_verified_cache_misses_total", "Credentials that had to be verified.")
+        .sample(&[], cache.misses);
+    let now = watch.clock.now();
+    let feed = &watch.memory;
+    all.gauge(
+        "countersign_feed_blind",
+        "1 while nothing was heard of the feed for 5 s: everything is refused with 503.",
+    )
+    .sample(&[], feed.is_blind(now).into());
+    if let Some(heard) = feed.heard_at() {
+        all.gauge("countersign_feed_age_seconds", "Since the store was last asked for what was revoked.")
+            .seconds(&[], now.since(heard));
+    }
+    let position = u64::try_from(feed.position().0).unwrap_or_default();
+    all.counter("countersign_feed_position_total", "The newest change that is known here.")
+        .sample(&[], position);
+    all.gauge("countersign_revocations", "Revocations that still count.")
+        .sample(&[], feed.revoked_count() as u64);
+}
+
+fn store(all: &mut Exposition, figures: &StoreFigures) {
+    let mut up = all.gauge("countersign_store_up", "1 while the store reads, or writes.");
+    up.sample(&[("work", "read")], figures.reads.into());
+    up.sample(&[("work", "write")], figures.writes.into());
+    let (bounds, times) = (&countersign_store::TIME_BOUNDS, &figures.write_times);
+    all.histogram(
+        "countersign_store_write_duration_seconds",
+        "A write, from the question to the durable answer.",
+    )
+    .times(&[], bounds, &times.counts, times.sum);
+    all.counter("countersign_store_write_failures_total", "Writes that the store did not take.")
+        .sample(&[], figures.failed_writes);
+    if let Some(queue) = figures.queue {
+        all.gauge("countersign_store_write_queue", "Writes that wait for their turn.")
+            .sample(&[], queue as u64);
+    }
+    let lag = &figures.lag;
+    all.histogram(
+        "countersign_feed_lag_seconds",
+        "From a change in the store, by the clock of whoever made it, to this process acting on it.",
+    )
+    .times(&[], bounds, &lag.counts, lag.sum);
+}
+
+/// As Linux tells it.
+struct Process {
+    cpu: Duration,
+    resident: u64,
+    descriptors: u64,
+}
+
+impl Process {
+    fn look() -> Option<Self> {
+        let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+        // the name of the program may hold anything, so what follows its last bracket
+        let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_ascii_whitespace().collect();
+        let number = |place: usize| fields.get(place)?.parse::<u64>().ok();
+        let ticks = number(11)? + number(12)?;
+        let per_second = rustix::param::clock_ticks_per_second();
+        let cpu = Duration::from_millis(ticks.saturating_mul(1000).checked_div(per_second)?);
+        let resident = number(21)?.saturating_mul(rustix::param::page_size() as u64);
+        let descriptors = std::fs::read_dir("/proc/self/fd").ok()?.count() as u64;
+        Some(Self { cpu, resident, descriptors })
+    }
+}

@@ -1,0 +1,113 @@
+//! What is watched of this process: everything that counts, asked together. [`metrics`] says how it is called,
+//! [`sinks`] where records of decisions go.
+
+mod metrics;
+mod sinks;
+
+pub(super) use sinks::sink;
+
+use super::ConfigurationState;
+use countersign_core::{
+    BoxFuture, Clock, Timestamp,
+    check::{DecisionPoint, revocation::RevocationFeed},
+};
+use countersign_gateway::Reporter;
+use countersign_methods::revocation::memory::ChangeMemory;
+use countersign_server::observe::Watched;
+use countersign_store::{KeyCounts, Store};
+use std::{
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+/// Keys are counted by reading all of them: not for every scrape.
+const COUNT_AGAIN: Duration = Duration::from_secs(60);
+
+#[derive(Debug)]
+pub(super) struct Watch {
+    pub(super) store: Arc<Store>,
+    pub(super) memory: Arc<ChangeMemory>,
+    pub(super) point: Arc<DecisionPoint>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) configuration: Arc<ConfigurationState>,
+    pub(super) started: Timestamp,
+    /// Once it listens.
+    gateway: OnceLock<Gateway>,
+    stopping: AtomicBool,
+    keys: Mutex<Option<(Timestamp, KeyCounts)>>,
+}
+
+#[derive(Debug)]
+struct Gateway {
+    reporter: Reporter,
+    /// Its listeners, as metrics name them.
+    listeners: Vec<String>,
+}
+
+impl Watch {
+    pub(super) fn new(
+        store: Arc<Store>,
+        memory: Arc<ChangeMemory>,
+        point: Arc<DecisionPoint>,
+        clock: Arc<dyn Clock>,
+        configuration: Arc<ConfigurationState>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            started: clock.now(),
+            store,
+            memory,
+            point,
+            clock,
+            configuration,
+            gateway: OnceLock::new(),
+            stopping: AtomicBool::new(false),
+            keys: Mutex::default(),
+        })
+    }
+
+    pub(super) fn serves(&self, gateway: &countersign_gateway::Gateway) {
+        let listeners = gateway.listening().iter().map(|listening| listening.address.to_string()).collect();
+        // a process has one
+        let _ = self.gateway.set(Gateway { reporter: gateway.reporter(), listeners });
+    }
+
+    /// Whoever sends requests here should send them elsewhere.
+    pub(super) fn stops(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    async fn keys(&self) -> Option<KeyCounts> {
+        let now = self.clock.now();
+        let known = *self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((at, counts)) = known
+            && now.since(at) < COUNT_AGAIN
+            && at <= now
+        {
+            return Some(counts);
+        }
+        let counts = self.store.key_counts(now).await.ok()?;
+        *self.keys.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, counts));
+        Some(counts)
+    }
+
+    /// As far as that can be told without asking anybody.
+    fn could_serve(&self) -> bool {
+        !self.stopping.load(Ordering::Relaxed) && !self.memory.is_blind(self.clock.now())
+    }
+}
+
+impl Watched for Watch {
+    fn is_ready(&self) -> BoxFuture<'_, bool> {
+        Box::pin(async move {
+            let Some(gateway) = self.gateway.get() else { return false };
+            self.could_serve() && gateway.reporter.report().await.silent == 0
+        })
+    }
+
+    fn metrics(&self) -> BoxFuture<'_, String> {
+        Box::pin(metrics::write(self))
+    }
+}
