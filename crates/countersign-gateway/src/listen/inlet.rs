@@ -6,7 +6,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use std::{
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 use thiserror::Error;
 
@@ -39,7 +39,11 @@ impl Body for Inlet {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         match self.get_mut() {
             Inlet::Http1(body) => Pin::new(body).poll_frame(cx),
-            Inlet::Http2(body) => Pin::new(body).poll_frame(cx).map_err(|_| Broken),
+            Inlet::Http2(body) => match ready!(Pin::new(&mut *body).poll_frame(cx)) {
+                // RFC 9113 8.1: hyper takes a reset that names no error for the end, which it is only with END_STREAM
+                None if !body.is_end_stream() => Poll::Ready(Some(Err(Broken))),
+                frame => Poll::Ready(frame.map(|frame| frame.map_err(|_| Broken))),
+            },
         }
     }
 

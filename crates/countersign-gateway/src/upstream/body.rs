@@ -174,6 +174,8 @@ pub(crate) enum ExchangeError {
     Http1(http1::Fault),
     #[error("{0}")]
     Http2(hyper::Error),
+    #[error("the answer was reset before its end")]
+    Reset,
 }
 
 /// An answer's body as the upstream sends it.
@@ -191,7 +193,11 @@ impl Answer {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, ExchangeError>>> {
         match self {
             Answer::Http1(body) => Pin::new(body).poll_frame(cx).map_err(ExchangeError::Http1),
-            Answer::Http2 { body, .. } => Pin::new(body).poll_frame(cx).map_err(ExchangeError::Http2),
+            Answer::Http2 { body, .. } => match ready!(Pin::new(&mut *body).poll_frame(cx)) {
+                // RFC 9113 8.1: as in `Inlet`
+                None if !body.is_end_stream() => Poll::Ready(Some(Err(ExchangeError::Reset))),
+                frame => Poll::Ready(frame.map(|frame| frame.map_err(ExchangeError::Http2))),
+            },
         }
     }
 

@@ -1,6 +1,10 @@
 //! Bodies both ways: streamed, framed once, bounded, and no connection used again that still has bytes on it.
 
-use crate::support::{Act, KEY, Rig, Upstream, code, routes, status};
+use crate::{
+    support::{Act, KEY, OK, PATIENCE, Rig, Upstream, code, routes, status},
+    tls::{END_HEADERS, Frames, HEADERS, RST_STREAM, Tls, block},
+};
+use countersign_testkit::eventually;
 
 #[tokio::test]
 async fn a_request_with_a_key_reaches_the_upstream_and_its_answer_comes_back() {
@@ -117,4 +121,34 @@ async fn http_1_0_callers_get_an_answer_they_can_read() {
     let answer = String::from_utf8(client.rest().await).unwrap();
     assert!(status(&answer) == 200 && answer.ends_with("\r\n\r\nok"), "{answer}");
     assert!(rig.upstream.only().line().ends_with("HTTP/1.1"));
+}
+
+/// RFC 9113 8.1: a stream that is reset ended before its end, whatever the reset says. An upload that was given up must
+/// not look whole to the upstream, nor its connection be used again: what it still expects is the next caller's request.
+#[tokio::test]
+async fn an_upload_that_is_reset_never_looks_whole() {
+    const DATA: u8 = 0;
+    for length in [None, Some(("content-length", "100"))] {
+        for reason in [0, 8] {
+            let tls = Tls::behind(Upstream::start(|_| Act::answer(OK)).await, |_| {}).await;
+            let mut frames = Frames::open(&tls).await;
+            let mut fields = vec![
+                (":method", "POST"),
+                (":scheme", "https"),
+                (":path", "/a"),
+                (":authority", "localhost"),
+                ("x-api-key", "good"),
+            ];
+            fields.extend(length);
+            assert!(frames.send(HEADERS, END_HEADERS, 1, &block(&fields)).await);
+            assert!(frames.send(DATA, 0, 1, b"abc").await);
+            eventually(PATIENCE, || async { tls.rig.upstream.open() == 1 }).await;
+            assert!(frames.send(RST_STREAM, 0, 1, &[0, 0, 0, reason]).await);
+            eventually(PATIENCE, || async { tls.rig.upstream.open() == 0 }).await;
+            for got in tls.rig.upstream.requests() {
+                let text = got.text();
+                assert!(!text.ends_with("0\r\n\r\n"), "{length:?}, reset for {reason}: {text}");
+            }
+        }
+    }
 }

@@ -23,7 +23,11 @@ use std::{
     task::{Context, Poll},
     time::Duration,
 };
-use tokio::{net::TcpListener, sync::mpsc};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+    sync::mpsc,
+};
 
 /// A body that is said frame by frame.
 struct Said(mpsc::Receiver<Frame<Bytes>>);
@@ -245,5 +249,38 @@ async fn a_connection_that_ends_is_replaced() {
         assert_eq!(status(&rig.get("/a", "").await), 200);
         assert_eq!(upstream.connections.load(Ordering::SeqCst), n);
         eventually(PATIENCE, || async { upstream.open.load(Ordering::SeqCst) == 0 }).await;
+    }
+}
+
+/// RFC 9113 8.1: an answer that is reset before its end is no answer, whatever the reset says.
+#[tokio::test]
+async fn an_answer_that_is_reset_never_looks_whole() {
+    for reason in [0, 2, 8] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let answering = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut got = Vec::new();
+            // the preface, and then the request: the first frame of HEADERS
+            while !got.windows(13).any(|w| w[3] == 1 && w[4] & 4 != 0 && w[5..9] == [0, 0, 0, 1]) {
+                assert!(stream.read_buf(&mut got).await.unwrap() > 0);
+            }
+            let frames: [&[u8]; 4] = [
+                b"\0\0\0\x04\0\0\0\0\0",
+                // `:status` 200
+                b"\0\0\x01\x01\x04\0\0\0\x01\x88",
+                b"\0\0\x03\0\0\0\0\0\x01abc",
+                &[0, 0, 4, 3, 0, 0, 0, 0, 1, 0, 0, 0, reason],
+            ];
+            stream.write_all(&frames.concat()).await.unwrap();
+            while matches!(stream.read_buf(&mut got).await, Ok(n) if n > 0) {}
+        });
+        let rig = Rig::with(unused().await, routes(), to(address)).await;
+        let mut caller = rig.connect().await;
+        caller.write("GET /a HTTP/1.1\r\nHost: a.example\r\nx-api-key: good\r\n\r\n").await;
+        let all = String::from_utf8(caller.rest().await).unwrap();
+        assert!(!all.ends_with("0\r\n\r\n"), "reset for {reason}: {all}");
+        assert!(matches!(status(&all), 200 | 502), "reset for {reason}: {all}");
+        answering.abort();
     }
 }
