@@ -1,6 +1,6 @@
 //! Bodies: where one ends (RFC 9112 6 and 7), and how one is written.
 
-use super::Malformed;
+use super::{Malformed, head::has_bare_line_feed};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body::SizeHint;
@@ -167,6 +167,9 @@ impl Decoder {
         };
         if length > self.spare {
             return Err(Malformed::TooLarge);
+        }
+        if has_bare_line_feed(buf.get(..length).unwrap_or_default()) {
+            return Err(Malformed::Grammar);
         }
         let mut trailers = HeaderMap::with_capacity(lines.len());
         for line in lines {

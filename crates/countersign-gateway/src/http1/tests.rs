@@ -91,6 +91,9 @@ fn a_body_that_breaks_its_framing_is_refused() {
         ("1\r\na0\r\n\r\n", Malformed::Grammar),
         ("11111111111111111\r\na", Malformed::Grammar),
         ("0\r\na b: c\r\n\r\n", Malformed::Grammar),
+        ("0\r\na: b\n\r\n", Malformed::Grammar),
+        ("0\r\na: b\r\n\n", Malformed::Grammar),
+        ("0\r\n\n", Malformed::Grammar),
         ("0\r\n: c\r\n\r\n", Malformed::Grammar),
         (&many, Malformed::TooLarge),
         (&long, Malformed::TooLarge),
@@ -202,6 +205,11 @@ fn heads_that_break_the_grammar_or_are_too_large_are_refused() {
         ("GET / HTTP/1.1\r\nA: b\x01\r\n\r\n", Malformed::Grammar),
         ("GET / HTTP/1.1\r\nA: b\rc\r\n\r\n", Malformed::Grammar),
         ("GET /\0 HTTP/1.1\r\n\r\n", Malformed::Grammar),
+        // M.2 rule 6: a line feed alone is within a value for some, and ends it for others
+        ("GET / HTTP/1.1\nHost: a\n\n", Malformed::Grammar),
+        ("GET / HTTP/1.1\r\nA: b\nContent-Length: 9\r\n\r\n", Malformed::Grammar),
+        ("GET / HTTP/1.1\r\nA: b\r\n\n", Malformed::Grammar),
+        ("\nGET / HTTP/1.1\r\nA: b\r\n\r\n", Malformed::Grammar),
         (&many, Malformed::TooLarge),
         (&long, Malformed::TargetTooLong),
     ] {

@@ -164,12 +164,10 @@ impl<S> Line<S> {
 
     fn head(&mut self) -> Result<Option<RequestHead>, Malformed> {
         loop {
-            let line_end = match (self.read.first(), self.read.get(1)) {
-                (Some(b'\n'), _) => 1,
-                (Some(b'\r'), Some(b'\n')) => 2,
-                _ => break,
-            };
-            self.read.advance(line_end);
+            if !self.read.starts_with(b"\r\n") {
+                break;
+            }
+            self.read.advance(2);
             self.seen = 0;
             self.blank_lines += 1;
             if self.blank_lines > BLANK_LINES {

@@ -23,7 +23,7 @@ async fn requests_are_the_same_however_they_arrive() {
     let input = b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n\r\n\
         POST /b HTTP/1.1\r\nContent-Length: 5\r\n\r\nGET /\
         PUT /c HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1;x\r\nq\r\n2\r\nrs\r\n0\r\nx-t: 1\r\n\r\n\
-        GET /d HTTP/1.0\nHost: a\n\n\
+        GET /d HTTP/1.0\r\nHost: a\r\n\r\n\
         DELETE /e HTTP/1.1\r\nContent-Length: 0\r\n\r\n";
     let expected =
         [("GET /a", ""), ("POST /b", "GET /"), ("PUT /c", "qrs"), ("GET /d", ""), ("DELETE /e", "")];
