@@ -6,7 +6,8 @@ use crate::{
     place::{ADMIN_KEY, AUTHORITY, Place},
     private_file,
 };
-use reqwest::{Certificate, Client, Method, StatusCode, header::WWW_AUTHENTICATE, redirect};
+use bytes::Bytes;
+use reqwest::{Certificate, Client, Method, RequestBuilder, StatusCode, header::WWW_AUTHENTICATE, redirect};
 use serde_json::Value;
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -136,6 +137,22 @@ impl AdminClient {
         if let Some(body) = body {
             request = request.json(&body);
         }
+        let bytes = self.answer(request).await?;
+        if bytes.is_empty() {
+            return Ok(Value::Null);
+        }
+        serde_json::from_slice(&bytes).map_err(|_| self.strange("an answer that is not JSON"))
+    }
+
+    /// Of a URL beside the API: what it says.
+    pub async fn text(&self, path: &str) -> Result<String, Failure> {
+        let mut url = self.base.clone();
+        url.set_path(path);
+        let bytes = self.answer(self.http.get(url).bearer_auth(&self.key)).await?;
+        String::from_utf8(bytes.to_vec()).map_err(|_| self.strange("an answer that is not text"))
+    }
+
+    async fn answer(&self, request: RequestBuilder) -> Result<Bytes, Failure> {
         let response = request.send().await.map_err(|e| self.unreachable(&e))?;
         let status = response.status();
         let challenge =
@@ -148,10 +165,7 @@ impl AdminClient {
             let needs = challenge.as_deref().and_then(needed_scope);
             return Err(refusal(status, &bytes, needs));
         }
-        if bytes.is_empty() {
-            return Ok(Value::Null);
-        }
-        serde_json::from_slice(&bytes).map_err(|_| self.strange("an answer that is not JSON"))
+        Ok(bytes)
     }
 
     fn strange(&self, what: &str) -> Failure {

@@ -8,7 +8,7 @@ use crate::{
         settings::ListenAddress,
         socket::{self, Raw, SocketFile},
     },
-    observe::{RecordSink, Reporter, parcels::Post},
+    observe::{Observing, Reporter, parcels::Post},
     upstream::origin::OriginError,
     worker::{Order, Ports, Worker},
 };
@@ -72,13 +72,12 @@ impl fmt::Debug for Gateway {
 }
 
 impl Gateway {
-    /// `records`: where the records of decisions go.
     pub fn start(
         config: GatewayConfig,
         point: Arc<DecisionPoint>,
         routes: Arc<dyn RouteStore>,
         entropy: Arc<dyn Entropy>,
-        records: Option<Box<dyn RecordSink>>,
+        observing: Observing,
     ) -> Result<Self, StartError> {
         let workers = match config.workers {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
@@ -99,7 +98,7 @@ impl Gateway {
             files.extend(shared.file);
         }
 
-        let post = records.map(Post::start).transpose().map_err(StartError::Worker)?;
+        let post = observing.records.map(Post::start).transpose().map_err(StartError::Worker)?;
         let (phase, phases) = watch::channel(Phase::Serving);
         let (alive, gone) = watch::channel(());
         let alive = Arc::new(alive);
@@ -112,6 +111,7 @@ impl Gateway {
                 workers,
                 point: point.clone(),
                 entropy: entropy.clone(),
+                probe: observing.probe.clone(),
             };
             let (serving, phases, alive) = (serving.clone(), phases.clone(), alive.clone());
             let outbox = post.as_ref().map(Post::outbox);

@@ -11,7 +11,7 @@ use crate::{
         socket::Raw,
     },
     observe::{
-        Observed,
+        Observed, Probe,
         parcels::{self, Outbox},
         report::WorkerReport,
     },
@@ -44,6 +44,7 @@ pub(crate) struct Ports {
     pub(crate) workers: usize,
     pub(crate) point: Arc<DecisionPoint>,
     pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) probe: Arc<Probe>,
 }
 
 /// What a worker is told, or asked.

@@ -5,7 +5,7 @@
 )]
 
 use countersign_core::check::route::{Route, SecurityRequirement};
-use countersign_gateway::{Gateway, GatewayConfig, ListenerConfig, UpstreamConfig};
+use countersign_gateway::{Gateway, GatewayConfig, ListenerConfig, Observing, UpstreamConfig};
 use countersign_testkit::{Fixture, SeededEntropy};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
@@ -77,7 +77,8 @@ async fn a_large_body_goes_through_in_little_memory() {
     config.limits.body = u64::MAX;
     let entropy = Arc::new(SeededEntropy::new(7));
     let gateway =
-        Gateway::start(config, fixture.point.clone(), fixture.routes.clone(), entropy, None).unwrap();
+        Gateway::start(config, fixture.point.clone(), fixture.routes.clone(), entropy, Observing::default())
+            .unwrap();
 
     let exchange = async {
         let mut caller = TcpStream::connect(gateway.addresses()[0]).await.unwrap();

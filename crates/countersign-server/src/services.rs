@@ -1,6 +1,9 @@
 //! What the handlers reach: issuers, ports, two decision points. Put together by the composition root.
 
-use crate::{observe::Watched, problem::Problem};
+use crate::{
+    observe::{Probing, Watched},
+    problem::Problem,
+};
 use countersign_core::{
     Clock,
     audit::AuditStore,
@@ -39,6 +42,7 @@ pub struct Services {
     pub gateway: Arc<DecisionPoint>,
     pub gateway_routes: Arc<dyn RouteStore>,
     pub watched: Arc<dyn Watched>,
+    pub probing: Arc<dyn Probing>,
     pub counter: Arc<dyn Counter>,
     pub limits: Limits,
     /// How a refusal by the door reads.

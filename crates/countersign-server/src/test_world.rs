@@ -1,11 +1,15 @@
 //! Both faces over a store in memory, as the composition root would put them together: the real rooms, the real
 //! decision points, the real layer; only store, clock, entropy and counter are stand-ins.
 
-use crate::{Limits, Services, admin_routes, observe::Watched, router};
+use crate::{
+    Limits, Services, admin_routes,
+    observe::{Probing, Watched},
+    router,
+};
 use axum::{Router, body::Body};
 use bytes::Bytes;
 use countersign_core::{
-    Authenticator, BoxFuture, Clock, MethodName, ScopeSet,
+    Authenticator, BoxFuture, Clock, MethodName, ScopeSet, Timestamp,
     audit::{Actor, AuditEvent},
     check::{
         DecisionPoint, Parts, Settings,
@@ -54,6 +58,10 @@ impl Watched for Still {
     fn metrics(&self) -> BoxFuture<'_, String> {
         Box::pin(async { "up 1\n".to_owned() })
     }
+}
+
+impl Probing for Still {
+    fn arm(&self, _: &str, _: Timestamp) {}
 }
 
 pub(crate) struct World {
@@ -171,6 +179,7 @@ impl World {
             gateway,
             gateway_routes,
             watched: Arc::new(Still),
+            probing: Arc::new(Still),
             counter,
             limits: Limits::default(),
             answers: Options::default(),

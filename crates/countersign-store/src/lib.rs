@@ -6,4 +6,7 @@
 pub mod local;
 pub mod sql;
 
-pub use sql::{ChangeSink, FollowerHandle, KeyCounts, Store, StoreFigures, StoreOptions, TIME_BOUNDS, Times};
+pub use sql::{
+    ChangeSink, FollowerHandle, Inspection, KeyCounts, Store, StoreFigures, StoreOptions, TIME_BOUNDS, Times,
+    inspect,
+};

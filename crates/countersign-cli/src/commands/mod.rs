@@ -9,6 +9,7 @@ pub mod audit;
 pub mod check;
 pub mod config;
 pub mod dev;
+pub mod doctor;
 pub mod principal;
 pub mod route;
 pub mod serve;
@@ -89,6 +90,8 @@ enum Command {
     Dev(dev::Dev),
     /// Serve what a configuration says
     Serve(serve::Serve),
+    /// Is everything that this deployment rests on as it should be?
+    Doctor(doctor::Doctor),
     /// Would this request be let through, and why?
     Check(check::Check),
     /// API keys
@@ -147,6 +150,7 @@ fn dispatch(CommandLine { common, command }: CommandLine) -> Result<Exit, Failur
         Command::Serve(command) => serve::run(command, &common),
         Command::Config(command) => config::run(command, &common),
         Command::Admin(command) => admin::run(command, &common),
+        Command::Doctor(command) => wait(doctor::run(command, &common)),
         Command::Check(command) => wait(check::run(command, &common)),
         Command::Key(command) => wait(api_key::run(command, &common)),
         Command::User(command) => wait(principal::run(command.into(), &common)),

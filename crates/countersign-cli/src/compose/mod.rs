@@ -29,7 +29,7 @@ use countersign_core::{
     check::{DecisionPoint, Parts, Settings as CheckSettings, route::RouteTable},
 };
 use countersign_crypto::tls;
-use countersign_gateway::{Gateway, Listening, RouteTableCell, StartError};
+use countersign_gateway::{Gateway, Listening, Observing, RouteTableCell, StartError};
 use countersign_methods::{
     api_key::store::ApiKeyStore, principal::directory::LocalDirectory, revocation::memory::ChangeMemory,
 };
@@ -149,6 +149,7 @@ pub async fn start(settings: &Settings, rooms: Rooms) -> Result<Running, Failure
         gateway: gateway_point.clone(),
         gateway_routes: routes.clone(),
         watched: watch.clone(),
+        probing: watch.clone(),
         counter,
         limits: Limits::default(),
         answers: respond::Options { realm: rooms.config.realm.clone() },
@@ -177,7 +178,8 @@ pub async fn start(settings: &Settings, rooms: Rooms) -> Result<Running, Failure
         }
         None => None,
     };
-    let gateway = Gateway::start(gateway_config, gateway_point, routes.clone(), entropy, records)
+    let observing = Observing { records, probe: watch.probe.clone() };
+    let gateway = Gateway::start(gateway_config, gateway_point, routes.clone(), entropy, observing)
         .map_err(start_failed)?;
     watch.serves(&gateway);
 

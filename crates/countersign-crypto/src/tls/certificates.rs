@@ -75,6 +75,12 @@ impl CertificateSet {
         own.or(self.default)
     }
 
+    /// Does a certificate name this host, in lower case?
+    pub fn names(&self, host: &str) -> bool {
+        let below = || host.split_once('.').is_some_and(|(_, parent)| self.below.contains_key(parent));
+        self.exact.contains_key(host) || below()
+    }
+
     /// One certificate, whatever name is asked for.
     pub fn is_one_for_all(&self) -> bool {
         self.keys.len() == 1 && self.default.is_some()

@@ -63,6 +63,11 @@ pub(crate) async fn handle(
     };
     let (mut parts, body) = request.into_parts();
 
+    if let Some(answer) = worker.ports.probe.answer(&parts, caller.peer, || worker.ports.point.clock().now())
+    {
+        story.answered_here("probe", answer.status());
+        return whole(answer, in_flight);
+    }
     // before anything reads a field: one authority, one target, one framing, bounded
     let head = match admit_head_within(&parts, caller.face.limits.head) {
         Ok(head) => head,

@@ -6,12 +6,14 @@
 //! here ever holds up a request.
 
 pub mod parcels;
+pub mod probe;
 pub(crate) mod record;
 pub mod report;
 pub(crate) mod story;
 pub(crate) mod tally;
 
 pub use parcels::{RecordSink, Sampling, Share};
+pub use probe::Probe;
 pub use report::{DoorReport, Ending, Report, Reporter, RouteReport, TIME_BOUNDS, Times, UpstreamReport};
 
 use countersign_core::check::route::RouteTable;
@@ -20,10 +22,25 @@ use report::WorkerReport;
 use std::{
     cell::{Cell, RefCell},
     collections::BTreeMap,
+    fmt,
     rc::Rc,
     sync::Arc,
 };
 use tally::Tally;
+
+/// What a gateway is watched by.
+#[derive(Default)]
+pub struct Observing {
+    /// Where records of decisions go; `None`: there are none.
+    pub records: Option<Box<dyn RecordSink>>,
+    pub probe: Arc<Probe>,
+}
+
+impl fmt::Debug for Observing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Observing").field("records", &self.records.is_some()).finish_non_exhaustive()
+    }
+}
 
 /// One worker's.
 #[derive(Debug)]

@@ -1,7 +1,9 @@
 //! Listeners: several, on TCP and on Unix sockets, and how they begin and end.
 
 use crate::support::{KEY, OK, PATIENCE, Rig, Upstream, head_end, routes, status};
-use countersign_gateway::{Gateway, GatewayConfig, ListenAddress, ListenerConfig, StartError, UnixAddress};
+use countersign_gateway::{
+    Gateway, GatewayConfig, ListenAddress, ListenerConfig, Observing, StartError, UnixAddress,
+};
 use countersign_testkit::{SeededEntropy, eventually};
 use std::{
     os::unix::fs::{FileTypeExt, PermissionsExt},
@@ -30,7 +32,13 @@ async fn with_unix(path: &Path, workers: usize) -> Rig {
 fn start(rig: &Rig, listener: ListenerConfig) -> Result<Gateway, StartError> {
     let config = GatewayConfig { listeners: vec![listener], workers: 1, ..GatewayConfig::default() };
     let entropy = Arc::new(SeededEntropy::new(1));
-    Gateway::start(config, rig.fixture.point.clone(), rig.fixture.routes.clone(), entropy, None)
+    Gateway::start(
+        config,
+        rig.fixture.point.clone(),
+        rig.fixture.routes.clone(),
+        entropy,
+        Observing::default(),
+    )
 }
 
 async fn get(path: &Path) -> String {
@@ -112,8 +120,13 @@ async fn a_failed_start_leaves_nothing_behind() {
     let listeners = vec![unix(&path), ListenerConfig::new(rig.address)];
     let config = GatewayConfig { listeners, workers: 1, ..GatewayConfig::default() };
     let entropy = Arc::new(SeededEntropy::new(1));
-    let refused =
-        Gateway::start(config, rig.fixture.point.clone(), rig.fixture.routes.clone(), entropy, None);
+    let refused = Gateway::start(
+        config,
+        rig.fixture.point.clone(),
+        rig.fixture.routes.clone(),
+        entropy,
+        Observing::default(),
+    );
     assert!(matches!(refused, Err(StartError::Listen { .. })), "{refused:?}");
     assert!(!path.exists());
 }

@@ -66,7 +66,9 @@ async fn a_dropped_gateway_ends() {
 
 #[tokio::test]
 async fn what_cannot_start_says_why() {
-    use countersign_gateway::{Gateway, GatewayConfig, ListenerConfig, StartError, UpstreamConfig};
+    use countersign_gateway::{
+        Gateway, GatewayConfig, ListenerConfig, Observing, StartError, UpstreamConfig,
+    };
     let rig = Rig::plain().await;
     let start = |config: GatewayConfig| {
         Gateway::start(
@@ -74,7 +76,7 @@ async fn what_cannot_start_says_why() {
             rig.fixture.point.clone(),
             rig.fixture.routes.clone(),
             std::sync::Arc::new(countersign_testkit::SeededEntropy::new(1)),
-            None,
+            Observing::default(),
         )
     };
     // the port is taken, although the one who has it asked for SO_REUSEPORT

@@ -4,7 +4,7 @@ use countersign_core::{
     MethodName, ScopeSet,
     check::route::{Alternative, Route, SecurityRequirement},
 };
-use countersign_gateway::{Gateway, GatewayConfig, ListenerConfig, StartError, UpstreamConfig};
+use countersign_gateway::{Gateway, GatewayConfig, ListenerConfig, Observing, StartError, UpstreamConfig};
 use countersign_testkit::{Fixture, FixtureBuilder, SeededEntropy, eventually, principal};
 use std::{
     net::SocketAddr,
@@ -361,7 +361,7 @@ impl Rig {
             fixture.point.clone(),
             fixture.routes.clone(),
             Arc::new(SeededEntropy::new(7)),
-            None,
+            Observing::default(),
         )
         .unwrap();
         let address = gateway.addresses()[0];

@@ -7,7 +7,7 @@ pub mod exposition;
 
 use crate::call::{Answer, Call};
 use axum::body::Body;
-use countersign_core::BoxFuture;
+use countersign_core::{BoxFuture, Timestamp};
 use http::{HeaderValue, Response, StatusCode, header};
 use std::fmt;
 
@@ -17,6 +17,11 @@ pub trait Watched: fmt::Debug + Send + Sync {
     fn is_ready(&self) -> BoxFuture<'_, bool>;
     /// In the exposition format.
     fn metrics(&self) -> BoxFuture<'_, String>;
+}
+
+/// Port: for a while a request to the gateway that shows a token is answered with what arrived.
+pub trait Probing: fmt::Debug + Send + Sync {
+    fn arm(&self, token: &str, until: Timestamp);
 }
 
 /// To whoever may read them.

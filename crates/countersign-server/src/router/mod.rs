@@ -2,7 +2,7 @@
 //! and the ledger of unprotected endpoints: one cannot drift from another.
 
 use crate::{
-    admin::v1::{api_key, audit, principal, revocation, route},
+    admin::v1::{api_key, audit, principal, probe, revocation, route},
     call::{Answer, Call, Facts},
     observe,
     problem::{self, Problem},
@@ -79,6 +79,7 @@ static OPERATOR: &[Operation] = operations! {
     Operation: "audit.verify"       GET   "/admin/v1/audit/verify"           AUDIT       => audit::verify;
     Operation: "revocation.list"    GET   "/admin/v1/revocations"            READ        => revocation::list;
     Operation: "revocation.create"  POST  "/admin/v1/revocations"            REVOCATIONS => revocation::create;
+    Operation: "probe.create"       POST  "/admin/v1/probes"                 READ        => probe::create;
     Operation: "metrics.show"       GET   "/metrics"                         METRICS     => observe::show;
 };
 

@@ -20,6 +20,11 @@ const MIGRATIONS: &[Migration] = &[Migration {
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migration (
     number BIGINT PRIMARY KEY, name TEXT NOT NULL, checksum BYTEA NOT NULL, applied_at BIGINT NOT NULL)";
 
+/// That this release knows.
+pub(super) fn newest() -> i64 {
+    MIGRATIONS.iter().map(|migration| migration.number).max().unwrap_or(0)
+}
+
 pub(super) async fn migrate(conn: &mut Conn<'_>, now: Timestamp) -> Result<(), StoreError> {
     // IMMEDIATE is SQLite's word; PostgreSQL's own lock follows
     let begin = if matches!(conn, Conn::Sqlite(_)) { "BEGIN IMMEDIATE" } else { "BEGIN" };

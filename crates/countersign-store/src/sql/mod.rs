@@ -10,6 +10,7 @@ mod figures;
 mod file;
 mod follower;
 mod health;
+mod inspect;
 mod meta;
 mod migrate;
 mod open;
@@ -19,6 +20,7 @@ mod writer;
 
 pub use figures::{KeyCounts, StoreFigures, TIME_BOUNDS, Times};
 pub use follower::{ChangeSink, FollowerHandle};
+pub use inspect::{Inspection, inspect};
 pub use open::StoreOptions;
 
 use countersign_core::{BoxFuture, Clock, StoreError, page::Page};

@@ -11,9 +11,9 @@ use countersign_core::{
     BoxFuture, Clock, Timestamp,
     check::{DecisionPoint, revocation::RevocationFeed},
 };
-use countersign_gateway::Reporter;
+use countersign_gateway::{Probe, Reporter};
 use countersign_methods::revocation::memory::ChangeMemory;
-use countersign_server::observe::Watched;
+use countersign_server::observe::{Probing, Watched};
 use countersign_store::{KeyCounts, Store};
 use std::{
     sync::{
@@ -34,6 +34,7 @@ pub(super) struct Watch {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) configuration: Arc<ConfigurationState>,
     pub(super) started: Timestamp,
+    pub(super) probe: Arc<Probe>,
     /// Once it listens.
     gateway: OnceLock<Gateway>,
     stopping: AtomicBool,
@@ -57,6 +58,7 @@ impl Watch {
     ) -> Arc<Self> {
         Arc::new(Self {
             started: clock.now(),
+            probe: Arc::default(),
             store,
             memory,
             point,
@@ -96,6 +98,12 @@ impl Watch {
     /// As far as that can be told without asking anybody.
     fn could_serve(&self) -> bool {
         !self.stopping.load(Ordering::Relaxed) && !self.memory.is_blind(self.clock.now())
+    }
+}
+
+impl Probing for Watch {
+    fn arm(&self, token: &str, until: Timestamp) {
+        self.probe.arm(token, until);
     }
 }
 

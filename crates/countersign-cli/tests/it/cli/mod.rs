@@ -1,6 +1,7 @@
 //! The binary itself: what a person types, and what only a process can show.
 
 mod dev;
+mod doctor;
 mod help;
 mod process;
 mod quick_start;

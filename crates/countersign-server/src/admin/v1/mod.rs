@@ -3,6 +3,7 @@
 pub(crate) mod api_key;
 pub(crate) mod audit;
 pub(crate) mod principal;
+pub(crate) mod probe;
 pub(crate) mod revocation;
 pub(crate) mod route;
 #[cfg(test)]
