@@ -29,6 +29,8 @@ pub struct ResponseHead {
     pub parts: response::Parts,
     pub framing: Framing,
     pub persistent: bool,
+    /// It has no body, and whoever sends it may think otherwise.
+    pub doubtful: bool,
 }
 
 /// `None`: it has not arrived whole. How much of it may arrive is the caller's to bound.
@@ -98,6 +100,7 @@ pub fn response(buf: &mut BytesMut, asked: &Method) -> Result<Option<ResponseHea
     parts.version = version(minor);
     parts.headers = fields(&head, lines)?;
     let coded = parts.headers.contains_key(TRANSFER_ENCODING);
+    let mut doubtful = false;
     let (mut persistent, mut framing) = (persists(parts.version, &parts.headers), Framing::Length(0));
     // RFC 9112 6.3: no body, whatever the fields say
     let bodiless = *asked == Method::HEAD
@@ -115,9 +118,12 @@ pub fn response(buf: &mut BytesMut, asked: &Method) -> Result<Option<ResponseHea
             parts.headers.remove(CONTENT_LENGTH);
             persistent = false;
         }
+    } else {
+        let told = parts.headers.get(CONTENT_LENGTH).is_some_and(|length| length != "0");
+        doubtful = *asked == Method::HEAD || coded || told;
     }
     persistent &= framing != Framing::UntilClose;
-    Ok(Some(ResponseHead { parts, framing, persistent }))
+    Ok(Some(ResponseHead { parts, framing, persistent, doubtful }))
 }
 
 pub fn write_request(out: &mut BytesMut, method: &Method, target: &str, headers: &HeaderMap) {

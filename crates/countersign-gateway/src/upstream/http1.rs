@@ -66,6 +66,8 @@ pub(crate) struct Wire {
     decoder: Decoder,
     /// May another exchange follow?
     persistent: bool,
+    /// A body may follow the last answer, which had none.
+    doubtful: bool,
     interim: u8,
     /// Where interim answers go, until there is a final one.
     interims: Option<Interims>,
@@ -114,6 +116,7 @@ impl Wire {
             sending,
             decoder: Decoder::new(Framing::Length(0)),
             persistent: true,
+            doubtful: false,
             interim: 0,
             interims: None,
         })
@@ -125,6 +128,10 @@ impl Wire {
         let mut context = Context::from_waker(Waker::noop());
         self.read.is_empty()
             && Pin::new(&mut self.socket).poll_read(&mut context, &mut ReadBuf::new(&mut byte)).is_pending()
+    }
+
+    pub(crate) fn is_doubtful(&self) -> bool {
+        self.doubtful
     }
 
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
@@ -203,6 +210,7 @@ impl Wire {
                 if !status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS {
                     self.interims = None;
                     (self.decoder, self.persistent) = (Decoder::new(head.framing), head.persistent);
+                    self.doubtful = head.doubtful;
                     return Poll::Ready(Ok(head.parts));
                 }
                 self.interim += 1;

@@ -53,6 +53,16 @@ struct Idle {
     since: Instant,
 }
 
+/// How long a body is waited for that should not come. There are upstreams that answer HEAD as they answer GET, and what
+/// is still under way when the next request goes out would be read as its answer.
+const SETTLED: Duration = Duration::from_secs(1);
+
+impl Idle {
+    fn is_settled(&self, now: Instant) -> bool {
+        !self.wire.is_doubtful() || now.duration_since(self.since) >= SETTLED
+    }
+}
+
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pool").field("address", &self.address).finish_non_exhaustive()
@@ -128,7 +138,8 @@ impl Pool {
             return Some(Link::Http2(sender));
         }
         let mut idle = self.idle.borrow_mut();
-        while let Some(mut candidate) = idle.pop() {
+        while let Some(at) = idle.iter().rposition(|idle| idle.is_settled(now)) {
+            let mut candidate = idle.remove(at);
             if !is_old(&candidate, now, self.timeouts.idle_upstream) && candidate.wire.is_fresh() {
                 return Some(Link::Http1(candidate.wire));
             }

@@ -54,6 +54,34 @@ async fn a_connection_with_bytes_left_over_is_closed() {
     }
 }
 
+/// RFC 9112 6.3: there are no bodies in these. One that comes all the same, after the next request went out, would be
+/// that one's answer.
+#[tokio::test]
+async fn a_body_where_none_may_be_is_nobodys_answer() {
+    const POISON: &str = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison";
+    for (method, head) in [
+        ("HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 44\r\n\r\n"),
+        ("HEAD", "HTTP/1.1 200 OK\r\n\r\n"),
+        ("GET", "HTTP/1.1 204 No Content\r\nContent-Length: 44\r\n\r\n"),
+        ("GET", "HTTP/1.1 304 Not Modified\r\nTransfer-Encoding: chunked\r\n\r\n"),
+    ] {
+        let rig = Rig::scripted(move |got| {
+            let first = got.line().contains("/first");
+            if first { Act::Pieces(head.into(), POISON.into()) } else { Act::answer(OK) }
+        })
+        .await;
+        let ask =
+            |method: &str, path: &str| format!("{method} {path} HTTP/1.1\r\nHost: a.example\r\n{KEY}\r\n");
+        for _ in 0..50 {
+            let mut client = rig.connect().await;
+            client.write(ask(method, "/first") + &ask("GET", "/second")).await;
+            assert!(client.answer_to(true).await.starts_with(b"HTTP/1.1 "));
+            let answer = client.answer().await;
+            assert!(answer.ends_with("\r\n\r\nok"), "{method} {head}: {answer}");
+        }
+    }
+}
+
 /// A caller that leaves in the middle of an answer: the rest of that answer is nobody's.
 #[tokio::test]
 async fn a_connection_whose_answer_was_not_read_is_closed() {
