@@ -210,13 +210,15 @@ pub(crate) async fn forward(
     story.heard();
     let (response, lease) = sent?;
 
-    let admitted = admit_answer(&response, asked.as_ref())
-        .and_then(|()| handshake.as_ref().map_or(Ok(()), |own| own.is_answered_by(&response)));
-    if let Err(failure) = admitted {
+    if let Err(failure) = admit_answer(&response, asked.as_ref()) {
         lease.pool().health().failed(Fault::Exchange, Instant::now());
         return Err(failure);
     }
     lease.pool().health().answered(Instant::now);
+    // what is no WebSocket is none, and well all the same: a caller chooses what is asked for one
+    if let Some(own) = &handshake {
+        own.is_answered_by(&response)?;
+    }
     let (mut parts, body) = response.into_parts();
     reframe(&mut parts.headers, permit.method(), parts.status);
     headers::response(&mut parts.headers, &permit, id);

@@ -282,3 +282,27 @@ async fn upstream_write(upstream: &Client, piece: &[u8]) -> usize {
         }
     }
 }
+
+/// An address that answers what it was asked is well: who asks for a WebSocket where there is none must not be able to
+/// take it away from everybody.
+#[tokio::test]
+async fn a_plain_answer_to_a_handshake_takes_no_address_out() {
+    let second = Upstream::start(|_| Act::answer(OK)).await;
+    let tls = Tls::behind(Upstream::start(|_| Act::answer(OK)).await, |config| {
+        config.upstreams[0].urls.push(format!("http://{}", second.address));
+    })
+    .await;
+    let mut sender = sender(&tls).await;
+    let asked = || [tls.rig.upstream.requests().len(), second.requests().len()];
+    for _ in 0..5 {
+        let answer = sender.send_request(asking("websocket", Some("good"))).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::BAD_GATEWAY);
+    }
+    assert_eq!(asked(), [3, 2]);
+    for _ in 0..7 {
+        let request = Request::get("https://a.example/a").header("x-api-key", "good").body(Empty::new());
+        let answer = sender.send_request(request.unwrap()).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+    }
+    assert_eq!(asked(), [6, 6]);
+}
