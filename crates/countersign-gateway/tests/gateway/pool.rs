@@ -2,7 +2,7 @@
 
 use crate::support::{Act, KEY, OK, PATIENCE, Rig, Upstream, routes, status};
 use countersign_testkit::eventually;
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 
 fn connections(rig: &Rig) -> Vec<usize> {
     rig.upstream.requests().iter().map(|g| g.connection).collect()
@@ -15,6 +15,7 @@ async fn a_clean_connection_is_used_again() {
         assert_eq!(status(&rig.get("/a", "").await), 200);
     }
     assert_eq!(connections(&rig), [0; 5]);
+    assert_eq!(rig.upstream.connections.load(Ordering::SeqCst), 1, "and none is opened for nothing");
 }
 
 /// Two callers on one upstream connection, one behind the other: each gets its own answer.
