@@ -8,7 +8,7 @@ use super::{
     multiplexed::Streams,
     proxy_protocol::{self, Source},
     settings::ListenAddress,
-    socket::{Listener, Raw, Stream},
+    socket::{BreakOff, Listener, Raw, Stream},
     tls::H2,
     watched::Watched,
 };
@@ -254,7 +254,7 @@ impl Door {
         &self.worker.connections
     }
 
-    async fn http1<S: AsyncRead + AsyncWrite + Unpin + 'static>(
+    async fn http1<S: AsyncRead + AsyncWrite + BreakOff + Unpin + 'static>(
         self: &Rc<Self>,
         stream: S,
         caller: Present,

@@ -14,6 +14,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream, UnixListener, UnixStream},
 };
+use tokio_rustls::server::TlsStream;
 
 const BACKLOG: i32 = 1024;
 
@@ -192,6 +193,25 @@ impl Stream {
             let _ = stream.set_nodelay(true);
         }
     }
+}
+
+/// A connection that can end so that its peer takes it for no orderly end.
+pub(crate) trait BreakOff {
+    fn break_off(&self);
+}
+
+impl BreakOff for Stream {
+    /// With a reset. A Unix socket has no such end.
+    fn break_off(&self) {
+        if let Stream::Tcp(stream) = self {
+            let _ = stream.set_zero_linger();
+        }
+    }
+}
+
+impl<S> BreakOff for TlsStream<S> {
+    /// RFC 8446 6.1: an end without `close_notify` is none.
+    fn break_off(&self) {}
 }
 
 impl AsyncRead for Stream {

@@ -123,6 +123,28 @@ async fn http_1_0_callers_get_an_answer_they_can_read() {
     assert!(rig.upstream.only().line().ends_with("HTTP/1.1"));
 }
 
+/// Where the end of the connection is the end of the answer, one that breaks off must not end like a whole one: proxies
+/// that speak HTTP/1.0 would keep it.
+#[tokio::test]
+async fn an_answer_that_breaks_off_never_looks_whole_to_http_1_0() {
+    let rig = Rig::scripted(|got| {
+        Act::close(if got.line().contains("/whole") {
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"
+        } else {
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nok"
+        })
+    })
+    .await;
+    for (path, whole) in [("/whole", true), ("/broken", false)] {
+        let mut client = rig.connect().await;
+        client.write(format!("GET {path} HTTP/1.0\r\nHost: a.example\r\n{KEY}\r\n")).await;
+        let mut answer = Vec::new();
+        let reading = tokio::io::AsyncReadExt::read_to_end(&mut client.stream, &mut answer);
+        let read = tokio::time::timeout(PATIENCE, reading).await.unwrap();
+        assert_eq!(read.is_ok(), whole, "{path}: {}", String::from_utf8_lossy(&answer));
+    }
+}
+
 /// RFC 9113 8.1: a stream that is reset ended before its end, whatever the reset says. An upload that was given up must
 /// not look whole to the upstream, nor its connection be used again: what it still expects is the next caller's request.
 #[tokio::test]

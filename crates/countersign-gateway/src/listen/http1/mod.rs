@@ -18,6 +18,7 @@ use super::{
     connection::Connection,
     inlet::Inlet,
     linger::Linger,
+    socket::BreakOff,
 };
 use crate::{
     enforce::reverse_proxy::{self, Outgoing},
@@ -56,7 +57,7 @@ impl<S> Drop for Own<S> {
 }
 
 /// One connection, until it ends.
-pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin + 'static>(
+pub(super) async fn serve<S: AsyncRead + AsyncWrite + BreakOff + Unpin + 'static>(
     stream: S,
     door: &Door,
     caller: &Present,
@@ -115,7 +116,8 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin + 'static>(
         output.say(&interims);
         let answer = Answer::begin(parts, &body, &mut asked, now, &mut output);
         match send(answer, line, &mut output, body).await {
-            Ended::Gone | Ended::Endless => return,
+            Ended::Gone => return,
+            Ended::Endless => return break_off(&own),
             Ended::Broken => return close(&own, connection).await,
             Ended::Whole => {}
         }
@@ -218,6 +220,13 @@ async fn close<S: AsyncRead + AsyncWrite + Unpin>(own: &Own<S>, connection: &Con
     }
     let mut linger = Linger::new();
     poll_fn(|cx| linger.poll(&mut stream, cx)).await;
+}
+
+fn break_off<S: BreakOff>(own: &Own<S>) {
+    let stream = own.0.borrow_mut().end();
+    if let Some((stream, _)) = stream {
+        stream.break_off();
+    }
 }
 
 /// After a 101 the connection belongs to the tunnel.
