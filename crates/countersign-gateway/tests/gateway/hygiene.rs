@@ -101,7 +101,7 @@ async fn m2_1_no_forwarded_field_is_believed() {
         "X-Forwarded-For: 10.0.0.1",
         "X-Forwarded-Host: evil",
         "X-Forwarded-Proto: https",
-        "X-Forwarded-Port: 443",
+        "X-Forwarded-Port: evil",
         "X-Forwarded-Uri: /open/evil",
         "X-Forwarded-Method: DELETE",
         "X-Forwarded-Prefix: /evil",
@@ -128,7 +128,7 @@ async fn m2_1_no_forwarded_field_is_believed() {
     assert_eq!(status(&answer), 200, "{answer}");
     let got = rig.upstream.only();
     let text = got.text();
-    for planted in ["evil", "10.0.0.1", "DELETE", "443"] {
+    for planted in ["evil", "10.0.0.1", "DELETE"] {
         assert!(!text.contains(planted), "{planted}: {text}");
     }
     assert_eq!(got.line(), "GET /orders/1 HTTP/1.1");
