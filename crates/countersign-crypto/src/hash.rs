@@ -1,6 +1,9 @@
-//! SHA-256 (FIPS 180-4).
+//! SHA-256 (FIPS 180-4), and HMAC over it (RFC 2104).
 
-use aws_lc_rs::digest::{Context, SHA256};
+use aws_lc_rs::{
+    digest::{Context, SHA256},
+    hmac::{self, HMAC_SHA256},
+};
 use std::fmt;
 
 /// Over the parts as if they stood in one piece: lengths are the caller's concern.
@@ -10,6 +13,17 @@ pub fn sha256(parts: &[&[u8]]) -> [u8; 32] {
         hash.update(part);
     }
     hash.finish()
+}
+
+/// Over the parts as if they stood in one piece.
+pub fn hmac_sha256(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
+    let mut context = hmac::Context::with_key(&hmac::Key::new(HMAC_SHA256, key));
+    for part in parts {
+        context.update(part);
+    }
+    let mut out = [0; 32];
+    out.copy_from_slice(context.sign().as_ref());
+    out
 }
 
 /// Piece by piece.

@@ -8,7 +8,7 @@ use crate::{
         settings::ListenAddress,
         socket::{self, Raw, SocketFile},
     },
-    observe::{Observing, Reporter, parcels::Post},
+    observe::{Observing, Outboxes, Reporter, parcels::Post},
     upstream::origin::OriginError,
     worker::{Order, Ports, Worker},
 };
@@ -98,7 +98,9 @@ impl Gateway {
             files.extend(shared.file);
         }
 
-        let post = observing.records.map(Post::start).transpose().map_err(StartError::Worker)?;
+        let post = |what, sink: Option<_>| sink.map(|sink| Post::start(what, sink)).transpose();
+        let records = post("decisions", observing.records).map_err(StartError::Worker)?;
+        let spans = post("spans", observing.spans).map_err(StartError::Worker)?;
         let (phase, phases) = watch::channel(Phase::Serving);
         let (alive, gone) = watch::channel(());
         let alive = Arc::new(alive);
@@ -114,7 +116,10 @@ impl Gateway {
                 probe: observing.probe.clone(),
             };
             let (serving, phases, alive) = (serving.clone(), phases.clone(), alive.clone());
-            let outbox = post.as_ref().map(Post::outbox);
+            let outboxes = Outboxes {
+                records: records.as_ref().map(Post::outbox),
+                spans: spans.as_ref().map(Post::outbox),
+            };
             let (order, ordered) = mpsc::unbounded_channel();
             orders.push(order);
             let thread = std::thread::Builder::new().name(format!("gateway-{n}"));
@@ -125,7 +130,7 @@ impl Gateway {
             let run = move || {
                 let local = tokio::task::LocalSet::new();
                 local.block_on(&runtime, async move {
-                    Worker::new(ports, &serving, outbox).run(sockets, phases, ordered).await;
+                    Worker::new(ports, &serving, outboxes).run(sockets, phases, ordered).await;
                 });
                 // connections that outlived the grace end with the set they run in
                 drop(local);
@@ -133,12 +138,14 @@ impl Gateway {
             };
             threads.push(thread.spawn(run).map_err(StartError::Worker)?);
         }
-        let delivered = post.map(|post| {
-            // last, because it ends when the workers have
-            threads.push(post.thread);
-            post.delivered
-        });
-        let reporter = Reporter { orders, delivered };
+        let mut delivered = |post: Option<Post>| {
+            post.map(|post| {
+                // last, because it ends when the workers have
+                threads.push(post.thread);
+                post.delivered
+            })
+        };
+        let reporter = Reporter { orders, records: delivered(records), spans: delivered(spans) };
         Ok(Self { listening, files, phase, gone, threads, serving, reporter })
     }
 

@@ -28,7 +28,7 @@ pub use listen::settings::{
     ForwardedHeader, ListenAddress, ListenerConfig, ListenerLimits, ListenerTimeouts, ListenerTls, Peers,
     Trusted, UnixAddress,
 };
-pub use observe::{Observing, Probe, RecordSink, Report, Reporter, Sampling, Share};
+pub use observe::{Delivery, Observing, Probe, RecordSink, Report, Reporter, Sampling, Share};
 pub use route_table::RouteTableCell;
 pub use upstream::config::{
     HealthCheck, Protocol, STREAM_IDLE, UpstreamConfig, UpstreamLimits, UpstreamTls, WEBSOCKET, is_upgrade,

@@ -10,11 +10,7 @@ use crate::{
         settings::ListenAddress,
         socket::Raw,
     },
-    observe::{
-        Observed, Probe,
-        parcels::{self, Outbox},
-        report::WorkerReport,
-    },
+    observe::{Observed, Outboxes, Probe, parcels, report::WorkerReport},
     sample::Sampler,
     upstream::{balance::Upstream, check, streams::Streams},
 };
@@ -71,14 +67,13 @@ impl fmt::Debug for Worker {
 }
 
 impl Worker {
-    /// `outbox`: where records of decisions are kept.
-    pub(crate) fn new(ports: Ports, serving: &Blueprint, outbox: Option<Outbox>) -> Rc<Self> {
+    pub(crate) fn new(ports: Ports, serving: &Blueprint, outboxes: Outboxes) -> Rc<Self> {
         Rc::new(Self {
             generation: RefCell::new(Generation::new(serving, &ports.addresses, None)),
             connections: Registry::default(),
             streams: Rc::default(),
             refusals: Sampler::default(),
-            observed: Observed::new(ports.addresses.len(), outbox),
+            observed: Observed::new(ports.addresses.len(), outboxes),
             ids: Ids::default(),
             ports,
         })
@@ -167,14 +162,16 @@ impl Worker {
         report
     }
 
-    /// Records that were gathered leave in time, also where few come.
+    /// What was gathered leaves in time, also where little comes.
     async fn post(self: Rc<Self>) {
-        let Some(outbox) = &self.observed.outbox else { return };
+        if self.observed.outboxes.each().next().is_none() {
+            return;
+        }
         let mut tick = tokio::time::interval(parcels::EVERY);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tick.tick().await;
-            outbox.send();
+            self.observed.outboxes.each().for_each(parcels::Outbox::send);
         }
     }
 

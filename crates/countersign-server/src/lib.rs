@@ -7,6 +7,7 @@
 
 mod admin;
 mod call;
+pub mod egress;
 mod input;
 pub mod listen;
 pub mod observe;

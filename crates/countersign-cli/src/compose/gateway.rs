@@ -7,9 +7,7 @@ use crate::{
     output::Failure,
 };
 use countersign_crypto::{hash::sha256, tls};
-use countersign_gateway::{
-    GatewayConfig, ListenerConfig, ListenerTls, Sampling, Share, UpstreamConfig, UpstreamTls,
-};
+use countersign_gateway::{GatewayConfig, ListenerConfig, ListenerTls, Share, UpstreamConfig, UpstreamTls};
 use rustls::ClientConfig;
 use std::{
     collections::HashMap,
@@ -95,9 +93,13 @@ pub(super) fn gateway_config(settings: &Settings, loaded: &mut Loaded) -> Result
     config.limits = settings.gateway.limits.over(config.limits);
     config.limits.connections = config.limits.connections.min(Shares::of_process().gateway);
     config.answers.realm.clone_from(&settings.api_keys.realm);
+    let share = |crate::config::Share(millionths)| Share::new(f64::from(millionths) / 1e6);
     if let Some(decisions) = &settings.observe.decisions {
-        let share = |crate::config::Share(millionths)| Share::new(f64::from(millionths) / 1e6);
-        config.records = Sampling { all: share(decisions.sample), refused: share(decisions.refused) };
+        config.records.all = share(decisions.sample);
+        config.records.refused = share(decisions.refused);
+    }
+    if let Some(traces) = &settings.observe.traces {
+        config.records.spans = share(traces.sample);
     }
     // RULES 3.2: stripped on every route, also where the route did not name it
     for (_, rule) in settings.routes.iter().flat_map(|route| &route.presentation) {

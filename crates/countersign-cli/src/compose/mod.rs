@@ -13,7 +13,7 @@ pub use reload::{ConfigurationState, Reloaded};
 pub use rooms::{DEVELOPMENT, Rooms, World, store_failed};
 
 use gateway::{Loaded, gateway_config};
-use observe::{Watch, sink};
+use observe::{Sinks, Watch, sinks};
 use reload::KeyringFile;
 
 use crate::{
@@ -124,7 +124,7 @@ pub async fn start(settings: &Settings, rooms: Rooms) -> Result<Running, Failure
     });
     let issuer_config = issuer_config.transpose()?;
     let watched_config = watched_listener(&settings.observe, &certificates)?;
-    let records = settings.observe.decisions.as_ref().map(|decisions| sink(&decisions.to)).transpose()?;
+    let Sinks { records, spans } = sinks(&settings.observe, &settings.egress, &rooms.world)?;
 
     // no request is judged before what was revoked is known
     let mut follower = rooms.store.clone().follow(memory.clone(), clock.clone());
@@ -178,7 +178,7 @@ pub async fn start(settings: &Settings, rooms: Rooms) -> Result<Running, Failure
         }
         None => None,
     };
-    let observing = Observing { records, probe: watch.probe.clone() };
+    let observing = Observing { records, spans, probe: watch.probe.clone() };
     let gateway = Gateway::start(gateway_config, gateway_point, routes.clone(), entropy, observing)
         .map_err(start_failed)?;
     watch.serves(&gateway);

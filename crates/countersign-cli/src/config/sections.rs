@@ -28,6 +28,7 @@ pub(super) fn read(root: &Table<'_, '_>, folder: &Path) -> Option<Settings> {
     });
     let store_url = store(root, folder);
     let observe = observe::read(root, folder);
+    let egress = observe::egress(root, folder);
     one_each(
         root,
         gateway.as_ref(),
@@ -58,6 +59,7 @@ pub(super) fn read(root: &Table<'_, '_>, folder: &Path) -> Option<Settings> {
             None => None,
         },
         observe: observe?,
+        egress: egress?,
         store_url: store_url?,
         api_keys: api_keys?,
         plans: plans.into_iter().map(|(name, plan)| Some((name, plan?))).collect::<Option<_>>()?,

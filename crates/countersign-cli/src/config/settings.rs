@@ -4,11 +4,13 @@ use countersign_core::check::{
     limit::{PlanName, RateLimit},
     route::Route,
 };
+use countersign_crypto::SecretBytes;
 use countersign_gateway::{
     HealthCheck, IdentityPreset, ListenAddress, ListenerLimits, ListenerTimeouts, Peers, Protocol, Trusted,
     UpstreamLimits,
 };
 use countersign_methods::api_key::config::ApiKeyConfig;
+use ipnet::IpNet;
 use rustls::pki_types::ServerName;
 use std::{collections::HashMap, net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -22,6 +24,7 @@ pub struct Settings {
     /// The public face (`POST /revoke`); `None`: it stands on the admin listener.
     pub issuer: Option<IssuerSettings>,
     pub observe: ObserveSettings,
+    pub egress: EgressSettings,
     /// `sqlite:/absolute/file` or `postgres://...`. May hold a password: never printed.
     pub store_url: StoreUrl,
     pub api_keys: ApiKeyConfig,
@@ -128,6 +131,7 @@ pub struct ObserveSettings {
     pub hosts: Vec<String>,
     pub log: LogFormat,
     pub decisions: Option<DecisionSettings>,
+    pub traces: Option<TraceSettings>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -154,6 +158,36 @@ pub enum RecordTarget {
     File(PathBuf),
     /// The socket that syslog listens on.
     Syslog(PathBuf),
+    Webhook(Webhook),
+}
+
+/// Signed as <https://www.standardwebhooks.com> says.
+#[derive(Debug, Clone)]
+pub struct Webhook {
+    pub url: url::Url,
+    pub secret: SecretBytes,
+}
+
+impl PartialEq for Webhook {
+    fn eq(&self, Webhook { url, secret }: &Self) -> bool {
+        self.url == *url && self.secret.expose() == secret.expose()
+    }
+}
+
+impl Eq for Webhook {}
+
+/// Spans, as OTLP over HTTP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TraceSettings {
+    pub to: url::Url,
+    pub sample: Share,
+}
+
+/// RULES 3.7: what is called from here, beside upstreams.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct EgressSettings {
+    pub allow: Vec<IpNet>,
+    pub ca: Option<PathBuf>,
 }
 
 /// In millionths of all.

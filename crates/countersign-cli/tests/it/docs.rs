@@ -249,6 +249,9 @@ fn every_toml_block_is_a_configuration() {
     let head = "[gateway]\nlisten = \"127.0.0.1:8443\"\n[[upstreams]]\nname = \"demo\"\nurl = \"http://127.0.0.1:1\"\n\
                 [[upstreams]]\nname = \"orders\"\nurl = \"http://127.0.0.1:2\"\n";
     let route = "[[routes]]\npath = \"/\"\nupstream = \"demo\"\nsecurity = [{ api_key = [] }]\n";
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("webhook.secret"), "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3\n").unwrap();
+    let file = folder.path().join("countersign.toml");
     let mut read = 0;
     for document in documents() {
         for (word, block) in blocks(&fs::read_to_string(&document).unwrap()) {
@@ -261,8 +264,7 @@ fn every_toml_block_is_a_configuration() {
                 sections if sections.starts_with('[') => format!("{head}{route}{sections}"),
                 of_a_route => format!("{head}{route}{of_a_route}"),
             };
-            if let Err(error) = config::parse(Path::new("countersign.toml"), &whole, &Environment::default())
-            {
+            if let Err(error) = config::parse(&file, &whole, &Environment::default()) {
                 panic!("{}:\n{whole}\n{error}", document.display());
             }
             read += 1;

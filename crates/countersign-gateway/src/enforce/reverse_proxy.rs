@@ -131,6 +131,7 @@ pub(crate) async fn handle(
         story.ended(response.status());
         return whole(response, in_flight);
     }
+    story.hand_on(&mut parts.headers);
     let route = permit.route().clone();
     let terms = Terms { most: caller.face.limits.body, patience: caller.face.timeouts.body };
     let address = caller.written(peer.address);

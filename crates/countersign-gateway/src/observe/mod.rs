@@ -1,9 +1,9 @@
 //! What requests leave behind: counts, times and, where they are asked for, records of decisions.
 //!
 //! A worker writes in its own memory, without a lock and without an atomic: [`tally`] counts, [`story`] follows one
-//! request to its end, [`record`] writes its line. Whoever wants to know asks every worker ([`report`]); records leave in
-//! parcels for a thread of their own ([`parcels`]), and are dropped and counted when that one cannot keep up. Nothing
-//! here ever holds up a request.
+//! request to its end, [`record`] writes its line and [`trace`] its spans. Whoever wants to know asks every worker
+//! ([`report`]); records and spans leave in parcels for threads of their own ([`parcels`]), and are dropped and counted
+//! when those cannot keep up. Nothing here ever holds up a request.
 
 pub mod parcels;
 pub mod probe;
@@ -11,8 +11,9 @@ pub(crate) mod record;
 pub mod report;
 pub(crate) mod story;
 pub(crate) mod tally;
+pub(crate) mod trace;
 
-pub use parcels::{RecordSink, Sampling, Share};
+pub use parcels::{Delivery, RecordSink, Sampling, Share};
 pub use probe::Probe;
 pub use report::{DoorReport, Ending, Report, Reporter, RouteReport, TIME_BOUNDS, Times, UpstreamReport};
 
@@ -33,12 +34,17 @@ use tally::Tally;
 pub struct Observing {
     /// Where records of decisions go; `None`: there are none.
     pub records: Option<Box<dyn RecordSink>>,
+    /// Where spans go.
+    pub spans: Option<Box<dyn RecordSink>>,
     pub probe: Arc<Probe>,
 }
 
 impl fmt::Debug for Observing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Observing").field("records", &self.records.is_some()).finish_non_exhaustive()
+        f.debug_struct("Observing")
+            .field("records", &self.records.is_some())
+            .field("spans", &self.spans.is_some())
+            .finish_non_exhaustive()
     }
 }
 
@@ -50,7 +56,20 @@ pub(crate) struct Observed {
     /// Of requests that found no route.
     nowhere: Rc<Tally>,
     doors: Vec<DoorTally>,
-    pub(crate) outbox: Option<Outbox>,
+    pub(crate) outboxes: Outboxes,
+}
+
+/// What leaves a worker; `None`: nobody wants it.
+#[derive(Debug, Default)]
+pub(crate) struct Outboxes {
+    pub(crate) records: Option<Outbox>,
+    pub(crate) spans: Option<Outbox>,
+}
+
+impl Outboxes {
+    pub(crate) fn each(&self) -> impl Iterator<Item = &Outbox> {
+        self.records.iter().chain(&self.spans)
+    }
 }
 
 /// One listener's connections.
@@ -80,12 +99,12 @@ pub(crate) fn add(count: &Cell<u64>, more: u64) {
 }
 
 impl Observed {
-    pub(crate) fn new(doors: usize, outbox: Option<Outbox>) -> Self {
+    pub(crate) fn new(doors: usize, outboxes: Outboxes) -> Self {
         Self {
             routes: RefCell::default(),
             nowhere: Rc::default(),
             doors: (0..doors).map(|_| DoorTally::default()).collect(),
-            outbox,
+            outboxes,
         }
     }
 
@@ -118,7 +137,8 @@ impl Observed {
         WorkerReport {
             routes,
             doors: self.doors.iter().map(door).collect(),
-            records_dropped: self.outbox.as_ref().map_or(0, Outbox::dropped),
+            records_dropped: self.outboxes.records.as_ref().map_or(0, Outbox::dropped),
+            spans_dropped: self.outboxes.spans.as_ref().map_or(0, Outbox::dropped),
             ..WorkerReport::default()
         }
     }

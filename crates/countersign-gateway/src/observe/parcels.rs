@@ -22,7 +22,7 @@ pub(crate) const EVERY: Duration = Duration::from_millis(200);
 const SPARES: usize = 64;
 const SPARE: usize = 4096;
 
-/// Where records go. Runs on a thread of its own and may block there.
+/// Where records, or spans, go. Runs on a thread of its own and may block there.
 pub trait RecordSink: Send {
     /// Whole lines of JSON, `count` of them.
     fn write(&mut self, lines: &[u8], count: u64) -> io::Result<()>;
@@ -57,17 +57,18 @@ impl Share {
     }
 }
 
-/// Which requests are recorded.
+/// Which requests are recorded, and which leave spans.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sampling {
     pub all: Share,
     /// Of those that were refused.
     pub refused: Share,
+    pub spans: Share,
 }
 
 impl Default for Sampling {
     fn default() -> Self {
-        Self { all: Share::ALL, refused: Share::ALL }
+        Self { all: Share::ALL, refused: Share::ALL, spans: Share::ALL }
     }
 }
 
@@ -141,7 +142,17 @@ impl Drop for Outbox {
     }
 }
 
-/// What became of records that were taken.
+/// What became of records, or of spans.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Delivery {
+    pub written: u64,
+    /// They found no room on their way to the sink.
+    pub dropped: u64,
+    /// The sink could not write them.
+    pub failed: u64,
+}
+
+/// What became of those that were taken.
 #[derive(Debug, Default)]
 pub(crate) struct Delivered {
     written: AtomicU64,
@@ -149,8 +160,9 @@ pub(crate) struct Delivered {
 }
 
 impl Delivered {
-    pub(crate) fn read(&self) -> (u64, u64) {
-        (self.written.load(Ordering::Relaxed), self.failed.load(Ordering::Relaxed))
+    pub(crate) fn read(&self, dropped: u64) -> Delivery {
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        Delivery { written: read(&self.written), dropped, failed: read(&self.failed) }
     }
 }
 
@@ -162,13 +174,14 @@ pub(crate) struct Post {
 }
 
 impl Post {
-    pub(crate) fn start(sink: Box<dyn RecordSink>) -> io::Result<Self> {
+    /// `what` it carries, for its name and its log.
+    pub(crate) fn start(what: &'static str, sink: Box<dyn RecordSink>) -> io::Result<Self> {
         let (queue, parcels) = sync_channel(QUEUE);
         let delivered = Arc::<Delivered>::default();
         let counts = delivered.clone();
         let thread = std::thread::Builder::new()
-            .name("decisions".into())
-            .spawn(move || deliver(&parcels, sink, &counts))?;
+            .name(what.into())
+            .spawn(move || deliver(what, &parcels, sink, &counts))?;
         Ok(Self { queue, delivered, thread })
     }
 
@@ -183,7 +196,7 @@ impl Post {
     }
 }
 
-fn deliver(parcels: &Receiver<Parcel>, mut sink: Box<dyn RecordSink>, delivered: &Delivered) {
+fn deliver(what: &str, parcels: &Receiver<Parcel>, mut sink: Box<dyn RecordSink>, delivered: &Delivered) {
     let mut is_well = true;
     while let Ok(Parcel { lines, count }) = parcels.recv() {
         let written = sink.write(&lines, count);
@@ -193,11 +206,10 @@ fn deliver(parcels: &Receiver<Parcel>, mut sink: Box<dyn RecordSink>, delivered:
         };
         // one line when it goes and one when it is back
         match written {
-            Ok(()) if !is_well => tracing::info!("records of decisions are written again"),
-            Err(error) if is_well => tracing::error!(
-                %error,
-                "records of decisions cannot be written; they are lost and counted until that is mended"
-            ),
+            Ok(()) if !is_well => tracing::info!(what, "written again"),
+            Err(error) if is_well => {
+                tracing::error!(what, %error, "cannot be written: lost and counted until that is mended");
+            }
             _ => continue,
         }
         is_well = !is_well;

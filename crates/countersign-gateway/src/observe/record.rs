@@ -4,13 +4,17 @@
 //! No credential stands in it: queries are left out, of headers only `traceparent` is looked at, and a segment of a path
 //! that has the shape of a key is covered.
 
-use super::{parcels::Outbox, story::ALLOWED, story::Asked};
+use super::{
+    parcels::Outbox,
+    story::{ALLOWED, Asked},
+    trace::TraceParent,
+};
 use crate::worker::Worker;
 use countersign_core::{
     MethodName, RequestId, ScopeSet, Timestamp,
     check::decision::{Denial, Known, Permit},
 };
-use http::{HeaderMap, HeaderValue};
+use http::HeaderMap;
 use serde::Serialize;
 use std::{borrow::Cow, cell::RefCell, io::Write, net::IpAddr, time::Duration};
 
@@ -115,7 +119,7 @@ impl<'f> Facts<'f> {
 
 /// The first half. `None`: it could not be written, which is said once by whoever counts.
 pub(crate) fn begin(worker: &Worker, id: RequestId, facts: &Facts<'_>) -> Option<Vec<u8>> {
-    let outbox = worker.observed.outbox.as_ref()?;
+    let outbox = worker.observed.outboxes.records.as_ref()?;
     let mut line = outbox.spare();
     let now = worker.ports.point.clock().now();
     let written = with_time(now, |time| {
@@ -176,12 +180,12 @@ fn with_time<T>(now: Timestamp, then: impl FnOnce(&str) -> T) -> T {
     })
 }
 
-fn short(text: &str) -> Cow<'_, str> {
+pub(super) fn short(text: &str) -> Cow<'_, str> {
     Cow::Borrowed(text.get(..text.floor_char_boundary(LONGEST)).unwrap_or_default())
 }
 
 /// Without a query; and what somebody put there by mistake stays unsaid.
-fn path(path: &str) -> Cow<'_, str> {
+pub(super) fn path(path: &str) -> Cow<'_, str> {
     let is_key = |segment: &str| segment.contains("_live_") || segment.contains("_test_");
     if !is_key(path) {
         return short(path);
@@ -191,28 +195,6 @@ fn path(path: &str) -> Cow<'_, str> {
     Cow::Owned(short(&covered.join("/")).into_owned())
 }
 
-/// W3C Trace Context 3.2.2: the trace-id of a well-formed `traceparent`, of which there is one.
 fn trace(headers: &HeaderMap) -> Option<&str> {
-    let mut fields = headers.get_all("traceparent").iter();
-    let (only, None) = (fields.next()?, fields.next()) else { return None };
-    trace_id(only)
-}
-
-pub(super) fn trace_id(field: &HeaderValue) -> Option<&str> {
-    let mut parts = field.to_str().ok()?.split('-');
-    let hex = |text: &str, length: usize| {
-        text.len() == length && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-    };
-    let zero = |text: &str| text.bytes().all(|b| b == b'0');
-    let (version, id, parent, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-    let ends = version != "00" || parts.next().is_none();
-    let good = hex(version, 2)
-        && version != "ff"
-        && hex(id, 32)
-        && !zero(id)
-        && hex(parent, 16)
-        && !zero(parent)
-        && hex(flags, 2)
-        && ends;
-    good.then_some(id)
+    TraceParent::find(headers).map(|parent| parent.trace)
 }

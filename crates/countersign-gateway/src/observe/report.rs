@@ -1,6 +1,6 @@
 //! What all workers know together, asked for when somebody wants to know.
 
-use super::parcels::Delivered;
+use super::parcels::{Delivered, Delivery};
 use crate::worker::Order;
 use countersign_core::MethodName;
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
@@ -90,6 +90,7 @@ pub(crate) struct WorkerReport {
     pub(crate) doors: Vec<DoorReport>,
     pub(crate) upstreams: BTreeMap<(Arc<str>, SocketAddr), UpstreamReport>,
     pub(crate) records_dropped: u64,
+    pub(crate) spans_dropped: u64,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -102,11 +103,8 @@ pub struct Report {
     /// In the order of the configuration.
     pub doors: Vec<DoorReport>,
     pub upstreams: BTreeMap<(Arc<str>, SocketAddr), UpstreamReport>,
-    /// Records that found no room on their way to the sink.
-    pub records_dropped: u64,
-    pub records_written: u64,
-    /// Records that the sink could not write.
-    pub records_failed: u64,
+    pub records: Delivery,
+    pub spans: Delivery,
 }
 
 impl Report {
@@ -135,7 +133,8 @@ impl Report {
             sum.well += upstream.well;
             sum.known += upstream.known;
         }
-        self.records_dropped += worker.records_dropped;
+        self.records.dropped += worker.records_dropped;
+        self.spans.dropped += worker.spans_dropped;
     }
 }
 
@@ -143,7 +142,8 @@ impl Report {
 #[derive(Debug, Clone)]
 pub struct Reporter {
     pub(crate) orders: Vec<mpsc::UnboundedSender<Order>>,
-    pub(crate) delivered: Option<Arc<Delivered>>,
+    pub(crate) records: Option<Arc<Delivered>>,
+    pub(crate) spans: Option<Arc<Delivered>>,
 }
 
 impl Reporter {
@@ -166,8 +166,10 @@ impl Reporter {
                 None => report.silent += 1,
             }
         }
-        if let Some(delivered) = &self.delivered {
-            (report.records_written, report.records_failed) = delivered.read();
+        for (sum, delivered) in [(&mut report.records, &self.records), (&mut report.spans, &self.spans)] {
+            if let Some(delivered) = delivered {
+                *sum = delivered.read(sum.dropped);
+            }
         }
         report
     }

@@ -2,9 +2,11 @@
 //! and the task with it.
 
 use super::{
+    parcels::Share,
     record::{self, Facts},
     report::Ending,
     tally::Tally,
+    trace::{Decided, Ended, Spans},
 };
 use crate::{generation::Generation, worker::Worker};
 use countersign_core::{
@@ -34,6 +36,7 @@ pub(crate) struct Story<'w> {
     /// Why a permitted request got no answer of its upstream.
     failure: Option<&'static str>,
     line: Option<Vec<u8>>,
+    spans: Option<Spans>,
 }
 
 /// What a decision was about, as far as the caller's own words go.
@@ -58,6 +61,7 @@ impl<'w> Story<'w> {
             ending: Ending { method: None, code: "undecided", status: GONE },
             failure: None,
             line: None,
+            spans: None,
         }
     }
 
@@ -68,6 +72,7 @@ impl<'w> Story<'w> {
         if self.is_recorded(self.generation.config.records.all) {
             self.line = record::begin(self.worker, self.id, &Facts::of_permit(permit, asked));
         }
+        self.trace(|| Decided::allowed(permit, asked));
     }
 
     pub(crate) fn denied(&mut self, denial: &Denial, asked: Asked<'_>) {
@@ -78,6 +83,7 @@ impl<'w> Story<'w> {
         if self.is_recorded(self.generation.config.records.refused) {
             self.line = record::begin(self.worker, self.id, &Facts::of_denial(denial, asked));
         }
+        self.trace(|| Decided::denied(denial, asked));
     }
 
     /// Before there was anything to judge.
@@ -93,6 +99,7 @@ impl<'w> Story<'w> {
         if self.is_recorded(self.generation.config.records.refused) {
             self.line = record::begin(self.worker, self.id, &Facts::of_refusal(code, reason, peer));
         }
+        self.trace(|| Decided::refused(code, peer));
     }
 
     /// By the gateway itself, without anybody's decision: a preflight.
@@ -119,8 +126,22 @@ impl<'w> Story<'w> {
         self.ending.status = status.as_u16();
     }
 
-    fn is_recorded(&self, share: super::Share) -> bool {
-        self.worker.observed.outbox.is_some() && share.takes(self.id)
+    /// What the upstream is told of the trace, where there is one.
+    pub(crate) fn hand_on(&self, headers: &mut HeaderMap) {
+        if let Some(spans) = &self.spans {
+            spans.hand_on(headers);
+        }
+    }
+
+    fn is_recorded(&self, share: Share) -> bool {
+        self.worker.observed.outboxes.records.is_some() && share.takes(self.id)
+    }
+
+    fn trace<'d>(&mut self, decided: impl FnOnce() -> Decided<'d>) {
+        let Some(outbox) = &self.worker.observed.outboxes.spans else { return };
+        if self.generation.config.records.spans.takes(self.id) {
+            self.spans = Some(Spans::begin(self.id, self.worker.request_id(), &decided(), outbox.spare()));
+        }
     }
 }
 
@@ -136,8 +157,13 @@ impl Drop for Story<'_> {
         if let Some(upstream) = upstream {
             tally.answered(upstream);
         }
-        if let (Some(line), Some(outbox)) = (self.line.take(), &observed.outbox) {
-            record::end(line, self.ending.status, self.failure, (took, upstream), outbox);
+        let (status, failure) = (self.ending.status, self.failure);
+        if let (Some(line), Some(outbox)) = (self.line.take(), &observed.outboxes.records) {
+            record::end(line, status, failure, (took, upstream), outbox);
+        }
+        if let (Some(spans), Some(outbox)) = (self.spans.take(), &observed.outboxes.spans) {
+            let at = self.worker.ports.point.clock().now();
+            spans.end(Ended { at, status, failure, took, upstream }, outbox);
         }
     }
 }

@@ -1,8 +1,8 @@
 use super::{
-    parcels::{Post, RecordSink, Share},
-    record::trace_id,
+    parcels::{Delivery, Post, RecordSink, Share},
     report::{Ending, TIME_BOUNDS},
     tally::Tally,
+    trace::TraceParent,
 };
 use countersign_core::{MethodName, RequestId};
 use http::HeaderValue;
@@ -59,7 +59,9 @@ fn a_share_is_taken_by_the_id() {
 #[test]
 fn a_trace_id_is_one_or_none() {
     let id = "0af7651916cd43dd8448eb211c80319c";
-    let of = |text: &str| trace_id(&HeaderValue::from_str(text).unwrap()).map(str::to_owned);
+    let of = |text: &str| {
+        TraceParent::parse(&HeaderValue::from_str(text).unwrap()).map(|parent| parent.trace.to_owned())
+    };
     assert_eq!(of(&format!("00-{id}-b7ad6b7169203331-01")).as_deref(), Some(id));
     assert_eq!(of(&format!("cc-{id}-b7ad6b7169203331-01-later")).as_deref(), Some(id));
     for bad in [
@@ -96,7 +98,7 @@ impl RecordSink for Gated {
 #[test]
 fn a_sink_that_is_stuck_holds_up_nobody_and_what_is_dropped_is_counted() {
     let (gate, written) = (Arc::<(Mutex<bool>, Condvar)>::default(), Arc::<Mutex<Vec<u8>>>::default());
-    let post = Post::start(Box::new(Gated(gate.clone(), written.clone()))).unwrap();
+    let post = Post::start("decisions", Box::new(Gated(gate.clone(), written.clone()))).unwrap();
     let outbox = post.outbox();
     let line = || format!("{{\"n\":\"{}\"}}\n", "x".repeat(1000)).into_bytes();
     let all = 5000;
@@ -111,7 +113,7 @@ fn a_sink_that_is_stuck_holds_up_nobody_and_what_is_dropped_is_counted() {
     let delivered = post.delivered.clone();
     drop((outbox, post.queue));
     post.thread.join().unwrap();
-    assert_eq!(delivered.read(), (all - dropped, 0));
+    assert_eq!(delivered.read(dropped), Delivery { written: all - dropped, dropped, failed: 0 });
     let written = written.lock().unwrap();
     assert_eq!(written.iter().filter(|b| **b == b'\n').count() as u64, all - dropped);
     assert!(written.split_inclusive(|b| *b == b'\n').all(|one| one == line()), "whole lines only");
@@ -127,12 +129,12 @@ impl RecordSink for Broken {
 
 #[test]
 fn what_cannot_be_written_is_counted_too() {
-    let post = Post::start(Box::new(Broken)).unwrap();
+    let post = Post::start("decisions", Box::new(Broken)).unwrap();
     let outbox = post.outbox();
     outbox.put(b"{}\n".to_vec());
     outbox.put(b"{}\n".to_vec());
     let delivered = post.delivered.clone();
     drop((outbox, post.queue));
     post.thread.join().unwrap();
-    assert_eq!(delivered.read(), (0, 2));
+    assert_eq!(delivered.read(0), Delivery { written: 0, dropped: 0, failed: 2 });
 }

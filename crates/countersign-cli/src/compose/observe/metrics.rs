@@ -3,7 +3,7 @@
 use super::{Gateway, Watch};
 use countersign_core::{MethodName, check::revocation::RevocationFeed};
 use countersign_gateway::{
-    Report,
+    Delivery, Report,
     observe::{RouteReport, TIME_BOUNDS},
 };
 use countersign_server::observe::exposition::Exposition;
@@ -168,13 +168,20 @@ fn upstreams(all: &mut Exposition, report: &Report) {
 }
 
 fn records(all: &mut Exposition, report: &Report) {
-    let mut records = all.counter(
-        "countersign_decision_records_total",
-        "Records of decisions: written, dropped because the writer could not keep up, failed to be written.",
-    );
-    records.sample(&[("outcome", "written")], report.records_written);
-    records.sample(&[("outcome", "dropped")], report.records_dropped);
-    records.sample(&[("outcome", "failed")], report.records_failed);
+    let each = [
+        (
+            "countersign_decision_records_total",
+            "Records of decisions: written, dropped because the writer could not keep up, failed to be written.",
+            report.records,
+        ),
+        ("countersign_spans_total", "The same of spans.", report.spans),
+    ];
+    for (name, help, Delivery { written, dropped, failed }) in each {
+        let mut outcomes = all.counter(name, help);
+        for (outcome, count) in [("written", written), ("dropped", dropped), ("failed", failed)] {
+            outcomes.sample(&[("outcome", outcome)], count);
+        }
+    }
 }
 
 fn judgement(all: &mut Exposition, watch: &Watch) {

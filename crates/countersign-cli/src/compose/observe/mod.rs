@@ -1,10 +1,10 @@
 //! What is watched of this process: everything that counts, asked together. [`metrics`] says how it is called,
-//! [`sinks`] where records of decisions go.
+//! [`sinks`] where records of decisions and spans go.
 
 mod metrics;
 mod sinks;
 
-pub(super) use sinks::sink;
+pub(super) use sinks::{Sinks, sinks};
 
 use super::ConfigurationState;
 use countersign_core::{

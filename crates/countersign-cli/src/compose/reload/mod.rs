@@ -2,7 +2,10 @@
 
 use super::{Running, gateway_config, start_failed, table};
 use crate::{
-    config::{DecisionSettings, GatewaySettings, KeyringPlace, ListenerSettings, ObserveSettings, Settings},
+    config::{
+        DecisionSettings, GatewaySettings, KeyringPlace, ListenerSettings, ObserveSettings, Settings,
+        TraceSettings,
+    },
     output::Failure,
     place::KEYRING,
 };
@@ -164,6 +167,7 @@ fn settled(old: &Settings, new: Settings) -> (Settings, Vec<String>) {
         admin,
         issuer,
         observe,
+        egress,
         store_url,
         api_keys,
         plans,
@@ -182,6 +186,7 @@ fn settled(old: &Settings, new: Settings) -> (Settings, Vec<String>) {
         (issuer, old) => keep("issuer", issuer.is_none() && old.is_none()),
     }
     let observe = observe_settings(&old.observe, observe, &mut keep);
+    keep("egress", egress == old.egress);
     keep("store.url", store_url.0 == old.store_url.0);
     let ApiKeyConfig { word, environment, default_lifetime, max_lifetime, allow_never, realm } = &api_keys;
     let was = &old.api_keys;
@@ -202,6 +207,7 @@ fn settled(old: &Settings, new: Settings) -> (Settings, Vec<String>) {
         admin: old.admin.clone(),
         issuer: old.issuer.clone(),
         observe,
+        egress: old.egress.clone(),
         store_url: old.store_url.clone(),
         api_keys,
         plans,
@@ -216,7 +222,7 @@ fn observe_settings(
     new: ObserveSettings,
     keep: &mut impl FnMut(&str, bool),
 ) -> ObserveSettings {
-    let ObserveSettings { listen, tls, hosts, log, decisions } = new;
+    let ObserveSettings { listen, tls, hosts, log, decisions, traces } = new;
     keep("observe.listen", listen == old.listen);
     keep("observe.tls", tls == old.tls);
     keep("observe.hosts", hosts == old.hosts);
@@ -231,7 +237,17 @@ fn observe_settings(
             old.clone()
         }
     };
-    ObserveSettings { decisions, ..old.clone() }
+    let traces = match (traces, &old.traces) {
+        (Some(TraceSettings { to, sample }), Some(old)) => {
+            keep("observe.traces.to", to == old.to);
+            Some(TraceSettings { to: old.to.clone(), sample })
+        }
+        (new, old) => {
+            keep("observe.traces", new.is_none() && old.is_none());
+            old.clone()
+        }
+    };
+    ObserveSettings { decisions, traces, ..old.clone() }
 }
 
 fn gateway_settings(

@@ -11,8 +11,9 @@ mod tests;
 pub use text::to_toml;
 
 use super::{
-    AdminSettings, CertificateSettings, DecisionSettings, GatewaySettings, IssuerSettings, ListenerSettings,
-    LogFormat, ObserveSettings, RecordTarget, Settings, TlsSettings, UpstreamSettings, UpstreamTlsSettings,
+    AdminSettings, CertificateSettings, DecisionSettings, EgressSettings, GatewaySettings, IssuerSettings,
+    ListenerSettings, LogFormat, ObserveSettings, RecordTarget, Settings, TlsSettings, TraceSettings,
+    UpstreamSettings, UpstreamTlsSettings, Webhook,
     values::{show_duration, show_share},
 };
 use countersign_core::{
@@ -41,6 +42,7 @@ pub fn effective(settings: &Settings) -> Value {
         admin,
         issuer,
         observe,
+        egress,
         store_url,
         api_keys,
         plans,
@@ -59,6 +61,7 @@ pub fn effective(settings: &Settings) -> Value {
         ("issuer", issuer.as_ref().map_or(Value::Null, issuer_table)),
         ("admin", admin_table(admin)),
         ("observe", observe_table(observe)),
+        ("egress", egress_table(egress)),
         ("store", json!({ "url": masked_url(&store_url.0) })),
         ("api_keys", api_keys_table(api_keys)),
         ("plans", plans.into_iter().map(plan).collect()),
@@ -192,24 +195,33 @@ fn issuer_table(IssuerSettings { listen, url, tls }: &IssuerSettings) -> Value {
     table([("listen", words(listen)), ("url", json!(url)), ("tls", only(tls.as_ref()))])
 }
 
-fn observe_table(ObserveSettings { listen, tls, hosts, log, decisions }: &ObserveSettings) -> Value {
+fn observe_table(ObserveSettings { listen, tls, hosts, log, decisions, traces }: &ObserveSettings) -> Value {
     let log = match log {
         LogFormat::Auto => "auto",
         LogFormat::Json => "json",
         LogFormat::Text => "text",
     };
     let decisions = decisions.as_ref().map(|DecisionSettings { to, sample, refused }| {
+        let mut secret = Value::Null;
         let to = match to {
+            RecordTarget::Webhook(Webhook { url, secret: _ }) => {
+                secret = json!(MASK);
+                url.to_string()
+            }
             RecordTarget::Stdout => "stdout".to_owned(),
             RecordTarget::File(file) => format!("file:{}", file.display()),
             RecordTarget::Syslog(socket) => format!("syslog:{}", socket.display()),
         };
         table([
             ("to", json!(to)),
+            ("secret", secret),
             ("sample", json!(show_share(*sample))),
             ("refused", json!(show_share(*refused))),
         ])
     });
+    let traces = traces
+        .as_ref()
+        .map(|TraceSettings { to, sample }| json!({ "to": to.as_str(), "sample": show_share(*sample) }));
     table([
         ("listen", listen.map_or(Value::Null, words)),
         ("tls", only(tls.as_ref())),
@@ -217,7 +229,16 @@ fn observe_table(ObserveSettings { listen, tls, hosts, log, decisions }: &Observ
         ("hosts", listen.map_or(Value::Null, |_| json!(hosts))),
         ("log", json!(log)),
         ("decisions", decisions.unwrap_or(Value::Null)),
+        ("traces", traces.unwrap_or(Value::Null)),
     ])
+}
+
+fn egress_table(EgressSettings { allow, ca }: &EgressSettings) -> Value {
+    if allow.is_empty() && ca.is_none() {
+        return Value::Null;
+    }
+    let allow: Value = allow.iter().map(words).collect();
+    table([("allow", allow), ("ca", ca.as_ref().map_or(Value::Null, |ca| json!(file(ca))))])
 }
 
 /// A URL as people know it again, without what opens anything.

@@ -1,10 +1,20 @@
 //! Being watched: probes, metrics, and the records of what was decided.
 
 use crate::support::{Answer, Deployment, ROUTES, read};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use countersign_crypto::hash::hmac_sha256;
 use countersign_testkit::eventually;
 use reqwest::Method;
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    net::TcpListener,
+};
 
 const LONG: Duration = crate::support::LONG;
 
@@ -234,5 +244,168 @@ async fn a_share_of_them_may_do_and_a_reload_changes_it() {
     assert_eq!(written().lines().count(), 2, "{}", written());
     let moved = decisions("100%", "0%").replace("d.jsonl", "e.jsonl");
     assert_eq!(house.reload(&moved).await.restart, ["observe.decisions.to"]);
+    house.stop().await;
+}
+
+/// What was posted: path, fields by lower-case name, body.
+type Posts = Arc<Mutex<Vec<(String, HashMap<String, String>, Vec<u8>)>>>;
+
+/// Takes whatever is posted, and answers with the statuses given, in that order; with 204 after them.
+async fn receiver(statuses: &'static [u16]) -> (String, Posts) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, posts) = (listener.local_addr().unwrap(), Posts::default());
+    let (kept, left) = (posts.clone(), Arc::new(Mutex::new(statuses.iter())));
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let (kept, left) = (kept.clone(), left.clone());
+            tokio::spawn(async move {
+                let mut stream = BufReader::new(stream);
+                let mut line = String::new();
+                while matches!(stream.read_line(&mut line).await, Ok(n) if n > 0) {
+                    let path = line.split(' ').nth(1).unwrap().to_owned();
+                    let mut fields = HashMap::new();
+                    loop {
+                        line.clear();
+                        stream.read_line(&mut line).await.unwrap();
+                        let Some((name, value)) = line.trim().split_once(':') else { break };
+                        fields.insert(name.to_ascii_lowercase(), value.trim().to_owned());
+                    }
+                    let mut body = vec![0; fields["content-length"].parse().unwrap()];
+                    stream.read_exact(&mut body).await.unwrap();
+                    kept.lock().unwrap().push((path, fields, body));
+                    let status = left.lock().unwrap().next().copied().unwrap_or(204);
+                    let answer = format!("HTTP/1.1 {status} X\r\ncontent-length: 0\r\n\r\n");
+                    stream.write_all(answer.as_bytes()).await.unwrap();
+                    line.clear();
+                }
+            });
+        }
+    });
+    (format!("http://{address}"), posts)
+}
+
+const ALLOW: &str = "[egress]\nallow = [\"127.0.0.0/8\"]\n";
+
+/// The Standard Webhooks specification: id, timestamp and body are signed; a repeat has the same id.
+#[tokio::test(flavor = "multi_thread")]
+async fn records_are_posted_signed_and_again_where_that_failed() {
+    let (url, posts) = receiver(&[503]).await;
+    let secret = b"0123456789abcdef01234567";
+    let shown = format!("whsec_{}", STANDARD.encode(secret));
+    let decisions = format!("[observe.decisions]\nto = \"{url}/take?a=b\"\nsecret = \"{shown}\"\n{ALLOW}");
+    let house = watched(&decisions).await;
+    assert_eq!(read(house.gateway(Method::GET, "/open")).await.status, 200);
+    eventually(LONG, || async { posts.lock().unwrap().len() >= 2 }).await;
+    let posts = posts.lock().unwrap().clone();
+    for (path, fields, body) in &posts {
+        assert_eq!((path.as_str(), fields["content-type"].as_str()), ("/take?a=b", "application/json"));
+        let (id, time) = (&fields["webhook-id"], &fields["webhook-timestamp"]);
+        assert_eq!(time.parse::<i64>().unwrap(), house.now().as_seconds());
+        let signature = hmac_sha256(secret, &[id.as_bytes(), b".", time.as_bytes(), b".", body]);
+        assert_eq!(fields["webhook-signature"], format!("v1,{}", STANDARD.encode(signature)));
+        let body: Value = serde_json::from_slice(body).unwrap();
+        assert_eq!(body["type"], "countersign.decisions");
+        assert_eq!((&body["data"][0]["path"], &body["data"][0]["status"]), (&json!("/open"), &json!(200)));
+    }
+    assert_eq!(posts[0].1["webhook-id"], posts[1].1["webhook-id"]);
+    assert!(posts[0].1["webhook-id"].starts_with("msg_"));
+    eventually(LONG, || async {
+        let metrics = asked(&house, "/metrics").await.text;
+        sample(&metrics, "countersign_decision_records_total{outcome=\"written\"}") == Some(1.0)
+    })
+    .await;
+    house.stop().await;
+}
+
+/// RULES 3.7: nobody in the house is called that the configuration does not allow.
+#[tokio::test(flavor = "multi_thread")]
+async fn rules_3_7_a_receiver_that_is_not_allowed_gets_nothing_and_requests_go_on() {
+    let (url, posts) = receiver(&[]).await;
+    let to = format!("[observe.traces]\nto = \"{url}/v1/traces\"\n");
+    let house = watched(&to).await;
+    assert_eq!(read(house.gateway(Method::GET, "/open")).await.status, 200);
+    eventually(LONG, || async {
+        let metrics = asked(&house, "/metrics").await.text;
+        sample(&metrics, "countersign_spans_total{outcome=\"failed\"}").is_some_and(|failed| failed >= 2.0)
+    })
+    .await;
+    assert!(posts.lock().unwrap().is_empty());
+    assert_eq!(read(house.gateway(Method::GET, "/open")).await.status, 200);
+    house.stop().await;
+}
+
+/// Every span that was posted, by kind: 2 is ours, 3 the upstream's part.
+fn spans(posts: &Posts, kind: u8) -> Vec<Value> {
+    let posts = posts.lock().unwrap();
+    let of = |(path, _, body): &(String, HashMap<String, String>, Vec<u8>)| {
+        assert_eq!(path, "/v1/traces");
+        let body: Value = serde_json::from_slice(body).unwrap();
+        let resource = &body["resourceSpans"][0];
+        assert_eq!(resource["resource"]["attributes"][0]["value"]["stringValue"], "countersign");
+        resource["scopeSpans"][0]["spans"].as_array().unwrap().clone()
+    };
+    posts.iter().flat_map(of).filter(|span| span["kind"] == kind).collect()
+}
+
+fn attribute<'s>(span: &'s Value, key: &str) -> Option<&'s str> {
+    let attributes = span["attributes"].as_array().unwrap();
+    let value = &attributes.iter().find(|attribute| attribute["key"] == key)?["value"];
+    value["stringValue"].as_str().or_else(|| value["intValue"].as_str())
+}
+
+/// OTLP's JSON, and W3C Trace Context: the caller's trace goes on through us to the upstream.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_leaves_spans_and_the_upstream_continues_the_trace() {
+    let (url, posts) = receiver(&[]).await;
+    let house = watched(&format!("[observe.traces]\nto = \"{url}/v1/traces\"\n{ALLOW}")).await;
+    let (key, secret) = house.key(json!({})).await;
+    let (trace, parent) = ("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331");
+    let asked = house.gateway(Method::GET, "/orders/1?token=planted").header("x-api-key", &secret);
+    let asked = asked.header("traceparent", format!("00-{trace}-{parent}-01")).header("tracestate", "a=b");
+    let answer = read(asked).await;
+    assert_eq!(answer.status, 200);
+    let told = answer.json()["headers"].clone();
+    let begun = read(house.gateway(Method::GET, "/open").header("tracestate", "a=b")).await;
+    let own = begun.headers["countersign-request-id"].to_str().unwrap().to_owned();
+    let begun = begun.json()["headers"].clone();
+    let mistaken = format!("/orders/{secret}");
+    assert_eq!(read(house.gateway(Method::GET, &mistaken)).await.status, 401);
+    eventually(LONG, || async { spans(&posts, 2).len() == 3 && spans(&posts, 3).len() == 2 }).await;
+    let all = format!("{:?}", posts.lock().unwrap());
+    assert!(!all.contains(&secret) && !all.contains("planted"), "{all}");
+
+    let of =
+        |trace: &str, kind| spans(&posts, kind).into_iter().find(|span| span["traceId"] == trace).unwrap();
+    let (server, client) = (of(trace, 2), of(trace, 3));
+    assert_eq!((&server["name"], &server["parentSpanId"]), (&json!("GET /orders/{id}"), &json!(parent)));
+    assert_eq!(client["parentSpanId"], server["spanId"]);
+    assert_eq!(told["traceparent"], format!("00-{trace}-{}-01", client["spanId"].as_str().unwrap()));
+    assert_eq!(told["tracestate"], "a=b");
+    for (name, value) in [
+        ("http.request.method", "GET"),
+        ("http.route", "/orders/{id}"),
+        ("url.path", "/orders/1"),
+        ("http.response.status_code", "200"),
+        ("client.address", "127.0.0.1"),
+        ("countersign.code", "allowed"),
+        ("countersign.principal", key["owner"]["id"].as_str().unwrap()),
+        ("countersign.request", answer.headers["countersign-request-id"].to_str().unwrap()),
+    ] {
+        assert_eq!(attribute(&server, name), Some(value), "{server}");
+    }
+    let time = |span: &Value, key: &str| span[key].as_str().unwrap().parse::<u64>().unwrap();
+    let (began, ended) = (time(&server, "startTimeUnixNano"), time(&server, "endTimeUnixNano"));
+    assert!(began < ended && began <= time(&client, "startTimeUnixNano"), "{server} {client}");
+    assert_eq!(ended / 1_000_000_000, u64::try_from(house.now().as_seconds()).unwrap());
+
+    // where no trace came one begins, called as the request is
+    let server = of(&own, 2);
+    assert!(server.get("parentSpanId").is_none());
+    assert_eq!(begun["traceparent"], format!("00-{own}-{}-01", of(&own, 3)["spanId"].as_str().unwrap()));
+    assert!(begun.get("tracestate").is_none(), "{begun}");
+
+    let refused =
+        spans(&posts, 2).into_iter().find(|span| attribute(span, "url.path") == Some("/orders/[covered]"));
+    assert_eq!(attribute(&refused.unwrap(), "countersign.code"), Some("credential_missing"));
     house.stop().await;
 }

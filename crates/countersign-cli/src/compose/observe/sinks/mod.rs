@@ -1,7 +1,15 @@
-//! Where records of decisions go.
+//! Where records of decisions go, and spans.
 
-use crate::{config::RecordTarget, output::Failure};
+mod posted;
+
+use crate::{
+    compose::World,
+    config::{EgressSettings, ObserveSettings, RecordTarget},
+    output::Failure,
+};
 use countersign_gateway::RecordSink;
+use countersign_server::egress::{Egress, EgressConfig};
+use posted::spans;
 use std::{
     fs::{File, OpenOptions},
     io::{self, Write},
@@ -12,8 +20,26 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Opened here, so that what cannot work is said at the start.
-pub(crate) fn sink(target: &RecordTarget) -> Result<Box<dyn RecordSink>, Failure> {
+/// What leaves this process on its own account.
+#[derive(Default)]
+pub(crate) struct Sinks {
+    pub(crate) records: Option<Box<dyn RecordSink>>,
+    pub(crate) spans: Option<Box<dyn RecordSink>>,
+}
+
+/// What cannot work is said at the start.
+pub(crate) fn sinks(
+    observe: &ObserveSettings,
+    egress: &EgressSettings,
+    world: &World,
+) -> Result<Sinks, Failure> {
+    let egress = way_out(egress)?;
+    let records = observe.decisions.as_ref().map(|decisions| records(&decisions.to, &egress, world));
+    let spans = observe.traces.as_ref().map(|traces| spans(&traces.to, egress.clone()));
+    Ok(Sinks { records: records.transpose()?, spans })
+}
+
+fn records(target: &RecordTarget, egress: &Egress, world: &World) -> Result<Box<dyn RecordSink>, Failure> {
     let failed = |path: &Path, error: io::Error| {
         Failure::failed(format!("cannot write records of decisions to `{}`: {error}", path.display()))
             .todo("may this user write there? `[observe.decisions] to` says where")
@@ -22,6 +48,19 @@ pub(crate) fn sink(target: &RecordTarget) -> Result<Box<dyn RecordSink>, Failure
         RecordTarget::Stdout => Box::new(Stdout),
         RecordTarget::File(path) => Box::new(Appended::open(path).map_err(|error| failed(path, error))?),
         RecordTarget::Syslog(path) => Box::new(Syslog::open(path).map_err(|error| failed(path, error))?),
+        RecordTarget::Webhook(webhook) => posted::records(webhook, egress.clone(), world.clone()),
+    })
+}
+
+fn way_out(EgressSettings { allow, ca }: &EgressSettings) -> Result<Egress, Failure> {
+    let failed = |file: &Path, error: &dyn std::fmt::Display| {
+        Failure::failed(format!("`[egress] ca`, `{}`: {error}", file.display()))
+    };
+    let authorities = ca.as_ref().map(|file| std::fs::read(file).map_err(|error| failed(file, &error)));
+    let config = EgressConfig { allow: allow.clone(), authorities: authorities.transpose()? };
+    Egress::new(config).map_err(|error| match ca {
+        Some(file) => failed(file, &error),
+        None => Failure::failed(error.to_string()),
     })
 }
 
@@ -103,58 +142,4 @@ impl RecordSink for Syslog {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn write(sink: &mut dyn RecordSink, line: &str) {
-        sink.write(line.as_bytes(), 1).unwrap();
-    }
-
-    #[test]
-    fn a_file_that_was_moved_away_is_begun_anew() {
-        let folder = tempfile::tempdir().unwrap();
-        let (path, old) = (folder.path().join("d.jsonl"), folder.path().join("d.1"));
-        let mut sink = sink(&RecordTarget::File(path.clone())).unwrap();
-        write(&mut *sink, "{\"n\":1}\n");
-        std::fs::rename(&path, &old).unwrap();
-        write(&mut *sink, "{\"n\":2}\n");
-        write(&mut *sink, "{\"n\":3}\n");
-        assert_eq!(std::fs::read_to_string(&old).unwrap(), "{\"n\":1}\n");
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "{\"n\":2}\n{\"n\":3}\n");
-        assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o007, 0, "not for everybody");
-    }
-
-    #[test]
-    fn what_cannot_be_written_is_said_at_the_start() {
-        for target in [
-            RecordTarget::File("/nonexistent/folder/d.jsonl".into()),
-            RecordTarget::Syslog("/nonexistent/log".into()),
-        ] {
-            let failure = sink(&target).err().unwrap();
-            assert!(failure.to_string().contains("/nonexistent/"), "{failure}");
-        }
-    }
-
-    /// RFC 5424 6: PRI, version, time, host, name, process, kind, structured data, message.
-    #[test]
-    fn syslog_gets_one_message_for_each_record_also_after_its_restart() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("log");
-        let receive = |socket: &UnixDatagram| {
-            let mut message = [0; 256];
-            let length = socket.recv(&mut message).unwrap();
-            String::from_utf8(message[..length].to_vec()).unwrap()
-        };
-        let first = UnixDatagram::bind(&path).unwrap();
-        let mut sink = sink(&RecordTarget::Syslog(path.clone())).unwrap();
-        write(&mut *sink, "{\"n\":1}\n{\"n\":2}\n");
-        let head = format!("<134>1 - - countersign {} decision - ", std::process::id());
-        assert_eq!(receive(&first), format!("{head}{{\"n\":1}}"));
-        assert_eq!(receive(&first), format!("{head}{{\"n\":2}}"));
-        drop(first);
-        std::fs::remove_file(&path).unwrap();
-        let second = UnixDatagram::bind(&path).unwrap();
-        write(&mut *sink, "{\"n\":3}\n");
-        assert_eq!(receive(&second), format!("{head}{{\"n\":3}}"));
-    }
-}
+mod tests;
