@@ -10,6 +10,7 @@ use countersign_core::{
     directory::{Directory, Standing},
     principal::Principal,
 };
+use event_listener::Event;
 use std::{
     collections::{HashMap, HashSet},
     sync::{
@@ -27,6 +28,8 @@ pub struct MemoryFeed {
     revision: AtomicI64,
     floor: AtomicI64,
     blind: AtomicBool,
+    silent: AtomicBool,
+    words: Event,
 }
 
 impl MemoryFeed {
@@ -57,6 +60,20 @@ impl MemoryFeed {
     pub fn revoke(&self, node: Node) -> Position {
         self.revoked.write().unwrap().insert(node.clone());
         self.change(node)
+    }
+
+    /// Until [`MemoryFeed::speak`].
+    pub fn keep_silent(&self) {
+        self.silent.store(true, Ordering::SeqCst);
+    }
+
+    pub fn speak(&self) {
+        self.silent.store(false, Ordering::SeqCst);
+        self.words.notify(usize::MAX);
+    }
+
+    pub fn was_asked_in_vain(&self) {
+        self.words.notify(usize::MAX);
     }
 
     pub fn set_blind(&self, blind: bool) {
@@ -96,6 +113,14 @@ impl RevocationFeed for MemoryFeed {
 
     fn is_blind(&self, _now: Timestamp) -> bool {
         self.blind.load(Ordering::SeqCst)
+    }
+
+    fn is_fresh(&self, _now: Timestamp) -> bool {
+        !self.silent.load(Ordering::SeqCst)
+    }
+
+    fn next_word(&self) -> BoxFuture<'static, ()> {
+        Box::pin(self.words.listen())
     }
 }
 

@@ -30,6 +30,9 @@ pub(super) async fn authenticate(case: &mut Case<'_>, admission: Admission) -> R
         Err(Bad::Credential(denial)) => return Err(refuse_bad(case, admission, denial)),
         Err(Bad::Place(denial)) => return Err(denial),
     };
+    if presented.iter().any(Option::is_some) {
+        revocation::hear(case).await;
+    }
     let mut good = Good::default();
     let mut refused = None;
     let compiled = case.compiled;

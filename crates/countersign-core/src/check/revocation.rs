@@ -6,7 +6,7 @@ use super::{
     decision::{Denial, DenialKind, Known, Permit, Refused},
 };
 use crate::{
-    NodeKind,
+    BoxFuture, NodeKind,
     authentication::{Authentication, Lineage, Node},
     clock::Timestamp,
     directory::Standing,
@@ -37,6 +37,10 @@ pub trait RevocationFeed: fmt::Debug + Send + Sync {
     fn floor(&self) -> Position;
     /// The store has not been heard of for longer than the configuration bears (5 s): answer 503.
     fn is_blind(&self, now: Timestamp) -> bool;
+    /// What is known here was true of the store a moment ago, less than a second: nobody needs to wait for more.
+    fn is_fresh(&self, now: Timestamp) -> bool;
+    /// Until the store was asked once more, whatever came of it; counted from the call.
+    fn next_word(&self) -> BoxFuture<'static, ()>;
 }
 
 /// What has become of what an authentication descends from.
@@ -79,6 +83,21 @@ impl DecisionPoint {
             }
         }
         true
+    }
+}
+
+/// RULES 2.5: what was revoked a second ago is refused, also by a process that was stopped, starved or kept waiting by its
+/// store. It hears of the store before it believes anything; where it cannot, it is blind, and says so below.
+pub(super) async fn hear(case: &mut Case<'_>) {
+    let feed = &case.point.parts.feed;
+    while !feed.is_fresh(case.now) && !feed.is_blind(case.now) {
+        let word = feed.next_word();
+        // it may have come in between
+        if feed.is_fresh(case.now) {
+            return;
+        }
+        word.await;
+        case.now = case.point.parts.clock.now();
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::support::{fixture, told};
 use countersign_core::{MethodName::ApiKey, Node, authenticator::Fault, check::decision::Decision};
 use countersign_testkit::{Fixture, Headers, principal};
+use futures_util::FutureExt;
 
 const KEY: Headers<'_> = &[("x-api-key", "alice")];
 
@@ -125,6 +126,32 @@ async fn rule_2_5_a_blind_feed_is_503_and_only_for_those_who_showed_something() 
     fixture.feed.set_blind(true);
     assert_eq!(told(&fixture.denied("/", &[]).await), (401, "credential_missing"));
     assert_eq!(told(&fixture.denied("/", &[("x-api-key", "nobody")]).await), (401, "credential_invalid"));
+}
+
+/// A process that was held up hears first what was revoked meanwhile; where it hears nothing it is blind in the end.
+#[tokio::test]
+async fn rule_2_5_who_was_held_up_hears_before_it_believes() {
+    let first = fixture(&[("/", "api_key b")]);
+    first.allowed("/", KEY).await;
+    first.feed.keep_silent();
+    // nothing is believed of this one
+    assert_eq!(told(&first.denied("/", &[]).await), (401, "credential_missing"));
+    let mut waiting = Box::pin(first.denied("/", KEY));
+    assert!((&mut waiting).now_or_never().is_none());
+    first.feed.revoke(first.room(ApiKey).node("alice"));
+    assert!((&mut waiting).now_or_never().is_none());
+    first.feed.speak();
+    assert_eq!(told(&waiting.await), (401, "key_revoked"));
+
+    let fixture = fixture(&[("/", "api_key")]);
+    fixture.feed.keep_silent();
+    let mut waiting = Box::pin(fixture.denied("/", KEY));
+    assert!((&mut waiting).now_or_never().is_none());
+    fixture.feed.was_asked_in_vain();
+    assert!((&mut waiting).now_or_never().is_none());
+    fixture.feed.set_blind(true);
+    fixture.feed.was_asked_in_vain();
+    assert_eq!(told(&waiting.await), (503, "feed_blind"));
 }
 
 /// The directory asks its store once, and an outage of it is 503.

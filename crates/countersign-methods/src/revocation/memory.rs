@@ -14,9 +14,10 @@ use crate::{
     principal::directory::LocalDirectory,
 };
 use countersign_core::{
-    Node, NodeKind, PrincipalId, Timestamp,
+    BoxFuture, Node, NodeKind, PrincipalId, Timestamp,
     check::revocation::{Position, RevocationFeed},
 };
+use event_listener::Event;
 use std::{
     collections::VecDeque,
     sync::{
@@ -28,6 +29,9 @@ use std::{
 
 /// Changes remembered at once. At a thousand a second this reaches back a minute; what is older raises the floor.
 pub const DEFAULT_CAPACITY: usize = 65_536;
+/// With what a request takes of its own, a revocation is a second old at most where it is not known yet. The store is
+/// asked several times as often.
+const FRESH: Duration = Duration::from_millis(900);
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]
@@ -42,6 +46,8 @@ pub struct ChangeMemory {
     floor: AtomicI64,
     /// Microseconds; `i64::MIN`: never.
     heard_at: AtomicI64,
+    /// The store was asked, whatever it said.
+    words: Event,
 }
 
 #[derive(Debug, Default)]
@@ -74,6 +80,7 @@ impl ChangeMemory {
             revision: AtomicI64::new(0),
             floor: AtomicI64::new(0),
             heard_at: AtomicI64::new(i64::MIN),
+            words: Event::new(),
         }
     }
 
@@ -100,6 +107,7 @@ impl ChangeMemory {
         // The latest word, not the highest: there is one follower, and where its clock was set back the old word would
         // seem fresh until that time comes again.
         self.heard_at.store(now.as_micros(), Ordering::Release);
+        self.words.notify(usize::MAX);
         let mut writer = self.writer();
         if now.since(writer.swept_at) >= SWEEP_EVERY {
             writer.swept_at = now;
@@ -107,6 +115,11 @@ impl ChangeMemory {
                 write(shard).revoked.retain(|_, until| until.is_none_or(|t| t >= now));
             }
         }
+    }
+
+    /// The store was asked and did not answer, or not yet: whoever waits looks again whether that is worth it.
+    pub fn unheard(&self) {
+        self.words.notify(usize::MAX);
     }
 
     /// Everything anew, at a start or after a lost connection: every revocation that still counts, true of `position`.
@@ -138,6 +151,12 @@ impl ChangeMemory {
     pub fn heard_at(&self) -> Option<Timestamp> {
         let at = self.heard_at.load(Ordering::Acquire);
         (at != i64::MIN).then_some(Timestamp::from_micros(at))
+    }
+
+    fn heard_within(&self, time: Duration, now: Timestamp) -> bool {
+        let Some(heard) = self.heard_at() else { return false };
+        // from the future: the clock was set back since, and how long ago it was nobody knows
+        now.since(heard) <= time && heard.since(now) <= time
     }
 
     /// How many nodes are revoked here, for metrics.
@@ -220,14 +239,15 @@ impl RevocationFeed for ChangeMemory {
     }
 
     fn is_blind(&self, now: Timestamp) -> bool {
-        match self.heard_at.load(Ordering::Acquire) {
-            i64::MIN => true,
-            at => {
-                let heard = Timestamp::from_micros(at);
-                // from the future: the clock was set back since, and how long ago it was nobody knows
-                now.since(heard) > self.blind_after || heard.since(now) > self.blind_after
-            }
-        }
+        !self.heard_within(self.blind_after, now)
+    }
+
+    fn is_fresh(&self, now: Timestamp) -> bool {
+        self.heard_within(FRESH, now)
+    }
+
+    fn next_word(&self) -> BoxFuture<'static, ()> {
+        Box::pin(self.words.listen())
     }
 }
 

@@ -11,6 +11,7 @@ use countersign_core::{
     check::revocation::{Position, RevocationFeed},
     directory::Directory,
 };
+use futures_util::FutureExt;
 use proptest::prelude::*;
 use std::{sync::Arc, time::Duration};
 
@@ -53,6 +54,26 @@ fn who_has_not_heard_is_blind() {
     memory.heard(NOW);
     assert!(!memory.is_blind(NOW + SECOND * 5));
     assert!(memory.is_blind(NOW + SECOND * 5 + Duration::from_micros(1)));
+}
+
+/// RULES 2.5: a revocation is known within a second or waited for; a word that does not come wakes those who wait as well.
+#[test]
+fn who_has_not_heard_for_a_moment_waits_for_the_next_word() {
+    let memory = memory(10);
+    assert!(!memory.is_fresh(NOW), "never heard");
+    memory.heard(NOW);
+    assert!(memory.is_fresh(NOW) && memory.is_fresh(NOW + Duration::from_millis(900)));
+    for later in [NOW + Duration::from_millis(901), NOW.saturating_sub(SECOND)] {
+        assert!(!memory.is_fresh(later) && !memory.is_blind(later), "{later:?}");
+    }
+    let (mut first, mut second) = (memory.next_word(), memory.next_word());
+    assert_eq!((&mut first).now_or_never(), None);
+    memory.unheard();
+    assert_eq!(((&mut first).now_or_never(), (&mut second).now_or_never()), (Some(()), Some(())));
+    let mut third = memory.next_word();
+    assert_eq!((&mut third).now_or_never(), None, "an old word is none");
+    memory.heard(NOW + SECOND);
+    assert_eq!((&mut third).now_or_never(), Some(()));
 }
 
 /// RULES 2.5, and the clock is set back by an hour: a word from the future is none, and the next one counts.

@@ -1,8 +1,8 @@
 //! RULES 1.1: the cache is bounded in entries and time, and what is used stays.
 
 use crate::{
-    Authentication, CredentialId, Lineage, MethodName, Node, NodeKind, Place, PrincipalId, ScopeSet,
-    Timestamp,
+    Authentication, BoxFuture, CredentialId, Lineage, MethodName, Node, NodeKind, Place, PrincipalId,
+    ScopeSet, Timestamp,
     authenticator::CacheKey,
     check::{
         revocation::{Position, RevocationFeed},
@@ -31,6 +31,12 @@ impl RevocationFeed for Quiet {
     }
     fn is_blind(&self, _: Timestamp) -> bool {
         false
+    }
+    fn is_fresh(&self, _: Timestamp) -> bool {
+        true
+    }
+    fn next_word(&self) -> BoxFuture<'static, ()> {
+        Box::pin(std::future::ready(()))
     }
 }
 

@@ -27,6 +27,8 @@ pub trait ChangeSink: fmt::Debug + Send + Sync {
     fn apply(&self, changes: &[Change], now: Timestamp);
     /// The store answered, and everything up to now was applied.
     fn heard(&self, now: Timestamp);
+    /// The store was asked and did not answer, or not yet.
+    fn unheard(&self) {}
     /// Everything that counts, as of `head`; what was known before may have holes.
     fn reload(&self, head: Position, revoked: &[Change], now: Timestamp);
 }
@@ -38,6 +40,10 @@ impl ChangeSink for ChangeMemory {
 
     fn heard(&self, now: Timestamp) {
         ChangeMemory::heard(self, now);
+    }
+
+    fn unheard(&self) {
+        ChangeMemory::unheard(self);
     }
 
     fn reload(&self, head: Position, revoked: &[Change], now: Timestamp) {
@@ -92,12 +98,16 @@ impl Follower {
     async fn run(mut self, loaded: watch::Sender<bool>) {
         let mut bell = Bell::of(&self.store);
         loop {
-            match self.catch_up().await {
+            let memory = self.memory.clone();
+            match or_say_so(self.catch_up(), || memory.unheard()).await {
                 Ok(()) => {
                     loaded.send_replace(true);
                 }
                 // logged where it happened; after an outage nothing is taken for granted
-                Err(_) => self.at = None,
+                Err(_) => {
+                    self.at = None;
+                    memory.unheard();
+                }
             }
             if bell.wait().await == Heard::Lost {
                 self.at = None;
@@ -140,6 +150,17 @@ impl Follower {
         let (head, revoked) = self.store.revoked(now).await?;
         self.memory.reload(head, &revoked, now);
         Ok(head)
+    }
+}
+
+/// Says now and then that it still takes.
+async fn or_say_so<T>(work: impl Future<Output = T>, still: impl Fn()) -> T {
+    let mut work = std::pin::pin!(work);
+    loop {
+        match tokio::time::timeout(POLL, &mut work).await {
+            Ok(done) => return done,
+            Err(_) => still(),
+        }
     }
 }
 
