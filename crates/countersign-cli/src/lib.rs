@@ -3,6 +3,7 @@
 //! Owns the command line, the configuration file and the composition root. Judges, stores and serves nothing itself.
 
 pub mod admin_client;
+pub mod audit_file;
 pub mod certificates;
 pub mod commands;
 pub mod compose;

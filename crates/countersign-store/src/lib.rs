@@ -3,10 +3,11 @@
 //! rule that a write must keep stands in the `WHERE` of its statement because its port says so. Next: nobody; the
 //! composition root hands a [`Store`] to the rooms as their ports.
 
+pub mod chain;
 pub mod local;
 pub mod sql;
 
 pub use sql::{
     ChangeSink, FollowerHandle, Inspection, KeyCounts, Store, StoreFigures, StoreOptions, TIME_BOUNDS, Times,
-    inspect,
+    copy, inspect,
 };

@@ -260,3 +260,20 @@ async fn statements_are_bounded_in_time_on_postgres() {
     raw.close().await.ok();
     database.drop().await;
 }
+
+/// RULES 4.6: behind the same address stands another store, restored from a copy; whatever its numbers are, nothing that
+/// was known is taken for true.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_epoch_is_read_whole() {
+    let file = SqliteFile::new();
+    let process = Process::start(&file.url()).await;
+    let (before, other) = (Node::new(NodeKind::Certificate, "c1"), Node::new(NodeKind::Certificate, "c2"));
+    let event = event("certificate.revoke", "x");
+    FeedStore::revoke(&*process.store, before, now(), None, event).await.unwrap();
+    eventually(SOON, || async { process.memory.position() == Position(1) }).await;
+    let deed =
+        "BEGIN; UPDATE feed SET node_id = 'c2'; UPDATE meta SET value = '2' WHERE key = 'epoch'; COMMIT";
+    sqlx::raw_sql(deed).execute(&mut file.raw().await).await.unwrap();
+    eventually(SOON, || async { process.memory.is_revoked(&other) }).await;
+    process.stop().await;
+}

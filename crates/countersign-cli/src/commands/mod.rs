@@ -1,16 +1,20 @@
 //! The command line: one file per noun, each with its grammar and what it does.
 //!
 //! Owns clap's shapes and the way from a parsed line to an exit code. Asks the running server through
-//! `admin_client`; only `dev`, `serve` and `admin recover` open anything themselves.
+//! `admin_client`; only `dev`, `serve`, `admin recover` and what copies the store open anything themselves.
 
 pub mod admin;
 pub mod api_key;
 pub mod audit;
+pub mod backup;
 pub mod check;
 pub mod config;
+mod copies;
 pub mod dev;
 pub mod doctor;
+pub mod migrate;
 pub mod principal;
+pub mod restore;
 pub mod route;
 pub mod serve;
 
@@ -112,6 +116,12 @@ enum Command {
     /// Who did what
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// Everything that is kept into one sealed file, while the server serves
+    Backup(backup::Backup),
+    /// A backup into an empty store
+    Restore(restore::Restore),
+    /// A store from one engine to the other
+    Migrate(migrate::Migrate),
     /// For whoever sits at the machine
     #[command(subcommand)]
     Admin(admin::Admin),
@@ -150,6 +160,9 @@ fn dispatch(CommandLine { common, command }: CommandLine) -> Result<Exit, Failur
         Command::Serve(command) => serve::run(command, &common),
         Command::Config(command) => config::run(command, &common),
         Command::Admin(command) => admin::run(command, &common),
+        Command::Backup(command) => backup::run(command, &common),
+        Command::Restore(command) => restore::run(command, &common),
+        Command::Migrate(command) => migrate::run(command, &common),
         Command::Doctor(command) => wait(doctor::run(command, &common)),
         Command::Check(command) => wait(check::run(command, &common)),
         Command::Key(command) => wait(api_key::run(command, &common)),

@@ -1,11 +1,12 @@
 //! Files that only their owner may read: written whole or not at all, and refused when others can read them.
 
-use crate::output::Failure;
+use crate::output::{Exit, Failure};
+use countersign_crypto::SecretString;
 use std::{
     fs::{File, OpenOptions},
     io::{Read, Write},
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 /// A secret of ours is never longer.
@@ -35,6 +36,75 @@ pub fn create(path: &Path, content: &[u8]) -> Result<bool, Failure> {
     })
 }
 
+/// A file that is written piece by piece. Nothing stands at its path before [`NewFile::publish`], and what is dropped
+/// before that leaves nothing behind.
+#[derive(Debug)]
+pub struct NewFile {
+    file: File,
+    temporary: PathBuf,
+    path: PathBuf,
+}
+
+impl NewFile {
+    /// Refused where something stands already.
+    pub fn create(path: &Path) -> Result<Self, Failure> {
+        let shown = path.display();
+        if path.symlink_metadata().is_ok() {
+            return Err(there_already(path));
+        }
+        let temporary = temporary(path);
+        let _ = std::fs::remove_file(&temporary);
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary);
+        let file = file.map_err(|e| Failure::failed(format!("cannot write `{shown}`: {e}")))?;
+        Ok(Self { file, temporary, path: path.to_path_buf() })
+    }
+
+    pub fn publish(self) -> Result<(), Failure> {
+        let linked = (|| {
+            self.file.sync_all()?;
+            // a link is made only where nothing is
+            std::fs::hard_link(&self.temporary, &self.path)?;
+            sync_folder(&self.path)
+        })();
+        linked.map_err(|e: std::io::Error| match e.kind() {
+            std::io::ErrorKind::AlreadyExists => there_already(&self.path),
+            _ => Failure::failed(format!("cannot write `{}`: {e}", self.path.display())),
+        })
+    }
+}
+
+impl Write for NewFile {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Drop for NewFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.temporary);
+    }
+}
+
+fn there_already(path: &Path) -> Failure {
+    Failure::new(Exit::Conflict, format!("`{}` is there already", path.display()))
+        .todo("name another file; this one is not written over")
+}
+
+fn temporary(path: &Path) -> PathBuf {
+    let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    path.with_file_name(format!(".{name}.{}.new", std::process::id()))
+}
+
+/// A name in it must outlive a crash too.
+fn sync_folder(path: &Path) -> std::io::Result<()> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder)?.sync_all()
+}
+
 fn write_mode(path: &Path, content: &[u8], mode: u32) -> Result<(), Failure> {
     put(path, content, mode, |temporary, path| std::fs::rename(temporary, path))
 }
@@ -45,8 +115,7 @@ fn put<T>(
     mode: u32,
     publish: impl FnOnce(&Path, &Path) -> std::io::Result<T>,
 ) -> Result<T, Failure> {
-    let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-    let temporary = path.with_file_name(format!(".{name}.{}.new", std::process::id()));
+    let temporary = temporary(path);
     let written = (|| {
         let _ = std::fs::remove_file(&temporary);
         let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
@@ -55,9 +124,7 @@ fn put<T>(
         file.write_all(content)?;
         file.sync_all()?;
         let published = publish(&temporary, path)?;
-        // the rename itself must outlive a crash too
-        let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        File::open(folder)?.sync_all()?;
+        sync_folder(path)?;
         Ok(published)
     })();
     written.map_err(|e: std::io::Error| {
@@ -103,6 +170,21 @@ fn read_kept_from(path: &Path, others: u32) -> Result<Option<String>, Failure> {
     }
     file.read_to_string(&mut text).map_err(|e| Failure::failed(format!("cannot read `{shown}`: {e}")))?;
     Ok(Some(text))
+}
+
+/// A passphrase: the first line of a file that others cannot read, or of stdin for `-`.
+pub fn passphrase_from(path: &Path) -> Result<SecretString, Failure> {
+    let text = if path == Path::new("-") {
+        let mut text = String::new();
+        let read = std::io::stdin().lock().take(LONGEST).read_to_string(&mut text);
+        read.map_err(|e| Failure::failed(format!("cannot read the passphrase from stdin: {e}")))?;
+        text
+    } else {
+        let missing = || Failure::new(Exit::NotFound, format!("there is no `{}`", path.display()));
+        read_given(path)?.ok_or_else(missing)?
+    };
+    let text = SecretString::new(text);
+    Ok(SecretString::new(text.expose().lines().next().unwrap_or_default().to_owned()))
 }
 
 /// A folder that only its owner may enter.

@@ -4,15 +4,12 @@ use super::{
     Store,
     dialect::{Conn, Failed, row, sql},
 };
+use crate::chain::{START, follows, link};
 use countersign_core::{
     BoxFuture, StoreError, Timestamp,
     audit::{Actor, AuditEvent, AuditQuery, AuditRecord, AuditStore, ChainState, StoredEvent},
     page::PageRequest,
 };
-use countersign_crypto::hash::sha256;
-
-/// Before the first record.
-const START: [u8; 32] = [0; 32];
 
 /// Numbers and chains the events of one transaction. The head row stays locked until it ends, so that no two
 /// transactions follow the same record.
@@ -31,26 +28,32 @@ pub(super) async fn append(conn: &mut Conn<'_>, events: Vec<AuditEvent>) -> Resu
     for (number, event) in (last - count + 1..).zip(events) {
         let event = stored(event);
         hash = link(number, &hash, &event);
-        sql("INSERT INTO audit_event (number, hash, at, actor, credential, action, subject, source, request, detail)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)")
-            .bind(number)
-            .bind(hash.as_slice())
-            .bind(event.at.as_micros())
-            .bind(event.actor)
-            .bind(event.credential)
-            .bind(event.action)
-            .bind(event.subject)
-            .bind(event.source)
-            .bind(event.request)
-            .bind(event.detail)
-            .execute(conn)
-            .await?;
+        insert(conn, AuditRecord { number, hash, event }).await?;
     }
     sql("UPDATE audit_head SET hash = $1 WHERE id = 1").bind(hash.as_slice()).execute(conn).await?;
     Ok(())
 }
 
-fn digest(bytes: &[u8]) -> Option<[u8; 32]> {
+/// A record that is numbered and chained already.
+pub(super) async fn insert(conn: &mut Conn<'_>, record: AuditRecord) -> sqlx::Result<u64> {
+    let AuditRecord { number, hash, event } = record;
+    sql("INSERT INTO audit_event (number, hash, at, actor, credential, action, subject, source, request, detail)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)")
+    .bind(number)
+    .bind(hash.as_slice())
+    .bind(event.at.as_micros())
+    .bind(event.actor)
+    .bind(event.credential)
+    .bind(event.action)
+    .bind(event.subject)
+    .bind(event.source)
+    .bind(event.request)
+    .bind(event.detail)
+    .execute(conn)
+    .await
+}
+
+pub(super) fn digest(bytes: &[u8]) -> Option<[u8; 32]> {
     bytes.try_into().ok()
 }
 
@@ -73,21 +76,6 @@ fn stored(event: AuditEvent) -> StoredEvent {
         request: event.request.map(|id| id.to_string()).unwrap_or_default(),
         detail: serde_json::Value::Object(detail).to_string(),
     }
-}
-
-/// The hash of one record: over its number, the hash before it and each of its fields with its length, so that no
-/// two different records have one text.
-fn link(number: i64, previous: &[u8; 32], event: &StoredEvent) -> [u8; 32] {
-    let StoredEvent { at, actor, credential, action, subject, source, request, detail } = event;
-    let mut text = b"countersign audit 1".to_vec();
-    text.extend_from_slice(&number.to_be_bytes());
-    text.extend_from_slice(previous);
-    text.extend_from_slice(&at.as_micros().to_be_bytes());
-    for field in [actor, credential, action, subject, source, request, detail] {
-        text.extend_from_slice(&(field.len() as u64).to_be_bytes());
-        text.extend_from_slice(field.as_bytes());
-    }
-    sha256(&[&text])
 }
 
 row! { EventRow {
@@ -140,68 +128,72 @@ impl AuditStore for Store {
 
     fn verify<'a>(&'a self) -> BoxFuture<'a, Result<ChainState, StoreError>> {
         Box::pin(async move {
-            let (records, head) = self.audit_head().await?;
-            let (mut number, mut hash) = (0, START);
-            while number < records {
-                let part = self.read(move |conn| Box::pin(verify_part(conn, number, hash, records))).await?;
-                match part {
-                    Ok(reached) => (number, hash) = reached,
+            let (last, head) = self.audit_head().await?;
+            let mut reached = Reached { number: 0, hash: START, records: 0 };
+            while reached.number < last {
+                match self.read(move |conn| Box::pin(verify_part(conn, reached, last))).await? {
+                    Ok(further) => reached = further,
                     Err(broken) => return Ok(ChainState::BrokenAt { number: broken }),
                 }
             }
             // the last link: what the head says, and nothing behind it
-            if hash != head {
-                return Ok(ChainState::BrokenAt { number: records });
+            if reached.hash != head {
+                return Ok(ChainState::BrokenAt { number: last });
             }
-            Ok(ChainState::Whole { records, head })
+            Ok(ChainState::Whole { records: reached.records, head })
         })
     }
 }
 
-/// One part of the chain, from behind `number` with its hash: how far it holds, or the number where it breaks.
+/// How far the chain was found to hold.
+#[derive(Debug, Clone, Copy)]
+struct Reached {
+    number: i64,
+    hash: [u8; 32],
+    records: i64,
+}
+
+/// One part of the chain, from behind there: how far it holds, or the number where it breaks.
 async fn verify_part(
     conn: &mut Conn<'_>,
-    mut number: i64,
-    mut hash: [u8; 32],
+    mut reached: Reached,
     end: i64,
-) -> Result<Result<(i64, [u8; 32]), i64>, Failed> {
+) -> Result<Result<Reached, i64>, Failed> {
     const PART: i64 = 1000;
-    let rows: Vec<EventRow> = sql(select!("WHERE number > $1 AND number <= $2 ORDER BY number"))
-        .bind(number)
-        .bind(end.min(number.saturating_add(PART)))
+    let rows: Vec<EventRow> = sql(select!("WHERE number > $1 AND number <= $2 ORDER BY number LIMIT $3"))
+        .bind(reached.number)
+        .bind(end)
+        .bind(PART)
         .all(conn)
         .await?;
     if rows.is_empty() {
-        return Ok(Err(number + 1));
+        return Ok(Err(reached.number + 1));
     }
     for row in rows {
-        let kept = row.hash.clone();
         // a record that is missing, or whose hash is no hash, breaks the chain like one that was changed
-        if row.number != number + 1 || digest(&kept).is_none() {
-            return Ok(Err(number + 1));
+        if digest(&row.hash).is_none() {
+            return Ok(Err(reached.number + 1));
         }
         let record = row.into_record()?;
-        hash = link(record.number, &hash, &record.event);
-        if hash != record.hash {
-            return Ok(Err(record.number));
+        if !follows(reached.number, &reached.hash, &record) {
+            return Ok(Err(reached.number + 1));
         }
-        number = record.number;
+        reached = Reached { number: record.number, hash: record.hash, records: reached.records + 1 };
     }
-    Ok(Ok((number, hash)))
+    Ok(Ok(reached))
 }
 
 impl Store {
     /// The number of the last record and its hash: what is exported, so that a chain cut short is noticed.
     pub async fn audit_head(&self) -> Result<(i64, [u8; 32]), StoreError> {
-        self.read(|conn| {
-            Box::pin(async move {
-                let head: Option<(i64, Vec<u8>)> =
-                    sql("SELECT number, hash FROM audit_head WHERE id = 1").optional(conn).await?;
-                let Some((number, hash)) = head else { return Ok((0, START)) };
-                let hash = digest(&hash).ok_or_else(|| Failed::Unreadable("audit_head.hash".into()))?;
-                Ok((number, hash))
-            })
-        })
-        .await
+        self.read(|conn| Box::pin(head(conn))).await
     }
+}
+
+pub(super) async fn head(conn: &mut Conn<'_>) -> Result<(i64, [u8; 32]), Failed> {
+    let head: Option<(i64, Vec<u8>)> =
+        sql("SELECT number, hash FROM audit_head WHERE id = 1").optional(conn).await?;
+    let Some((number, hash)) = head else { return Ok((0, START)) };
+    let hash = digest(&hash).ok_or_else(|| Failed::Unreadable("audit_head.hash".into()))?;
+    Ok((number, hash))
 }

@@ -1,7 +1,10 @@
 //! Forward only: each migration runs once, and its checksum is kept. A schema that this release does not know, or
 //! that was not made by these texts, is refused before anything is read from it (RULES 4.6).
 
-use super::dialect::{Conn, Failed, is_foreign, lock_schema, script, sql};
+use super::{
+    copy,
+    dialect::{Conn, Failed, begin_write, is_foreign, lock_schema, script, sql},
+};
 use countersign_core::{StoreError, Timestamp};
 use countersign_crypto::hash::sha256;
 
@@ -26,10 +29,8 @@ pub(super) fn newest() -> i64 {
 }
 
 pub(super) async fn migrate(conn: &mut Conn<'_>, now: Timestamp) -> Result<(), StoreError> {
-    // IMMEDIATE is SQLite's word; PostgreSQL's own lock follows
-    let begin = if matches!(conn, Conn::Sqlite(_)) { "BEGIN IMMEDIATE" } else { "BEGIN" };
-    script(conn, begin).await.map_err(unavailable)?;
-    match apply(conn, now).await {
+    begin_write(conn).await.map_err(unavailable)?;
+    match bring_up(conn, now).await {
         Ok(()) => script(conn, "COMMIT").await.map_err(unavailable),
         Err(failed) => {
             script(conn, "ROLLBACK").await.ok();
@@ -42,7 +43,20 @@ fn unavailable(error: sqlx::Error) -> StoreError {
     StoreError::Unavailable(error.to_string())
 }
 
-async fn apply(conn: &mut Conn<'_>, now: Timestamp) -> Result<(), Failed> {
+async fn bring_up(conn: &mut Conn<'_>, now: Timestamp) -> Result<(), Failed> {
+    let applied = applied(conn).await?;
+    if applied > 0 && copy::is_unfinished(conn).await? {
+        return Err(Failed::Unreadable(
+            "a copy was being brought into this store and did not get to its end; do it again, into this store or \
+             into a new one"
+                .into(),
+        ));
+    }
+    apply(conn, newest(), now).await
+}
+
+/// The number of the newest migration that was applied; 0: none. Nobody else changes the schema from here on.
+pub(super) async fn applied(conn: &mut Conn<'_>) -> Result<i64, Failed> {
     if is_foreign(conn).await? {
         return Err(Failed::Unreadable("this database was not made by Countersign".into()));
     }
@@ -63,7 +77,14 @@ async fn apply(conn: &mut Conn<'_>, now: Timestamp) -> Result<(), Failed> {
             )));
         }
     }
-    for migration in MIGRATIONS.iter().filter(|m| applied.iter().all(|(number, _)| *number != m.number)) {
+    Ok(applied.last().map_or(0, |(number, _)| *number))
+}
+
+/// The migrations that are missing up to this one; after [`applied`].
+pub(super) async fn apply(conn: &mut Conn<'_>, up_to: i64, now: Timestamp) -> Result<(), Failed> {
+    let (newest,): (Option<i64>,) = sql("SELECT MAX(number) FROM schema_migration").one(conn).await?;
+    let missing = newest.unwrap_or(0) + 1..=up_to;
+    for migration in MIGRATIONS.iter().filter(|migration| missing.contains(&migration.number)) {
         script(conn, migration.text).await?;
         sql("INSERT INTO schema_migration (number, name, checksum, applied_at) VALUES ($1, $2, $3, $4)")
             .bind(migration.number)

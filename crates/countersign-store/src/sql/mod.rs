@@ -4,6 +4,7 @@
 
 mod api_key;
 mod audit;
+pub mod copy;
 pub(crate) mod dialect;
 mod directory;
 mod figures;

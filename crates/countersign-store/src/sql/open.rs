@@ -74,15 +74,8 @@ async fn sqlite(path: PathBuf, options: StoreOptions) -> Result<Arc<Store>, Stor
     let name = path.display().to_string();
     let (reading, writing) = (Arc::new(Health::of_reading(&name)), Arc::new(Health::of_writing(&name)));
     let sinks = Arc::new(Sinks::new(clock.clone()));
-    let common = SqliteConnectOptions::new()
-        .filename(&path)
-        .create_if_missing(false)
-        .foreign_keys(true)
-        .busy_timeout(busy_timeout)
-        // a schema is data, and data is not trusted
-        .pragma("trusted_schema", "OFF")
-        .disable_statement_logging();
-    let mut file = common.clone().journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
+    let common = sqlite_options(&path).busy_timeout(busy_timeout);
+    let mut file = durable(common.clone());
     if let Some(pages) = max_page_count {
         file = file.pragma("max_page_count", pages.to_string());
     }
@@ -117,8 +110,30 @@ async fn sqlite(path: PathBuf, options: StoreOptions) -> Result<Arc<Store>, Stor
     }))
 }
 
+pub(super) fn sqlite_options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(false)
+        .foreign_keys(true)
+        // a schema is data, and data is not trusted
+        .pragma("trusted_schema", "OFF")
+        .disable_statement_logging()
+}
+
+/// What was committed is on disk.
+pub(super) fn durable(options: SqliteConnectOptions) -> SqliteConnectOptions {
+    options.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full)
+}
+
+pub(super) fn postgres_options(url: &str) -> Result<PgConnectOptions, StoreError> {
+    // the URL may hold a password, and so may the error about it
+    let options = PgConnectOptions::from_str(url)
+        .map_err(|_| StoreError::Unavailable("the store's URL cannot be read".into()))?;
+    Ok(options.application_name("countersign").disable_statement_logging())
+}
+
 /// Nobody else reads what is kept. SQLite gives its other files (`-wal`, `-shm`) the mode of this one.
-fn create_private(path: &Path) -> io::Result<()> {
+pub(super) fn create_private(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
     let new = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     match new {
@@ -136,14 +151,12 @@ fn create_private(path: &Path) -> io::Result<()> {
 
 async fn postgres(url: &str, options: StoreOptions) -> Result<Arc<Store>, StoreError> {
     let StoreOptions { control, clock, busy_timeout, connections, .. } = options;
-    // the URL may hold a password, and so may the error about it
-    let connect = PgConnectOptions::from_str(url)
-        .map_err(|_| StoreError::Unavailable("the store's URL cannot be read".into()))?;
+    let connect = postgres_options(url)?;
     let database = connect.get_database().unwrap_or_else(|| connect.get_username());
     let name = format!("postgres {}/{database}", connect.get_host());
     let (reading, writing) = (Arc::new(Health::of_reading(&name)), Arc::new(Health::of_writing(&name)));
     let sinks = Arc::new(Sinks::new(clock.clone()));
-    let connect = connect.application_name("countersign").disable_statement_logging().options([
+    let connect = connect.options([
         ("statement_timeout", "5000"),
         ("lock_timeout", &busy_timeout.as_millis().max(1).to_string()),
         ("idle_in_transaction_session_timeout", "10000"),

@@ -84,6 +84,20 @@ async fn head(conn: &mut Conn<'_>) -> Result<Position, Failed> {
 }
 
 impl Store {
+    /// The feed's head, and of which epoch it is: after a restore the feed is another one (RULES 4.6).
+    pub(super) async fn head_of_epoch(&self) -> Result<(String, Position), StoreError> {
+        self.read(|conn| {
+            Box::pin(async move {
+                let (epoch, position): (String, i64) = sql("SELECT meta.value, feed_head.position
+                     FROM feed_head, meta WHERE feed_head.id = 1 AND meta.key = 'epoch'")
+                .one(conn)
+                .await?;
+                Ok((epoch, Position(position)))
+            })
+        })
+        .await
+    }
+
     /// Removes changes that revoke nothing, and revocations that count no more, once they are older than `before`.
     /// Whoever had not read that far finds a gap and reads everything anew. Explains nothing and so carries no event.
     pub async fn prune_feed(&self, before: Timestamp) -> Result<u64, StoreError> {

@@ -1,10 +1,12 @@
 //! The seam: one SQL text, two engines. What differs between SQLite and PostgreSQL is here and nowhere else.
 
 use countersign_core::{BoxFuture, StoreError};
+use futures_util::TryStreamExt;
 use sqlx::{
     AssertSqlSafe, FromRow, PgConnection, SqlSafeStr, SqlStr, SqliteConnection, postgres::PgRow,
     sqlite::SqliteRow,
 };
+use std::borrow::Cow;
 
 /// A connection of either engine; for a write, inside a transaction that somebody else opened and will end.
 #[derive(Debug)]
@@ -71,12 +73,17 @@ const UPDATE: &str = "/* update */";
 /// One statement and its arguments.
 #[derive(Debug)]
 pub(crate) struct Sql {
-    text: &'static str,
+    text: Cow<'static, str>,
     arguments: Vec<Value>,
 }
 
 pub(crate) fn sql(text: &'static str) -> Sql {
-    Sql { text, arguments: Vec::new() }
+    Sql { text: Cow::Borrowed(text), arguments: Vec::new() }
+}
+
+/// A statement put together from names of tables and columns that the schema itself gave, and from nothing else.
+pub(crate) fn sql_of_names(text: String) -> Sql {
+    Sql { text: Cow::Owned(text), arguments: Vec::new() }
 }
 
 macro_rules! bound {
@@ -99,7 +106,7 @@ macro_rules! on {
         $self.check()?;
         match $conn {
             Conn::Sqlite($c) => {
-                let $query = bound!($make($self.text.into_sql_str()), $self.arguments);
+                let $query = bound!($make(for_sqlite($self.text)), $self.arguments);
                 $run
             }
             Conn::Postgres($c) => {
@@ -136,9 +143,9 @@ impl Sql {
     /// What one engine forgives and the other does not is an error on both: SQLite reads a forgotten argument as
     /// NULL and keeps a NUL in a text.
     fn check(&self) -> sqlx::Result<()> {
-        let (named, given) = (arguments_named(self.text), self.arguments.len());
+        let (named, given) = (arguments_named(&self.text), self.arguments.len());
         if named != given {
-            let text = self.text;
+            let text = &self.text;
             return Err(sqlx::Error::Protocol(format!("{named} arguments named, {given} given: `{text}`")));
         }
         let nul = |v: &Value| matches!(v, Value::Text(Some(text)) if text.contains('\0'));
@@ -167,12 +174,136 @@ fn arguments_named(text: &str) -> usize {
     highest
 }
 
-fn for_postgres(text: &'static str) -> SqlStr {
+fn for_sqlite(text: Cow<'static, str>) -> SqlStr {
+    match text {
+        Cow::Borrowed(text) => text.into_sql_str(),
+        Cow::Owned(text) => AssertSqlSafe(text).into_sql_str(),
+    }
+}
+
+fn for_postgres(text: Cow<'static, str>) -> SqlStr {
     if text.contains(SHARE) || text.contains(UPDATE) {
         let text = text.replace(SHARE, "FOR SHARE").replace(UPDATE, "FOR UPDATE");
         return AssertSqlSafe(text).into_sql_str();
     }
-    text.into_sql_str()
+    for_sqlite(text)
+}
+
+/// Of a column: the types that cross the seam.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Int,
+    Bool,
+    Text,
+    Bytes,
+}
+
+impl Kind {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Kind::Int => "int",
+            Kind::Bool => "bool",
+            Kind::Text => "text",
+            Kind::Bytes => "bytes",
+        }
+    }
+
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        [Kind::Int, Kind::Bool, Kind::Text, Kind::Bytes].into_iter().find(|kind| kind.as_str() == text)
+    }
+
+    /// As either engine names the type of a column.
+    fn of_engine(text: &str) -> Option<Self> {
+        match text.to_ascii_lowercase().as_str() {
+            "bigint" => Some(Kind::Int),
+            "boolean" => Some(Kind::Bool),
+            "text" => Some(Kind::Text),
+            "bytea" => Some(Kind::Bytes),
+            _ => None,
+        }
+    }
+}
+
+/// The columns of a table in their order; empty: there is no such table.
+pub(crate) async fn columns(conn: &mut Conn<'_>, table: &'static str) -> Result<Vec<(String, Kind)>, Failed> {
+    let text = match conn {
+        Conn::Sqlite(_) => "SELECT name, type FROM pragma_table_info($1) ORDER BY cid",
+        Conn::Postgres(_) => {
+            "SELECT column_name::text, data_type::text FROM information_schema.columns
+             WHERE table_schema = current_schema() AND table_name = $1 ORDER BY ordinal_position"
+        }
+    };
+    let columns: Vec<(String, String)> = sql(text).bind(table).all(conn).await?;
+    columns
+        .into_iter()
+        .map(|(name, kind)| match Kind::of_engine(&kind) {
+            Some(kind) => Ok((name, kind)),
+            None => Err(Failed::Unreadable(format!("`{table}.{name}` is of the type `{kind}`"))),
+        })
+        .collect()
+}
+
+/// Every row of a statement without arguments, one after another as they come: memory for a few, however many there are.
+pub(crate) async fn each_row<E: From<sqlx::Error>>(
+    conn: &mut Conn<'_>,
+    text: String,
+    kinds: &[Kind],
+    mut each: impl AsyncFnMut(Vec<Value>) -> Result<(), E>,
+) -> Result<(), E> {
+    macro_rules! each_of {
+        ($c:ident) => {{
+            let mut rows = sqlx::query(AssertSqlSafe(text)).fetch(&mut **$c);
+            while let Some(row) = rows.try_next().await? {
+                each(values(&row, kinds)?).await?;
+            }
+        }};
+    }
+    match conn {
+        Conn::Sqlite(c) => each_of!(c),
+        Conn::Postgres(c) => each_of!(c),
+    }
+    Ok(())
+}
+
+fn values<'r, R>(row: &'r R, kinds: &[Kind]) -> sqlx::Result<Vec<Value>>
+where
+    R: sqlx::Row,
+    usize: sqlx::ColumnIndex<R>,
+    i64: sqlx::Decode<'r, R::Database> + sqlx::Type<R::Database>,
+    bool: sqlx::Decode<'r, R::Database> + sqlx::Type<R::Database>,
+    String: sqlx::Decode<'r, R::Database> + sqlx::Type<R::Database>,
+    Vec<u8>: sqlx::Decode<'r, R::Database> + sqlx::Type<R::Database>,
+{
+    let value = |(at, kind): (usize, &Kind)| {
+        Ok(match kind {
+            Kind::Int => Value::Int(row.try_get(at)?),
+            Kind::Bool => Value::Bool(row.try_get(at)?),
+            Kind::Text => Value::Text(row.try_get(at)?),
+            Kind::Bytes => Value::Bytes(row.try_get(at)?),
+        })
+    };
+    kinds.iter().enumerate().map(value).collect()
+}
+
+/// Begins a transaction that sees the database as it is now, until it ends, and may not write.
+pub(crate) async fn begin_snapshot(conn: &mut Conn<'_>) -> sqlx::Result<()> {
+    let begin = match conn {
+        Conn::Sqlite(_) => "BEGIN",
+        Conn::Postgres(_) => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+    };
+    script(conn, begin).await?;
+    // either engine takes its picture with the first read of a table
+    let read = match conn {
+        Conn::Sqlite(_) => "SELECT COUNT(*) FROM sqlite_master",
+        Conn::Postgres(_) => "SELECT COUNT(*) FROM pg_catalog.pg_class",
+    };
+    sql(read).execute(conn).await.map(|_| ())
+}
+
+/// Begins a transaction that will write; on SQLite nobody else writes from here on.
+pub(crate) async fn begin_write(conn: &mut Conn<'_>) -> sqlx::Result<()> {
+    // IMMEDIATE is SQLite's word
+    script(conn, if matches!(conn, Conn::Sqlite(_)) { "BEGIN IMMEDIATE" } else { "BEGIN" }).await
 }
 
 /// Several statements without arguments, as migrations have them.

@@ -39,8 +39,8 @@ async fn a_text_with_nul_is_an_error() {
 
 #[test]
 fn postgres_is_told_to_hold_what_it_read() {
-    assert_eq!(for_postgres("SELECT 1 FROM t /* share */").as_str(), "SELECT 1 FROM t FOR SHARE");
-    assert_eq!(for_postgres("SELECT 1").as_str(), "SELECT 1");
+    assert_eq!(for_postgres("SELECT 1 FROM t /* share */".into()).as_str(), "SELECT 1 FROM t FOR SHARE");
+    assert_eq!(for_postgres("SELECT 1".into()).as_str(), "SELECT 1");
 }
 
 #[test]

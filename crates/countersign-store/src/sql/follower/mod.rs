@@ -78,7 +78,14 @@ impl Store {
         self.sinks.add(&memory);
         let (loaded, caught_up) = watch::channel(false);
         let control = self.control.clone();
-        let follower = Follower { store: self, memory, clock, at: None, pruned_at: Timestamp::EPOCH };
+        let follower = Follower {
+            store: self,
+            memory,
+            clock,
+            at: None,
+            epoch: String::new(),
+            pruned_at: Timestamp::EPOCH,
+        };
         let task = control.spawn(follower.run(loaded));
         FollowerHandle { task, caught_up }
     }
@@ -91,6 +98,8 @@ struct Follower {
     /// How far the feed was read without a hole. Not the memory's own position: this process's writes run ahead of
     /// the others' there. `None`: everything must be read anew.
     at: Option<Position>,
+    /// Of which `at` is true.
+    epoch: String,
     pruned_at: Timestamp,
 }
 
@@ -118,10 +127,10 @@ impl Follower {
     async fn catch_up(&mut self) -> Result<(), StoreError> {
         // read before the feed is: what the feed said was true at that time
         let asked = self.clock.now();
-        let head = self.store.head().await?;
+        let (epoch, head) = self.store.head_of_epoch().await?;
         let mut at = match self.at {
-            Some(at) if at <= head => at,
-            // the first time, after a loss, or a feed that went backwards
+            Some(at) if at <= head && self.epoch == epoch => at,
+            // the first time, after a loss or a restore, or a feed that went backwards
             _ => self.reload(asked).await?,
         };
         while at < head {
@@ -136,6 +145,7 @@ impl Follower {
             at = last;
         }
         self.at = Some(at);
+        self.epoch = epoch;
         self.memory.heard(asked);
         if asked.since(self.pruned_at) >= PRUNE_EVERY {
             self.pruned_at = asked;

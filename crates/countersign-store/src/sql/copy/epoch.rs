@@ -1,0 +1,260 @@
+//! What a restore must do beyond bringing back rows (RULES 4.6): the copy is older than what callers and other processes
+//! have seen, and must not be taken for it.
+//!
+//! The next epoch begins. What ended after the copy ends again, as far as the exported trail tells, and the trail's
+//! records come back with it. The numbers of feed and trail go on at the time in microseconds: above every number that
+//! was given out since the copy, whichever copy was restored how often.
+
+use super::{CopyError, Header, Restore, Restored};
+use crate::{
+    chain::{self, AFTER, RESTORED},
+    sql::{
+        audit,
+        dialect::{Conn, Failed, sql},
+        revocation::{self, NewChange},
+    },
+};
+use countersign_core::{
+    Node, NodeKind, Timestamp,
+    audit::{Actor, AuditEvent, AuditRecord},
+};
+use countersign_methods::{
+    api_key::record::{KeyId, RevocationReason},
+    revocation::store::ChangeKind,
+};
+use std::collections::BTreeMap;
+
+/// Records of an exported trail, in their order; each can fail to be read.
+pub type Newer<'a> = Box<dyn Iterator<Item = Result<AuditRecord, String>> + 'a>;
+
+/// In `meta`: which key counts as the first operator's. It was good once and may have ended since.
+const FIRST_KEY: &str = "first_operator_key";
+
+pub(super) async fn begin(
+    conn: &mut Conn<'_>,
+    header: &Header,
+    digest: &[u8; 32],
+    restore: Restore<'_>,
+) -> Result<Restored, CopyError> {
+    let Restore { now, by, newer } = restore;
+    let mut restored = Restored { epoch: header.epoch.saturating_add(1), ..Restored::default() };
+    sql("UPDATE meta SET value = $1 WHERE key = 'epoch'")
+        .bind(restored.epoch.to_string())
+        .execute(conn)
+        .await?;
+    let mut ends = Ends::default();
+    if let Some(newer) = newer {
+        merge(conn, header, newer, &mut ends, &mut restored).await?;
+    }
+    let first: Option<(String,)> =
+        sql("SELECT value FROM meta WHERE key = $1").bind(FIRST_KEY).optional(conn).await?;
+    if let Some(key) = first.and_then(|(id,)| KeyId::parse(&id)) {
+        ends.keys.entry(key.to_string()).or_insert((now, RevocationReason::Operator.as_str().to_owned()));
+        sql("UPDATE meta SET value = '' WHERE key = $1").bind(FIRST_KEY).execute(conn).await?;
+    }
+
+    let feed = above(header.feed, now);
+    sql("UPDATE feed_head SET position = $1 WHERE id = 1").bind(feed).execute(conn).await?;
+    let changes = ends.apply(conn, now).await?;
+    restored.ended = changes.len() as u64;
+    revocation::append(conn, changes).await?;
+
+    let (last, _) = audit::head(conn).await?;
+    let hex: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    let event = AuditEvent {
+        at: now,
+        actor: Actor::Host,
+        action: RESTORED,
+        subject: hex,
+        source: None,
+        request: None,
+        detail: vec![
+            (AFTER, last.to_string()),
+            ("by", by),
+            ("copied_at", (header.made_at / 1_000_000).to_string()),
+            ("epoch", restored.epoch.to_string()),
+            ("ended", restored.ended.to_string()),
+            ("records", restored.records.to_string()),
+        ],
+    };
+    sql("INSERT INTO audit_head (id, number, hash) VALUES (1, $1, $2) ON CONFLICT (id) DO UPDATE SET number = $1")
+        .bind(above(last, now))
+        .bind(chain::START.as_slice())
+        .execute(conn)
+        .await?;
+    audit::append(conn, vec![event]).await?;
+    Ok(restored)
+}
+
+/// Another engine, the same store: a record says so.
+pub(super) async fn moved(
+    conn: &mut Conn<'_>,
+    header: &Header,
+    now: Timestamp,
+    by: String,
+) -> Result<(), CopyError> {
+    let to = match conn {
+        Conn::Sqlite(_) => "sqlite",
+        Conn::Postgres(_) => "postgres",
+    };
+    let event = AuditEvent {
+        at: now,
+        actor: Actor::Host,
+        action: "store.migrate",
+        subject: to.into(),
+        source: None,
+        request: None,
+        detail: vec![("from", header.engine.clone()), ("by", by)],
+    };
+    audit::append(conn, vec![event]).await?;
+    Ok(())
+}
+
+fn above(number: i64, now: Timestamp) -> i64 {
+    now.as_micros().max(number.saturating_add(1))
+}
+
+/// What ended after the copy.
+#[derive(Default)]
+struct Ends {
+    keys: BTreeMap<String, (Timestamp, String)>,
+    /// Good until then: their successors are not in the copy.
+    rotated: BTreeMap<String, Timestamp>,
+    disabled: BTreeMap<String, Timestamp>,
+    /// For good.
+    revoked: BTreeMap<String, Timestamp>,
+}
+
+/// Brings back the records after the copy's last one; they must go on exactly there.
+async fn merge(
+    conn: &mut Conn<'_>,
+    header: &Header,
+    newer: Newer<'_>,
+    ends: &mut Ends,
+    restored: &mut Restored,
+) -> Result<(), CopyError> {
+    let (mut number, mut hash) = audit::head(conn).await?;
+    let mut lost: BTreeMap<String, u64> = BTreeMap::new();
+    for record in newer {
+        let record = record.map_err(CopyError::Audit)?;
+        if record.number < header.audit {
+            continue;
+        }
+        if record.number == header.audit {
+            if record.hash.as_slice() != header.audit_hash {
+                return Err(CopyError::Audit(format!(
+                    "its record {number} is another one: it is of another store"
+                )));
+            }
+            continue;
+        }
+        if !chain::follows(number, &hash, &record) {
+            let found = record.number;
+            return Err(CopyError::Audit(format!(
+                "record {} should come after record {number}, and record {found} does not follow it",
+                number.saturating_add(1)
+            )));
+        }
+        if !ends.note(&record) {
+            *lost.entry(record.event.action.clone()).or_default() += 1;
+        }
+        (number, hash) = (record.number, record.hash);
+        restored.records += 1;
+        audit::insert(conn, record).await?;
+    }
+    restored.lost = lost.into_iter().collect();
+    if restored.records == 0 {
+        return Ok(());
+    }
+    sql("INSERT INTO audit_head (id, number, hash) VALUES (1, $1, $2)
+         ON CONFLICT (id) DO UPDATE SET number = excluded.number, hash = excluded.hash")
+    .bind(number)
+    .bind(hash.as_slice())
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+impl Ends {
+    /// `false`: it is no end.
+    fn note(&mut self, record: &AuditRecord) -> bool {
+        let event = &record.event;
+        let detail: serde_json::Value = serde_json::from_str(&event.detail).unwrap_or_default();
+        let said = |name: &str| detail.get(name).and_then(serde_json::Value::as_str);
+        match event.action.as_str() {
+            "api_key.revoke" => {
+                let reason = said("reason").unwrap_or(RevocationReason::Operator.as_str());
+                self.keys.insert(event.subject.clone(), (event.at, reason.to_owned()));
+            }
+            "api_key.rotate" => {
+                let ends = said("predecessor_expires_at").and_then(|at| at.parse().ok());
+                let ends = ends.map_or(event.at, Timestamp::from_seconds);
+                self.rotated.insert(event.subject.clone(), ends);
+            }
+            "principal.disable" => {
+                self.disabled.insert(event.subject.clone(), event.at);
+            }
+            "principal.enable" => {
+                self.disabled.remove(&event.subject);
+            }
+            "revocation.create" => match event.subject.strip_prefix("principal:") {
+                Some(id) => {
+                    self.revoked.insert(id.to_owned(), event.at);
+                }
+                None => return false,
+            },
+            _ => return false,
+        }
+        true
+    }
+
+    /// Only what is in the copy, and still good there, ends.
+    async fn apply(self, conn: &mut Conn<'_>, now: Timestamp) -> Result<Vec<NewChange>, Failed> {
+        let mut changes = Vec::new();
+        let change = |kind, node_kind, id: &str| NewChange {
+            kind,
+            node: Node::new(node_kind, id),
+            at: now,
+            until: None,
+        };
+        for (id, ends) in self.rotated {
+            let ended = sql("UPDATE api_key SET expires_at = $2, version = version + 1
+                 WHERE id = $1 AND state <> 'revoked' AND (expires_at IS NULL OR expires_at > $2)")
+            .bind(id.as_str())
+            .bind(ends.as_micros())
+            .execute(conn)
+            .await?;
+            if ended > 0 {
+                changes.push(change(ChangeKind::Changed, NodeKind::ApiKey, &id));
+            }
+        }
+        for (id, (at, reason)) in self.keys {
+            let ended =
+                sql("UPDATE api_key SET state = 'revoked', ended_at = $2, reason = $3, version = version + 1
+                 WHERE id = $1 AND state <> 'revoked'")
+                .bind(id.as_str())
+                .bind(at.as_micros())
+                .bind(reason)
+                .execute(conn)
+                .await?;
+            if ended > 0 {
+                changes.push(change(ChangeKind::Revoked, NodeKind::ApiKey, &id));
+            }
+        }
+        for (kind, ids) in [(ChangeKind::Changed, self.disabled), (ChangeKind::Revoked, self.revoked)] {
+            for id in ids.keys() {
+                let ended = sql("UPDATE principal SET enabled = $2, version = version + 1
+                     WHERE id = $1 AND (enabled OR $3)")
+                .bind(id.as_str())
+                .bind(false)
+                .bind(kind == ChangeKind::Revoked)
+                .execute(conn)
+                .await?;
+                if ended > 0 {
+                    changes.push(change(kind, NodeKind::Principal, id));
+                }
+            }
+        }
+        Ok(changes)
+    }
+}
