@@ -7,7 +7,11 @@ use crate::{
     private_file,
 };
 use bytes::Bytes;
-use reqwest::{Certificate, Client, Method, RequestBuilder, StatusCode, header::WWW_AUTHENTICATE, redirect};
+use reqwest::{
+    Certificate, Client, RequestBuilder, StatusCode,
+    header::{IF_MATCH, WWW_AUTHENTICATE},
+    redirect,
+};
 use serde_json::Value;
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -79,15 +83,17 @@ impl AdminClient {
     }
 
     pub async fn get(&self, path: &[&str], query: &[(&str, String)]) -> Result<Value, Failure> {
-        self.call(Method::GET, path, query, None).await
+        self.call(self.http.get(self.url(path, query)?)).await
     }
 
     pub async fn post(&self, path: &[&str], body: Value) -> Result<Value, Failure> {
-        self.call(Method::POST, path, &[], Some(body)).await
+        self.call(self.http.post(self.url(path, &[])?).json(&body)).await
     }
 
-    pub async fn patch(&self, path: &[&str], body: Value) -> Result<Value, Failure> {
-        self.call(Method::PATCH, path, &[], Some(body)).await
+    /// As long as the record still is at this version.
+    pub async fn patch(&self, path: &[&str], version: i64, body: Value) -> Result<Value, Failure> {
+        let request = self.http.patch(self.url(path, &[])?).header(IF_MATCH, format!("\"{version}\""));
+        self.call(request.json(&body)).await
     }
 
     /// Every item of a list, page after page, at most `most`.
@@ -116,13 +122,7 @@ impl AdminClient {
         Ok(items)
     }
 
-    async fn call(
-        &self,
-        method: Method,
-        path: &[&str],
-        query: &[(&str, String)],
-        body: Option<Value>,
-    ) -> Result<Value, Failure> {
+    fn url(&self, path: &[&str], query: &[(&str, String)]) -> Result<Url, Failure> {
         let mut url = self.base.clone();
         // names come from the command line: each is one segment, whatever is in it
         url.path_segments_mut()
@@ -133,11 +133,11 @@ impl AdminClient {
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
-        let mut request = self.http.request(method, url).bearer_auth(&self.key);
-        if let Some(body) = body {
-            request = request.json(&body);
-        }
-        let bytes = self.answer(request).await?;
+        Ok(url)
+    }
+
+    async fn call(&self, request: RequestBuilder) -> Result<Value, Failure> {
+        let bytes = self.answer(request.bearer_auth(&self.key)).await?;
         if bytes.is_empty() {
             return Ok(Value::Null);
         }
@@ -249,6 +249,10 @@ fn refusal(status: StatusCode, body: &[u8], needs: Option<&str>) -> Failure {
     };
     let failure = Failure::new(exit, format!("{what} ({})", status.as_u16()));
     match code.as_str() {
+        "precondition_failed" => {
+            let what = "somebody else changed it in the same moment (412)";
+            return Failure::new(exit, what).todo("look at what stands now, and say it again");
+        }
         "key_unknown" => return failure.todo("`countersign key list` shows the ids"),
         "principal_unknown" => {
             return failure.todo("`countersign service list` and `countersign user list` show who there is");

@@ -1,7 +1,7 @@
 //! What happened, for those who must be able to prove it. Every write to a store takes the event that explains it
 //! and commits both in one transaction; the store numbers and chains the events.
 
-use crate::{clock::Timestamp, identifiers::PrincipalId};
+use crate::{clock::Timestamp, idempotency::Once, identifiers::PrincipalId};
 
 /// On whose word something was done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +29,8 @@ pub struct AuditEvent {
     pub request: Option<crate::RequestId>,
     /// More, as short pairs; never a secret.
     pub detail: Vec<(&'static str, String)>,
+    /// The request must be done once: the write leaves this behind, or is refused because it is there.
+    pub once: Option<Once>,
 }
 
 /// An event as the store keeps it: numbered, and chained to the one before by a hash over it and everything in it.

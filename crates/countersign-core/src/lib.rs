@@ -13,6 +13,7 @@ pub mod challenge;
 pub mod check;
 pub mod clock;
 pub mod directory;
+pub mod idempotency;
 pub mod identifiers;
 pub mod page;
 pub mod principal;

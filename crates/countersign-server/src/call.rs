@@ -1,6 +1,7 @@
 //! One request to us, as a handler gets it: read as far as every handler needs it, with whoever called.
 
 use crate::{
+    condition::{self, Condition},
     input::{Members, form, json, json::Json},
     problem::Problem,
     services::Services,
@@ -9,7 +10,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use countersign_core::{RequestId, Timestamp, check::request::Peer};
 use countersign_methods::principal::caller::Caller;
-use http::{HeaderValue, Method, Response, StatusCode, header, request::Parts};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header, request::Parts};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::Serialize;
 use std::{sync::Arc, time::Duration};
@@ -69,6 +70,28 @@ impl Facts {
     pub(crate) fn query(&self) -> Result<Members, Problem> {
         let query = self.parts.uri.query().unwrap_or_default();
         form::pairs(query.as_bytes()).map(Members::of_query).map_err(Problem::malformed)
+    }
+
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        &self.parts.headers
+    }
+
+    pub(crate) fn method(&self) -> &Method {
+        &self.parts.method
+    }
+
+    pub(crate) fn path(&self) -> &str {
+        self.parts.uri.path()
+    }
+
+    /// As it came.
+    pub(crate) fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// What the request depends on, if on anything.
+    pub(crate) fn condition(&self) -> Result<Option<Condition>, Problem> {
+        Condition::read(&self.parts.headers)
     }
 
     /// The body as a JSON object, and no query.
@@ -173,6 +196,11 @@ async fn read_body(parts: &Parts, body: Body) -> Result<Bytes, Problem> {
 /// 200 with a document.
 pub(crate) fn ok(document: &impl Serialize) -> Answer {
     answer(StatusCode::OK, document)
+}
+
+/// 200 with one record, at this version.
+pub(crate) fn record(document: &impl Serialize, version: i64) -> Answer {
+    Ok(condition::tag(ok(document)?, version))
 }
 
 /// 201 with a document and where it stands.

@@ -7,10 +7,12 @@
 
 mod admin;
 mod call;
+mod condition;
 pub mod egress;
 mod input;
 pub mod listen;
 pub mod observe;
+mod once;
 mod problem;
 mod public;
 pub mod router;

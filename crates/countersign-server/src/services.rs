@@ -14,6 +14,7 @@ use countersign_core::{
         route::RouteStore,
     },
     directory::Directory,
+    idempotency::IdempotencyStore,
 };
 use countersign_crypto::{Entropy, fingerprint::FingerprintKey};
 use countersign_methods::{
@@ -32,6 +33,7 @@ pub struct Services {
     pub principal_store: Arc<dyn PrincipalStore>,
     pub feed_store: Arc<dyn FeedStore>,
     pub audit: Arc<dyn AuditStore>,
+    pub idempotency: Arc<dyn IdempotencyStore>,
     /// What this process knows of the feed.
     pub feed: Arc<dyn RevocationFeed>,
     /// For the names of owners.

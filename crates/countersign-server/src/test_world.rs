@@ -69,6 +69,7 @@ pub(crate) struct World {
     pub(crate) services: Arc<Services>,
     pub(crate) store: Arc<MemoryStore>,
     pub(crate) clock: Arc<ManualClock>,
+    memory: Arc<ChangeMemory>,
     /// A key of `root`, which holds every operator's scope.
     pub(crate) root: String,
 }
@@ -173,6 +174,7 @@ impl World {
             principal_store: store.clone(),
             feed_store: store.clone(),
             audit: store.clone(),
+            idempotency: store.clone(),
             feed: memory.clone(),
             directory,
             door,
@@ -189,7 +191,7 @@ impl World {
         });
         // the store holds it weakly, and the services as the port
         let router = router::both(services.clone());
-        let mut world = Self { router, services, store, clock, root: String::new() };
+        let mut world = Self { router, services, store, clock, memory, root: String::new() };
         let all = operator::all().to_string();
         world.root = world.key("root", &all).await;
         world
@@ -206,6 +208,12 @@ impl World {
         self.services.principals.create(new, &Caller::host(), self.clock.now()).await.unwrap()
     }
 
+    /// And the store goes on being heard.
+    pub(crate) fn advance(&self, by: Duration) {
+        self.clock.advance(by);
+        self.memory.heard(self.clock.now());
+    }
+
     /// In the store, past the API.
     pub(crate) async fn enable(&self, name: &str) {
         let name = PrincipalName::parse(name).unwrap();
@@ -219,6 +227,7 @@ impl World {
             source: None,
             request: None,
             detail: Vec::new(),
+            once: None,
         };
         PrincipalStore::change(&*self.store, &found.id, found.version, change, event).await.unwrap().unwrap();
     }
@@ -260,8 +269,21 @@ impl World {
         self.raw(key, Method::POST, path, "application/json", body.to_string().into_bytes()).await
     }
 
+    /// Whatever stands.
     pub(crate) async fn patch(&self, key: &str, path: &str, body: Value) -> Reply {
-        self.raw(key, Method::PATCH, path, "application/json", body.to_string().into_bytes()).await
+        self.with(key, Method::PATCH, path, ("if-match", "*"), body).await
+    }
+
+    pub(crate) async fn with(
+        &self,
+        key: &str,
+        method: Method,
+        path: &str,
+        (name, value): (&str, &str),
+        body: Value,
+    ) -> Reply {
+        let request = request(method, path, Some(key)).header("content-type", "application/json");
+        self.send(request.header(name, value).body(Body::from(body.to_string())).unwrap()).await
     }
 
     pub(crate) async fn raw(

@@ -5,6 +5,7 @@ use countersign_core::{
     BoxFuture, Node, PrincipalId, StoreError, Timestamp,
     audit::{Actor, AuditEvent, AuditQuery, AuditRecord, AuditStore, ChainState, StoredEvent},
     check::revocation::Position,
+    idempotency::{IdempotencyStore, Once, REPEATED},
     page::{Page, PageRequest},
     principal::{Principal, PrincipalName},
 };
@@ -42,6 +43,7 @@ struct State {
     principals: BTreeMap<PrincipalId, Principal>,
     changes: Vec<Change>,
     audit: Vec<AuditRecord>,
+    once: Vec<Once>,
 }
 
 impl MemoryStore {
@@ -96,7 +98,14 @@ impl MemoryStore {
 }
 
 impl State {
+    fn claim(&self, event: &AuditEvent) -> Result<(), StoreError> {
+        let Some(Once { mark, .. }) = &event.once else { return Ok(()) };
+        let is_same = |known: &Once| known.mark.caller == mark.caller && known.mark.key == mark.key;
+        if self.once.iter().any(is_same) { Err(StoreError::Conflict(REPEATED)) } else { Ok(()) }
+    }
+
     fn tell(&mut self, event: AuditEvent) {
+        self.once.extend(event.once.clone());
         let (actor, credential) = match event.actor {
             Actor::Principal { id, credential } => (id.to_string(), credential),
             Actor::Host => ("host".into(), String::new()),
@@ -171,6 +180,7 @@ impl ApiKeyStore for MemoryStore {
         event: AuditEvent,
     ) -> BoxFuture<'a, Result<(), StoreError>> {
         self.answer(|state| {
+            state.claim(&event)?;
             if state.keys.contains_key(&record.id) {
                 return Err(StoreError::Conflict("key_exists"));
             }
@@ -185,6 +195,7 @@ impl ApiKeyStore for MemoryStore {
 
     fn rotate<'a>(&'a self, rotation: Rotation, event: AuditEvent) -> BoxFuture<'a, Result<(), StoreError>> {
         self.answer(|state| {
+            state.claim(&event)?;
             let Some(predecessor) = state.keys.get_mut(&rotation.predecessor) else {
                 return Err(StoreError::Conflict("key_changed"));
             };
@@ -278,6 +289,7 @@ impl PrincipalStore for MemoryStore {
         event: AuditEvent,
     ) -> BoxFuture<'a, Result<(), StoreError>> {
         self.answer(|state| {
+            state.claim(&event)?;
             if state.principals.values().any(|p| p.name == principal.name) {
                 return Err(StoreError::Conflict("name_taken"));
             }
@@ -354,6 +366,14 @@ impl FeedStore for MemoryStore {
         self.answer(|state| {
             state.tell(event);
             Ok(state.change(ChangeKind::Revoked, node, at, until))
+        })
+    }
+}
+
+impl IdempotencyStore for MemoryStore {
+    fn made<'a>(&'a self, caller: &'a str, key: &'a str) -> BoxFuture<'a, Result<Option<Once>, StoreError>> {
+        self.answer(|state| {
+            Ok(state.once.iter().find(|once| once.mark.caller == caller && once.mark.key == key).cloned())
         })
     }
 }

@@ -204,8 +204,10 @@ pub async fn run(Principal { kind, verb }: Principal, common: &Common) -> Result
 /// Changes the one of this kind: `user disable billing` must not stop the service `billing`.
 async fn patch(client: &AdminClient, kind: &str, name: &str, body: Value) -> Result<Value, Failure> {
     let found = client.get(&["principals", name], &[]).await?;
-    let id = of_kind(&found, kind, name)?.get("id").and_then(Value::as_str).unwrap_or(name);
-    client.patch(&["principals", id], body).await
+    let found = of_kind(&found, kind, name)?;
+    let id = found.get("id").and_then(Value::as_str).unwrap_or(name);
+    let version = found.get("version").and_then(Value::as_i64).unwrap_or_default();
+    client.patch(&["principals", id], version, body).await
 }
 
 fn of_kind<'v>(found: &'v Value, kind: &str, name: &str) -> Result<&'v Value, Failure> {

@@ -143,6 +143,7 @@ pub async fn start(settings: &Settings, rooms: Rooms) -> Result<Running, Failure
         principal_store: rooms.store.clone(),
         feed_store: rooms.store.clone(),
         audit: rooms.store.clone(),
+        idempotency: rooms.store.clone(),
         feed: memory,
         directory,
         door,

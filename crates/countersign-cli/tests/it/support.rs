@@ -206,7 +206,10 @@ impl Deployment {
     ) -> Answer {
         let address = self.running.admin_address().unwrap();
         let mut request =
-            self.http.request(method, format!("https://{address}/admin/v1/{path}")).bearer_auth(key);
+            self.http.request(method.clone(), format!("https://{address}/admin/v1/{path}")).bearer_auth(key);
+        if method == Method::PATCH {
+            request = request.header("if-match", "*");
+        }
         if let Some(body) = body {
             request = request.json(&body);
         }

@@ -55,6 +55,17 @@ pub struct NewKey {
     pub plan: Option<PlanName>,
 }
 
+/// How a key is replaced.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Rotate {
+    /// How long the predecessor stays good.
+    pub grace: Duration,
+    /// The successor's.
+    pub lifetime: Lifetime,
+    /// Of the predecessor, as the caller last saw it; `None`: whatever stands.
+    pub version: Option<i64>,
+}
+
 /// A record and the one chance to read its secret. Debug shows no secret.
 pub struct Issued {
     pub record: ApiKeyRecord,
@@ -178,6 +189,7 @@ impl ApiKeyIssuer {
             let issued = self.mint(&draft, now)?;
             let record = &issued.record;
             let event = caller.event(now, "api_key.create", record.id.as_str(), described(record));
+            let event = caller.once(event, record.id.as_str());
             match self.store.create(record.clone(), event).await {
                 Ok(()) => return Ok(issued),
                 Err(StoreError::Conflict("key_exists")) => {}
@@ -193,12 +205,14 @@ impl ApiKeyIssuer {
     pub async fn rotate(
         &self,
         id: &KeyId,
-        grace: Duration,
-        lifetime: Lifetime,
+        Rotate { grace, lifetime, version }: Rotate,
         caller: &Caller,
         now: Timestamp,
     ) -> Result<Issued, IssueError> {
         let predecessor = self.store.find(id).await?.ok_or(IssueError::KeyUnknown)?;
+        if version.is_some_and(|seen| seen != predecessor.version) {
+            return Err(IssueError::KeyChanged);
+        }
         if let Some(beyond) = caller.beyond(&predecessor.scopes) {
             return Err(IssueError::ScopesBeyondCaller(beyond));
         }
@@ -229,6 +243,7 @@ impl ApiKeyIssuer {
         detail.insert(0, ("successor", issued.record.id.to_string()));
         detail.push(("predecessor_expires_at", seconds(Some(ends))));
         let event = caller.event(now, "api_key.rotate", id.as_str(), detail);
+        let event = caller.once(event, issued.record.id.as_str());
         let rotation = Rotation {
             predecessor: *id,
             version,
@@ -239,7 +254,7 @@ impl ApiKeyIssuer {
         match self.store.rotate(rotation, event).await {
             Ok(()) => Ok(issued),
             Err(StoreError::Conflict("owner_unknown")) => Err(IssueError::OwnerUnknown),
-            Err(StoreError::Conflict(_)) => Err(IssueError::KeyChanged),
+            Err(StoreError::Conflict("key_changed" | "key_exists")) => Err(IssueError::KeyChanged),
             Err(error) => Err(error.into()),
         }
     }
@@ -290,6 +305,7 @@ impl ApiKeyIssuer {
             source,
             request,
             detail: vec![("reason", reason.as_str().to_string())],
+            once: None,
         };
         let revoked = self.store.revoke(&id, now, reason, event).await?;
         Ok((revoked == Revoked::Now).then_some(id))

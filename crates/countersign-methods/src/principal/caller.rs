@@ -5,6 +5,7 @@ use countersign_core::{
     Node, RequestId, ScopeSet, Timestamp,
     audit::{Actor, AuditEvent},
     check::decision::Permit,
+    idempotency::{Mark, Once},
 };
 use std::net::IpAddr;
 
@@ -15,6 +16,8 @@ pub struct Caller {
     pub request: Option<RequestId>,
     /// `None`: the host itself, which nothing bounds.
     pub bound: Option<Bound>,
+    /// What it asks for may be asked again and is made once.
+    pub mark: Option<Mark>,
 }
 
 /// Nothing issued exceeds the credential that asked (scopes, expiry, lineage), unless it holds `countersign:grant`.
@@ -30,7 +33,7 @@ pub struct Bound {
 
 impl Caller {
     pub fn host() -> Self {
-        Self { actor: Actor::Host, source: None, request: None, bound: None }
+        Self { actor: Actor::Host, source: None, request: None, bound: None, mark: None }
     }
 
     /// From a decision; `None` on a public route, which has no caller.
@@ -50,6 +53,7 @@ impl Caller {
                 lineage: authentication.lineage.iter().cloned().collect(),
                 may_grant: known.scopes.iter().any(|s| s.as_str() == operator::GRANT),
             }),
+            mark: None,
         })
     }
 }
@@ -72,6 +76,14 @@ impl Caller {
         self.bound.as_ref().filter(|b| !b.may_grant).map_or(&[], |b| &b.lineage)
     }
 
+    /// By whose `Idempotency-Key` a request is known again.
+    pub fn name(&self) -> &str {
+        match &self.actor {
+            Actor::Principal { id, .. } => id.as_str(),
+            _ => "",
+        }
+    }
+
     pub(crate) fn event(
         &self,
         at: Timestamp,
@@ -80,7 +92,22 @@ impl Caller {
         detail: Vec<(&'static str, String)>,
     ) -> AuditEvent {
         let (actor, subject) = (self.actor.clone(), subject.to_string());
-        AuditEvent { at, actor, action, subject, source: self.source, request: self.request, detail }
+        AuditEvent {
+            at,
+            actor,
+            action,
+            subject,
+            source: self.source,
+            request: self.request,
+            detail,
+            once: None,
+        }
+    }
+
+    /// Of a write that makes `made`.
+    pub(crate) fn once(&self, event: AuditEvent, made: &str) -> AuditEvent {
+        let once = self.mark.clone().map(|mark| Once { mark, made: made.to_owned() });
+        AuditEvent { once, ..event }
     }
 }
 

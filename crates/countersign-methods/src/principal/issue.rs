@@ -76,6 +76,7 @@ impl PrincipalIssuer {
             ("groups", join(&principal.groups)),
         ];
         let event = caller.event(now, "principal.create", principal.id.as_str(), detail);
+        let event = caller.once(event, principal.id.as_str());
         match self.store.create(principal.clone(), event).await {
             Ok(()) => Ok(principal),
             Err(StoreError::Conflict("name_taken")) => Err(PrincipalError::NameTaken),

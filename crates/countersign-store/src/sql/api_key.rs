@@ -217,6 +217,7 @@ impl ApiKeyStore for Store {
     ) -> BoxFuture<'a, Result<(), StoreError>> {
         let write = self.write(Purpose::Ordinary, move |unit| {
             Box::pin(async move {
+                unit.claim(&event).await?;
                 insert(&mut unit.conn, &record).await?;
                 unit.audit(event);
                 Ok(())
@@ -229,6 +230,7 @@ impl ApiKeyStore for Store {
         let write = self.write(Purpose::Ordinary, move |unit| {
             Box::pin(async move {
                 let Rotation { predecessor, version, at, predecessor_expires_at, successor } = rotation;
+                unit.claim(&event).await?;
                 let rotated = sql("UPDATE api_key
                      SET state = 'rotated', ended_at = $3, successor = $4, expires_at = $5, version = version + 1
                      WHERE id = $1 AND version = $2 AND state = 'active' AND owner = $6

@@ -128,6 +128,7 @@ impl PrincipalStore for Store {
     ) -> BoxFuture<'a, Result<(), StoreError>> {
         let write = self.write(Purpose::Ordinary, move |unit| {
             Box::pin(async move {
+                unit.claim(&event).await?;
                 let made =
                     sql("INSERT INTO principal (id, kind, name, scopes, group_names, enabled, version, created_at)
                          VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING")

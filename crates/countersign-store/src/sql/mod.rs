@@ -11,6 +11,7 @@ mod figures;
 mod file;
 mod follower;
 mod health;
+mod idempotency;
 mod inspect;
 mod meta;
 mod migrate;

@@ -21,7 +21,13 @@ pub(crate) fn options() -> StoreOptions {
 }
 
 pub(crate) fn ports(store: &Arc<Store>) -> Ports {
-    Ports { principals: store.clone(), keys: store.clone(), feed: store.clone(), audit: store.clone() }
+    Ports {
+        principals: store.clone(),
+        keys: store.clone(),
+        feed: store.clone(),
+        audit: store.clone(),
+        idempotency: store.clone(),
+    }
 }
 
 pub(crate) struct SqliteFile {

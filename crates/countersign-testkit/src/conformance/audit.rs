@@ -26,6 +26,7 @@ pub async fn an_event_is_kept_word_for_word(ports: Ports) {
         source: Some("2001:db8::7".parse().unwrap()),
         request: Some(RequestId([0xab; 16])),
         detail: vec![("scopes", "a b".into()), ("label", "\"quoted\" \0 \u{1f511}".into())],
+        once: None,
     };
     ports.principals.create(service(1), event.clone()).await.unwrap();
     let bare = AuditEvent { actor: Actor::Holder, source: None, request: None, detail: Vec::new(), ..event };

@@ -6,12 +6,14 @@
 pub mod api_key;
 pub mod audit;
 pub mod feed;
+pub mod idempotency;
 pub mod principal;
 
 use countersign_core::{
     PrincipalId, ScopeSet, Timestamp,
     audit::{Actor, AuditEvent, AuditQuery, AuditRecord, AuditStore},
     check::revocation::Position,
+    idempotency::IdempotencyStore,
     principal::{Principal, PrincipalKind, PrincipalName},
 };
 use countersign_methods::{
@@ -31,6 +33,7 @@ pub struct Ports {
     pub keys: Arc<dyn ApiKeyStore>,
     pub feed: Arc<dyn FeedStore>,
     pub audit: Arc<dyn AuditStore>,
+    pub idempotency: Arc<dyn IdempotencyStore>,
 }
 
 /// Calls `$each! { area: [case, ..], .. }` with every case. A case is `async fn(Ports)`.
@@ -81,6 +84,13 @@ macro_rules! conformance_cases {
                 the_chain_holds_after_fifty_writes_at_once,
                 an_empty_chain_is_whole,
             ],
+            idempotency: [
+                a_mark_stays_with_what_it_made,
+                a_repeat_is_refused_and_leaves_nothing,
+                a_refused_write_leaves_no_mark,
+                of_fifty_at_once_one_makes,
+                after_a_day_a_key_may_be_used_again,
+            ],
         }
     };
 }
@@ -103,6 +113,7 @@ pub fn event(action: &'static str, subject: &str) -> AuditEvent {
         source: None,
         request: None,
         detail: Vec::new(),
+        once: None,
     }
 }
 

@@ -41,7 +41,11 @@ async fn a_revocation_made_in_one_process_is_seen_by_the_other_within_a_second()
         || read(http.get(format!("https://127.0.0.1:{gateway}/orders/1")).header("x-api-key", &secret));
     assert_eq!(use_it().await.status, 200);
     let url = format!("https://127.0.0.1:{}/admin/v1/principals/demo", served.admin);
-    let disabled = http.patch(url).bearer_auth(served.operator()).json(&json!({"enabled": false}));
+    let disabled = http
+        .patch(url)
+        .bearer_auth(served.operator())
+        .header("if-match", "*")
+        .json(&json!({"enabled": false}));
     assert_eq!(read(disabled).await.status, 200);
     eventually(Duration::from_secs(1), || async { use_it().await.status == 401 }).await;
     // a process killed and started again has not forgotten

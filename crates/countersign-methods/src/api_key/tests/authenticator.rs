@@ -2,7 +2,10 @@
 
 use super::{DAY, House, stranger};
 use crate::{
-    api_key::record::{Environment, RevocationReason},
+    api_key::{
+        issue::Rotate,
+        record::{Environment, RevocationReason},
+    },
     fakes::{NOW, now_or_never},
     principal::caller::Caller,
 };
@@ -65,7 +68,8 @@ fn rotation_overlaps() {
     let house = House::new();
     let (record, old) = house.key();
     let (host, second) = (Caller::host(), Duration::from_secs(1));
-    let rotation = house.issuer.rotate(&record.id, DAY, Default::default(), &host, NOW + second);
+    let rotation =
+        house.issuer.rotate(&record.id, Rotate { grace: DAY, ..Rotate::default() }, &host, NOW + second);
     let (successor, new) = now_or_never(rotation).unwrap().reveal();
     let within = NOW + DAY;
     assert_eq!(use_it(&house, &old, within).unwrap().credential, record.id.credential());

@@ -4,7 +4,7 @@ use super::{DAY, House, demo, new_key, stranger};
 use crate::{
     api_key::{
         config::ApiKeyConfig,
-        issue::{Ended, IssueError, Issued, Lifetime, NewKey},
+        issue::{Ended, IssueError, Issued, Lifetime, NewKey, Rotate},
         record::{Environment, KeyId, KeyStanding, KeyState, RevocationReason},
         verify::Failure,
     },
@@ -35,7 +35,7 @@ fn create(house: &House, new: NewKey, caller: &Caller) -> Result<Issued, IssueEr
 }
 
 fn rotate(house: &House, id: &KeyId, grace: Duration, caller: &Caller) -> Result<Issued, IssueError> {
-    now_or_never(house.issuer.rotate(id, grace, Lifetime::Default, caller, NOW))
+    now_or_never(house.issuer.rotate(id, Rotate { grace, ..Rotate::default() }, caller, NOW))
 }
 
 fn present(house: &House, key: &str) -> Result<Option<KeyId>, StoreError> {

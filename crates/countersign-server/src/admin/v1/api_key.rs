@@ -2,14 +2,16 @@
 
 use super::principal;
 use crate::{
-    call::{Answer, Call, Facts, Listed, created, ok},
+    call::{self, Answer, Call, Facts, Listed, created, ok},
+    condition,
     input::Wrong,
+    once::{Done, once, replayed},
     problem::{Problem, quoted},
     words::{cursor, duration, read, time},
 };
 use countersign_core::{Node, PrincipalId, Refusal, check::limit::RateLimit};
 use countersign_methods::api_key::{
-    issue::{IssueError, Issued, Lifetime, NewKey},
+    issue::{IssueError, Issued, Lifetime, NewKey, Rotate},
     record::{ApiKeyRecord, KeyId, KeyState, RevocationReason},
     store::ApiKeyQuery,
     verify::Failure,
@@ -71,7 +73,8 @@ struct Shown {
 #[derive(Serialize)]
 struct ShownOnce<'a> {
     key: Shown,
-    secret: &'a str,
+    /// `null`: it was shown once.
+    secret: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     predecessor: Option<Shown>,
 }
@@ -108,7 +111,7 @@ pub(crate) async fn list(call: Call) -> Answer {
 pub(crate) async fn show(call: Call) -> Answer {
     call.query()?.finish(Some(()))?;
     let record = find(&call, &named(&call)?).await?;
-    ok(&shown(&call, &record).await)
+    call::record(&shown(&call, &record).await, record.version)
 }
 
 pub(crate) async fn create(call: Call) -> Answer {
@@ -124,8 +127,11 @@ pub(crate) async fn create(call: Call) -> Answer {
 
     let owner = principal::resolve(&call, &owner).await?.id;
     let new = NewKey { owner, label, scopes, lifetime, networks, limit, plan };
-    let issued = call.services.api_keys.create(new, &call.caller, call.now).await?;
-    shown_once(&call, issued, None).await
+    let made = once(&call, async |caller| Ok(call.services.api_keys.create(new, caller, call.now).await?));
+    match made.await? {
+        Done::Now(issued) => shown_once(&call, issued, None).await,
+        Done::Before(id) => shown_again(&call, &id).await,
+    }
 }
 
 pub(crate) async fn rotate(call: Call) -> Answer {
@@ -135,7 +141,20 @@ pub(crate) async fn rotate(call: Call) -> Answer {
     body.finish(Some(()))?;
 
     let id = named(&call)?;
-    let issued = call.services.api_keys.rotate(&id, grace, lifetime, &call.caller, call.now).await?;
+    let made = once(&call, async |caller| {
+        // asked only here: a repeat would find what it changed the first time
+        let version = held(&call, &id).await?;
+        let rotation = Rotate { grace, lifetime, version };
+        let issued = call.services.api_keys.rotate(&id, rotation, caller, call.now).await;
+        issued.map_err(|error| match error {
+            IssueError::KeyChanged if version.is_some() => condition::failed(),
+            error => error.into(),
+        })
+    });
+    let issued = match made.await? {
+        Done::Now(issued) => issued,
+        Done::Before(successor) => return shown_again(&call, &successor).await,
+    };
     // From here on a secret exists that is shown only once: nothing that merely decorates the answer may fail it.
     let predecessor = call.services.api_key_store.find(&id).await.ok().flatten();
     shown_once(&call, issued, predecessor).await
@@ -154,10 +173,12 @@ pub(crate) async fn revoke(call: Call) -> Answer {
 
     let id = named(&call)?;
     let reason = reason.unwrap_or(RevocationReason::Operator);
+    // Read before, not guarded by the write: whatever becomes of the key in between, it ends.
+    held(&call, &id).await?;
     // revoking what is revoked already is not an error: the caller has what it wanted
     call.services.api_keys.revoke(&id, reason, &call.caller, call.now).await?;
     let record = find(&call, &id).await?;
-    ok(&shown(&call, &record).await)
+    call::record(&shown(&call, &record).await, record.version)
 }
 
 /// Is this key good, and if not, why? Says more than any caller is told, so it is for operators; it could serve for
@@ -240,6 +261,14 @@ fn named(call: &Call) -> Result<KeyId, Problem> {
     KeyId::parse(&call.id).ok_or_else(|| unknown(&call.id))
 }
 
+/// The version that the call depends on, if on any.
+async fn held(call: &Call, id: &KeyId) -> Result<Option<i64>, Problem> {
+    match call.condition()? {
+        Some(condition) => condition.hold(find(call, id).await?.version),
+        None => Ok(None),
+    }
+}
+
 async fn find(call: &Call, id: &KeyId) -> Result<ApiKeyRecord, Problem> {
     call.services.api_key_store.find(id).await?.ok_or_else(|| unknown(id.as_str()))
 }
@@ -260,8 +289,17 @@ async fn shown_once(call: &Call, issued: Issued, predecessor: Option<ApiKeyRecor
         Some(record) => Some(shown(call, record).await),
         None => None,
     };
-    let document = ShownOnce { key: shown(call, &record).await, secret: secret.expose(), predecessor };
-    created(&document, &format!("/admin/v1/api-keys/{}", record.id))
+    let document = ShownOnce { key: shown(call, &record).await, secret: Some(secret.expose()), predecessor };
+    let made = created(&document, &format!("/admin/v1/api-keys/{}", record.id))?;
+    Ok(condition::tag(made, record.version))
+}
+
+/// To a repeat: everything but the secret (RULES 4.2).
+async fn shown_again(call: &Call, id: &str) -> Answer {
+    let id = KeyId::parse(id).ok_or_else(|| unknown(id))?;
+    let record = find(call, &id).await?;
+    let document = ShownOnce { key: shown(call, &record).await, secret: None, predecessor: None };
+    replayed(call::record(&document, record.version))
 }
 
 async fn shown(facts: &Facts, record: &ApiKeyRecord) -> Shown {

@@ -1,8 +1,10 @@
 //! `/admin/v1/principals`: users and services.
 
 use crate::{
-    call::{Answer, Call, Facts, Listed, created, ok},
+    call::{Answer, Call, Facts, Listed, created, ok, record},
+    condition,
     input::{Wrong, json::Json},
+    once::{Done, once, replayed},
     problem::{Problem, quoted},
     words::{cursor, read, time},
 };
@@ -60,7 +62,8 @@ pub(crate) async fn list(call: Call) -> Answer {
 
 pub(crate) async fn show(call: Call) -> Answer {
     call.query()?.finish(Some(()))?;
-    ok(&Shown::from(&resolve(&call, &call.id).await?))
+    let principal = resolve(&call, &call.id).await?;
+    record(&Shown::from(&principal), principal.version)
 }
 
 pub(crate) async fn create(call: Call) -> Answer {
@@ -72,32 +75,46 @@ pub(crate) async fn create(call: Call) -> Answer {
     let new = kind.zip(name).map(|(kind, name)| NewPrincipal { kind, name, scopes, groups });
     let new = body.finish(new)?;
 
-    let principal = call.services.principals.create(new, &call.caller, call.now).await?;
-    created(&Shown::from(&principal), &format!("/admin/v1/principals/{}", principal.id))
+    let made = once(&call, async |caller| Ok(call.services.principals.create(new, caller, call.now).await?));
+    let principal = match made.await? {
+        Done::Now(principal) => principal,
+        Done::Before(id) => {
+            let principal = resolve(&call, &id).await?;
+            return replayed(record(&Shown::from(&principal), principal.version));
+        }
+    };
+    let made = created(&Shown::from(&principal), &format!("/admin/v1/principals/{}", principal.id))?;
+    Ok(condition::tag(made, principal.version))
 }
 
 pub(crate) async fn change(call: Call) -> Answer {
+    let condition = call.condition()?.ok_or_else(condition::required)?;
     let mut body = call.members()?;
     let change = PrincipalChange {
         scopes: body.optional("scopes", read::scopes),
         groups: body.optional("groups", read::groups),
         enabled: body.optional("enabled", read::boolean),
     };
-    let version = body.optional("version", |v| read::integer(v, 0, i64::MAX));
     if change == PrincipalChange::default() {
         body.fault("", "nothing to change: give at least one of `scopes`, `groups`, `enabled`");
     }
     let change = body.finish(Some(change))?;
 
     let principal = resolve(&call, &call.id).await?;
+    let version = condition.hold(principal.version)?;
     // What was revoked never comes back (RULES 2.5): enabled it would let nobody in, and count as an operator all the
     // same when another one goes.
     if change.enabled == Some(true) && call.services.feed.is_revoked(&Node::principal(&principal.id)) {
         let detail = "the principal was revoked, which is for good; make another one";
         return Err(Problem::conflict("principal_revoked", detail));
     }
-    let changed = call.services.principals.change(&principal.id, version, change, &call.caller, call.now);
-    ok(&Shown::from(&changed.await?))
+    let changed =
+        call.services.principals.change(&principal.id, version, change, &call.caller, call.now).await;
+    let changed = changed.map_err(|error| match error {
+        PrincipalError::Changed if version.is_some() => condition::failed(),
+        error => error.into(),
+    })?;
+    record(&Shown::from(&changed), changed.version)
 }
 
 fn kind(value: Json) -> Result<PrincipalKind, Wrong> {
@@ -130,7 +147,7 @@ impl From<PrincipalError> for Problem {
             PrincipalError::NameTaken => "another principal has this name; names are unique, choose another",
             PrincipalError::Unknown => "there is no such principal",
             PrincipalError::Changed => {
-                "somebody else changed the principal first; read it again and repeat the change with its `version`"
+                "somebody else changed the principal at the same time; look at what stands now and repeat the change"
             }
             PrincipalError::ScopesBeyondCaller(_) => {
                 "a credential passes on only what it has itself, unless it holds `countersign:grant`"

@@ -105,6 +105,7 @@ async fn revoke_principal(call: &Call, id: &PrincipalId) -> Result<bool, Problem
         source: call.caller.source,
         request: call.caller.request,
         detail: Vec::new(),
+        once: None,
     };
     // principal ids are never used twice, so there is no end after which it could be forgotten
     call.services.feed_store.revoke(node, call.now, None, event).await?;

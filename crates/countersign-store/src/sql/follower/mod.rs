@@ -151,7 +151,10 @@ impl Follower {
             self.pruned_at = asked;
             // Every process may: it is the same whoever does it, and however often. Aside: following does not wait.
             let store = self.store.clone();
-            tokio::spawn(async move { store.prune_feed(asked.saturating_sub(KEEP)).await.ok() });
+            tokio::spawn(async move {
+                store.prune_feed(asked.saturating_sub(KEEP)).await.ok();
+                store.prune_idempotency(asked).await.ok();
+            });
         }
         Ok(())
     }

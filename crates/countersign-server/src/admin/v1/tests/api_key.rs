@@ -51,7 +51,7 @@ async fn a_key_lives_from_create_to_revoke() {
     let again = world.post(&root, &format!("{KEYS}/{id}/rotate"), json!({})).await;
     again.refused(409, "key_not_active");
 
-    world.clock.advance(Duration::from_secs(3600));
+    world.advance(Duration::from_secs(3600));
     assert_eq!(world.get(&root, &format!("{KEYS}/{id}")).await.expect(200)["state"], "expired");
     let usable = world.get(&root, &format!("{KEYS}?owner=demo&usable=true")).await.expect(200);
     assert_eq!(usable["items"].as_array().unwrap().len(), 1);
@@ -61,7 +61,7 @@ async fn a_key_lives_from_create_to_revoke() {
     let path = format!("{KEYS}/{next}/revoke");
     let first = world.post(&root, &path, json!({"reason": "leaked"})).await.expect(200);
     assert_eq!((&first["state"], &first["reason"]), (&json!("revoked"), &json!("leaked")));
-    world.clock.advance(Duration::from_secs(1));
+    world.advance(Duration::from_secs(1));
     assert_eq!(world.post(&root, &path, json!({})).await.expect(200), first);
     assert_eq!(world.store.actions().iter().filter(|a| *a == "api_key.revoke").count(), 1);
 }
@@ -148,7 +148,7 @@ async fn verify_says_why_a_key_is_not_good_and_shows_it_only_to_who_holds_it() {
     world.patch(&root, "/admin/v1/principals/demo", json!({"enabled": false})).await.expect(200);
     let verdict = world.post(&root, &path, json!({"key": secret})).await.expect(200);
     assert_eq!((&verdict["valid"], &verdict["reason"]), (&json!(false), &json!("principal_disabled")));
-    world.clock.advance(Duration::from_secs(3600));
+    world.advance(Duration::from_secs(3600));
     let verdict = world.post(&root, &path, json!({"key": secret})).await.expect(200);
     assert_eq!((&verdict["reason"], &verdict["key"]["id"]), (&json!("key_expired"), &json!(id)));
     world.post(&root, &format!("{KEYS}/{id}/revoke"), json!({})).await.expect(200);
@@ -236,7 +236,7 @@ async fn keys_are_listed_page_by_page_in_the_order_of_their_making() {
     let world = World::new().await;
     let root = world.root.clone();
     for n in 0..4 {
-        world.clock.advance(Duration::from_secs(1));
+        world.advance(Duration::from_secs(1));
         world.key(&format!("s{n}"), "").await;
     }
     let mut owners = Vec::new();
@@ -250,4 +250,60 @@ async fn keys_are_listed_page_by_page_in_the_order_of_their_making() {
         path = format!("{KEYS}?limit=2&cursor={next}");
     }
     assert_eq!(owners, ["root", "s0", "s1", "s2", "s3"]);
+}
+
+/// RULES 4.2: a repeat gets the record, never the secret.
+#[tokio::test]
+async fn a_key_that_is_asked_for_twice_is_made_once_and_shown_once() {
+    let world = World::new().await;
+    let root = world.root.clone();
+    world.service("demo", "orders:read").await;
+    let body = json!({"owner": "demo", "scopes": ["orders:read"]});
+    let ask = |path: String, key: &'static str, body: Value| async {
+        let path = path;
+        world.with(&root, Method::POST, &path, ("idempotency-key", key), body).await
+    };
+    let first = ask(KEYS.into(), "k1", body.clone()).await.expect(201);
+    let again = ask(KEYS.into(), "k1", body.clone()).await;
+    assert_eq!(again.headers["etag"], "\"1\"");
+    let again = again.expect(200);
+    assert_eq!((&again["key"], &again["secret"]), (&first["key"], &Value::Null));
+    assert!(first["secret"].is_string());
+
+    let id = first["key"]["id"].as_str().unwrap();
+    let rotate = format!("{KEYS}/{id}/rotate");
+    // under the same key at another URL it is another request
+    ask(rotate.clone(), "k1", json!({})).await.refused(422, "idempotency_key_reused");
+    let successor = ask(rotate.clone(), "k2", json!({})).await.expect(201);
+    let repeated = ask(rotate.clone(), "k2", json!({})).await.expect(200);
+    assert_eq!((&repeated["key"]["id"], &repeated["secret"]), (&successor["key"]["id"], &Value::Null));
+    ask(rotate, "k3", json!({})).await.refused(409, "key_not_active");
+    let listed = world.get(&root, &format!("{KEYS}?owner=demo")).await.expect(200);
+    assert_eq!(listed["items"].as_array().unwrap().len(), 2);
+}
+
+/// RFC 9110 13.1.1: not required of these, and kept where it is given.
+#[tokio::test]
+async fn rotation_and_revocation_keep_to_the_version_that_was_seen() {
+    let world = World::new().await;
+    let root = world.root.clone();
+    world.service("demo", "orders:read").await;
+    let (id, ..) = made(&world, json!({"owner": "demo", "scopes": ["orders:read"]})).await;
+    let ask = |verb: &'static str, tag: &'static str| {
+        let path = format!("{KEYS}/{id}/{verb}");
+        let (world, root) = (&world, &root);
+        async move { world.with(root, Method::POST, &path, ("if-match", tag), json!({})).await }
+    };
+    for verb in ["rotate", "revoke"] {
+        ask(verb, "\"7\"").await.refused(412, "precondition_failed");
+        ask(verb, "7").await.refused(400, "request_malformed");
+    }
+    ask("rotate", "\"1\"").await.expect(201);
+    ask("revoke", "\"1\"").await.refused(412, "precondition_failed");
+    let revoked = ask("revoke", "\"2\"").await;
+    assert_eq!(revoked.headers["etag"], "\"3\"");
+    assert_eq!(revoked.expect(200)["state"], "revoked");
+    let nobody = format!("{KEYS}/000000000000/revoke");
+    let reply = world.with(&root, Method::POST, &nobody, ("if-match", "*"), json!({})).await;
+    reply.refused(404, "key_unknown");
 }

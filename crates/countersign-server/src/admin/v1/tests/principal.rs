@@ -1,4 +1,5 @@
 use crate::test_world::World;
+use http::Method;
 use serde_json::json;
 
 #[tokio::test]
@@ -19,8 +20,12 @@ async fn a_principal_is_created_shown_changed_and_listed() {
     for name in [id.as_str(), "demo"] {
         assert_eq!(world.get(&root, &format!("/admin/v1/principals/{name}")).await.expect(200), made);
     }
-    let change = json!({"enabled": false, "version": made["version"]});
-    let changed = world.patch(&root, "/admin/v1/principals/demo", change).await.expect(200);
+    let (path, change) = ("/admin/v1/principals/demo", json!({"enabled": false}));
+    assert_eq!(reply.headers["etag"], "\"1\"");
+    let reply = world.with(&root, Method::PATCH, path, ("if-match", "\"7\", \"1\""), change).await;
+    assert_eq!(reply.headers["etag"], "\"2\"");
+    let changed = reply.expect(200);
+    assert_eq!(world.get(&root, path).await.headers["etag"], "\"2\"");
     assert_eq!(changed["enabled"], false);
     assert_eq!(changed["scopes"], made["scopes"]);
     assert_ne!(changed["version"], made["version"]);
@@ -39,8 +44,16 @@ async fn a_stale_version_a_taken_name_and_an_unknown_principal_are_told_apart() 
     world.service("demo", "orders:read").await;
     let taken = world.post(&root, "/admin/v1/principals", json!({"kind": "user", "name": "demo"})).await;
     taken.refused(409, "name_taken");
-    let stale = json!({"enabled": false, "version": 7});
-    world.patch(&root, "/admin/v1/principals/demo", stale).await.refused(409, "principal_changed");
+    let (path, body) = ("/admin/v1/principals/demo", json!({"enabled": false}));
+    for stale in ["\"7\"", "W/\"1\"", "\"\""] {
+        let reply = world.with(&root, Method::PATCH, path, ("if-match", stale), body.clone()).await;
+        reply.refused(412, "precondition_failed");
+    }
+    let bare = world.raw(&root, Method::PATCH, path, "application/json", body.to_string()).await;
+    bare.refused(428, "precondition_required");
+    let broken = world.with(&root, Method::PATCH, path, ("if-match", "1"), body).await;
+    broken.refused(400, "request_malformed");
+    assert_eq!(world.get(&root, path).await.expect(200)["enabled"], true);
     for name in ["nobody", "svc_00000000000000000000", "NOT-A-NAME", "%C3%A4"] {
         let path = format!("/admin/v1/principals/{name}");
         world.get(&root, &path).await.refused(404, "principal_unknown");
@@ -111,4 +124,31 @@ async fn a_list_goes_on_where_it_stopped() {
         path = format!("/admin/v1/principals?limit=2&cursor={next}");
     }
     assert_eq!(names, ["root", "s0", "s1", "s2", "s3", "s4"]);
+}
+
+/// draft-ietf-httpapi-idempotency-key-header: a repeat makes nothing, another request under the same key is told apart.
+#[tokio::test]
+async fn a_principal_that_is_asked_for_twice_is_made_once() {
+    let world = World::new().await;
+    let root = world.root.clone();
+    let (path, body) = ("/admin/v1/principals", json!({"kind": "service", "name": "demo"}));
+    let ask = |body: serde_json::Value, key: &'static str| {
+        world.with(&root, Method::POST, path, ("idempotency-key", key), body)
+    };
+    let first = ask(body.clone(), "\"k1\"").await;
+    assert!(!first.headers.contains_key("idempotency-replayed"));
+    let first = first.expect(201);
+    let again = ask(body.clone(), "k1").await;
+    assert_eq!(again.headers["idempotency-replayed"], "true");
+    assert_eq!(again.expect(200), first);
+    ask(json!({"kind": "user", "name": "demo"}), "k1").await.refused(422, "idempotency_key_reused");
+    ask(body.clone(), "k2").await.refused(409, "name_taken");
+    ask(body.clone(), "a b").await.refused(400, "request_malformed");
+    // a key is its caller's own, and what was refused left no mark
+    let other = world.key("other", "countersign:principals countersign:read").await;
+    let reply = world.with(&other, Method::POST, path, ("idempotency-key", "k1"), body).await;
+    reply.refused(409, "name_taken");
+    let made = ask(json!({"kind": "service", "name": "second"}), "k2").await.expect(201);
+    assert_ne!(made["id"], first["id"]);
+    assert_eq!(world.store.actions().iter().filter(|a| *a == "principal.create").count(), 4);
 }
