@@ -33,6 +33,7 @@ pub(super) const TABLES: &[Table] = &[
     Table { seeded: true, ..table("feed_head") },
     table("audit_event"),
     table("audit_head"),
+    table("idempotency"),
 ];
 
 pub(super) fn is_kept(name: &str) -> bool {
