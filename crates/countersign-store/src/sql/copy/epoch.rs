@@ -76,6 +76,7 @@ pub(super) async fn begin(
             ("ended", restored.ended.to_string()),
             ("records", restored.records.to_string()),
         ],
+        once: None,
     };
     sql("INSERT INTO audit_head (id, number, hash) VALUES (1, $1, $2) ON CONFLICT (id) DO UPDATE SET number = $1")
         .bind(above(last, now))
@@ -105,6 +106,7 @@ pub(super) async fn moved(
         source: None,
         request: None,
         detail: vec![("from", header.engine.clone()), ("by", by)],
+        once: None,
     };
     audit::append(conn, vec![event]).await?;
     Ok(())
