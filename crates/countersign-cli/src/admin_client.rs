@@ -12,6 +12,7 @@ use reqwest::{
     header::{IF_MATCH, WWW_AUTHENTICATE},
     redirect,
 };
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -94,6 +95,17 @@ impl AdminClient {
     pub async fn patch(&self, path: &[&str], version: i64, body: Value) -> Result<Value, Failure> {
         let request = self.http.patch(self.url(path, &[])?).header(IF_MATCH, format!("\"{version}\""));
         self.call(request.json(&body)).await
+    }
+
+    /// As [`AdminClient::get`], read as what it should be: nothing of a member that stays raw is written anew.
+    pub async fn get_as<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        query: &[(&str, String)],
+    ) -> Result<T, Failure> {
+        let request = self.http.get(self.url(path, query)?).bearer_auth(&self.key);
+        let bytes = self.answer(request).await?;
+        serde_json::from_slice(&bytes).map_err(|_| self.strange("an answer that is not what was asked for"))
     }
 
     /// Every item of a list, page after page, at most `most`.

@@ -63,16 +63,50 @@ pub struct AuditQuery {
     pub subject: Option<String>,
     /// Only records numbered higher.
     pub after: Option<i64>,
+    /// Only records numbered lower.
+    pub before: Option<i64>,
     /// Newest first; otherwise oldest first.
     pub newest_first: bool,
     pub limit: u32,
 }
 
-/// Whether the chain holds from the first record to the last.
+/// Whether the chain holds from the first record that is kept to the last.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChainState {
-    Whole { records: i64, head: [u8; 32] },
-    BrokenAt { number: i64 },
+    /// `removed`: records up to this number were kept long enough; 0: all are there.
+    Whole {
+        records: i64,
+        removed: i64,
+        head: [u8; 32],
+    },
+    BrokenAt {
+        number: i64,
+    },
+}
+
+/// The end of the trail, and of which store: what is exported, so that a chain that was cut short is noticed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditHead {
+    /// The store's own random name.
+    pub store: String,
+    pub epoch: i64,
+    pub number: i64,
+    pub hash: [u8; 32],
+}
+
+impl AuditHead {
+    /// What is signed of it.
+    pub fn statement(&self, at: Timestamp) -> String {
+        use std::fmt::Write;
+        let Self { store, epoch, number, hash } = self;
+        let mut text =
+            format!("countersign audit head 1\nstore {store}\nepoch {epoch}\nnumber {number}\nhash ");
+        for byte in hash {
+            let _ = write!(text, "{byte:02x}");
+        }
+        let _ = write!(text, "\nat {}\n", at.as_micros());
+        text
+    }
 }
 
 /// Port: reading the trail. Writing has no port of its own: every write carries its event.
@@ -82,4 +116,10 @@ pub trait AuditStore: std::fmt::Debug + Send + Sync {
         query: AuditQuery,
     ) -> crate::BoxFuture<'a, Result<Vec<AuditRecord>, crate::StoreError>>;
     fn verify<'a>(&'a self) -> crate::BoxFuture<'a, Result<ChainState, crate::StoreError>>;
+    fn chain_head<'a>(&'a self) -> crate::BoxFuture<'a, Result<AuditHead, crate::StoreError>>;
+    /// The number of the first record of this time or later.
+    fn first_since<'a>(
+        &'a self,
+        at: Timestamp,
+    ) -> crate::BoxFuture<'a, Result<Option<i64>, crate::StoreError>>;
 }

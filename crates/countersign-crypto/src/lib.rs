@@ -8,6 +8,7 @@ pub mod constant_time;
 pub mod entropy;
 pub mod fingerprint;
 pub mod hash;
+pub mod key;
 pub mod sealed_file;
 pub mod secret;
 pub mod tls;

@@ -16,7 +16,7 @@ use countersign_core::{
     directory::Directory,
     idempotency::IdempotencyStore,
 };
-use countersign_crypto::{Entropy, fingerprint::FingerprintKey};
+use countersign_crypto::{Entropy, fingerprint::FingerprintKey, key::AttestKeys};
 use countersign_methods::{
     api_key::{issue::ApiKeyIssuer, store::ApiKeyStore},
     principal::{issue::PrincipalIssuer, store::PrincipalStore},
@@ -50,6 +50,8 @@ pub struct Services {
     /// How a refusal by the door reads.
     pub answers: Options,
     pub fingerprint: Arc<FingerprintKey>,
+    /// Signs the head of the trail; `None`: the keyring has no key for it.
+    pub attest: Option<Arc<AttestKeys>>,
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
 }

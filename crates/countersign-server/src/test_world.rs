@@ -20,6 +20,7 @@ use countersign_core::{
 };
 use countersign_crypto::{
     FingerprintKey,
+    key::AttestKeys,
     token::digest::{Pepper, Peppers},
 };
 use countersign_methods::{
@@ -186,6 +187,7 @@ impl World {
             limits: Limits::default(),
             answers: Options::default(),
             fingerprint,
+            attest: AttestKeys::new(&[(1, vec![1; 32]), (2, vec![2; 32])]).map(Arc::new),
             clock: clock.clone(),
             entropy,
         });

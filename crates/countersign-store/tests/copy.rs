@@ -266,6 +266,39 @@ async fn a_newer_schema_is_refused_both_ways() {
     source.close().await;
 }
 
+/// An older copy is brought up after it was loaded (RULES 4.6).
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_older_schema_is_brought_up() {
+    let (from, to) = (SqliteFile::new(), SqliteFile::new());
+    let source = from.open().await;
+    furnish(&source).await;
+    let was = seen(&source).await;
+    source.close().await;
+    // as the first release made it
+    support::execute(&from.url(), "DROP TABLE lease; DROP TABLE idempotency; DELETE FROM schema_migration WHERE number > 1").await;
+    let file = write(&from.url()).await;
+    assert_eq!(copy::header(&mut &file[..]).unwrap().schema, 1);
+    bring(&to.url(), &file, restore(None)).await.unwrap();
+    let target = to.open().await;
+    assert_eq!(seen(&target).await, was);
+    assert!(target.take_lease("x", "y", at(0), at(1)).await.unwrap());
+    target.close().await;
+}
+
+/// Of the moment: whoever did a job then does not do it in the restored store.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rules_4_6_what_is_of_the_moment_is_left_out() {
+    let (from, to) = (SqliteFile::new(), SqliteFile::new());
+    let source = from.open().await;
+    assert!(source.take_lease("job", "gone", at(0), at(LATER * 2)).await.unwrap());
+    let file = write(&from.url()).await;
+    bring(&to.url(), &file, restore(None)).await.unwrap();
+    let target = to.open().await;
+    assert!(target.take_lease("job", "new", at(1), at(2)).await.unwrap());
+    source.close().await;
+    target.close().await;
+}
+
 fn replaced(file: &[u8], what: &str, with: &str) -> Vec<u8> {
     assert_eq!(what.len(), with.len());
     let at = file.windows(what.len()).position(|w| w == what.as_bytes()).unwrap();

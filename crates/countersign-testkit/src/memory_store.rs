@@ -3,7 +3,7 @@
 
 use countersign_core::{
     BoxFuture, Node, PrincipalId, StoreError, Timestamp,
-    audit::{Actor, AuditEvent, AuditQuery, AuditRecord, AuditStore, ChainState, StoredEvent},
+    audit::{Actor, AuditEvent, AuditHead, AuditQuery, AuditRecord, AuditStore, ChainState, StoredEvent},
     check::revocation::Position,
     idempotency::{IdempotencyStore, Once, REPEATED},
     page::{Page, PageRequest},
@@ -385,6 +385,7 @@ impl AuditStore for MemoryStore {
                 query.action.as_ref().is_none_or(|a| *a == r.event.action)
                     && query.subject.as_ref().is_none_or(|s| *s == r.event.subject)
                     && query.after.is_none_or(|after| r.number > after)
+                    && query.before.is_none_or(|before| r.number < before)
             };
             let mut records: Vec<AuditRecord> = state.audit.iter().filter(wanted).cloned().collect();
             if query.newest_first {
@@ -398,7 +399,27 @@ impl AuditStore for MemoryStore {
     fn verify<'a>(&'a self) -> BoxFuture<'a, Result<ChainState, StoreError>> {
         self.answer(|state| {
             let records = i64::try_from(state.audit.len()).unwrap_or(i64::MAX);
-            Ok(ChainState::Whole { records, head: state.audit.last().map_or([0; 32], |r| r.hash) })
+            Ok(ChainState::Whole {
+                records,
+                removed: 0,
+                head: state.audit.last().map_or([0; 32], |r| r.hash),
+            })
         })
+    }
+
+    fn chain_head<'a>(&'a self) -> BoxFuture<'a, Result<AuditHead, StoreError>> {
+        self.answer(|state| {
+            let last = state.audit.last();
+            Ok(AuditHead {
+                store: "memory".into(),
+                epoch: 1,
+                number: last.map_or(0, |r| r.number),
+                hash: last.map_or([0; 32], |r| r.hash),
+            })
+        })
+    }
+
+    fn first_since<'a>(&'a self, at: Timestamp) -> BoxFuture<'a, Result<Option<i64>, StoreError>> {
+        self.answer(move |state| Ok(state.audit.iter().find(|r| r.event.at >= at).map(|r| r.number)))
     }
 }

@@ -95,6 +95,12 @@ impl Line {
     }
 }
 
+/// One line, without its end.
+pub fn record(text: &str) -> Result<AuditRecord, String> {
+    let line: Line = serde_json::from_str(text).map_err(|_| "it is no record of an exported trail")?;
+    line.into_record()
+}
+
 /// 64 hexadecimal digits.
 pub fn hash_of(hex: &str) -> Option<[u8; 32]> {
     if hex.len() != 64 || !hex.bytes().all(|b| b.is_ascii_hexdigit()) {

@@ -12,6 +12,7 @@ pub mod config;
 mod copies;
 pub mod dev;
 pub mod doctor;
+pub mod keyring;
 pub mod migrate;
 pub mod principal;
 pub mod restore;
@@ -116,6 +117,9 @@ enum Command {
     /// Who did what
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// The peppers under which keys are hashed, and the key that signs the audit trail
+    #[command(subcommand)]
+    Keyring(keyring::Keyring),
     /// Everything that is kept into one sealed file, while the server serves
     Backup(backup::Backup),
     /// A backup into an empty store
@@ -160,6 +164,7 @@ fn dispatch(CommandLine { common, command }: CommandLine) -> Result<Exit, Failur
         Command::Serve(command) => serve::run(command, &common),
         Command::Config(command) => config::run(command, &common),
         Command::Admin(command) => admin::run(command, &common),
+        Command::Keyring(command) => keyring::run(command, &common),
         Command::Backup(command) => backup::run(command, &common),
         Command::Restore(command) => restore::run(command, &common),
         Command::Migrate(command) => migrate::run(command, &common),

@@ -7,6 +7,7 @@
 mod gateway;
 mod observe;
 mod reload;
+mod retention;
 mod rooms;
 
 pub use reload::{ConfigurationState, Reloaded};
@@ -155,6 +156,7 @@ pub async fn start(settings: &Settings, rooms: Rooms) -> Result<Running, Failure
         limits: Limits::default(),
         answers: respond::Options { realm: rooms.config.realm.clone() },
         fingerprint: rooms.fingerprint.clone(),
+        attest: rooms.attest.clone(),
         clock: clock.clone(),
         entropy: entropy.clone(),
     });
@@ -188,6 +190,7 @@ pub async fn start(settings: &Settings, rooms: Rooms) -> Result<Running, Failure
     let chores = vec![
         tokio::spawn(flush(rooms.clone(), stopping.clone())),
         tokio::spawn(certificates.follow(stopping.clone())),
+        tokio::spawn(retention::keep(rooms.clone(), settings.audit.keep, stopping.clone())),
     ];
     let serving = Serving {
         settings: settings.clone(),

@@ -2,11 +2,11 @@
 
 use crate::{
     config::Settings,
-    keyring::{self, Needs},
+    keyring::{self, Keyring, Needs},
     output::Failure,
 };
 use countersign_core::{Clock, StoreError, Timestamp, page::PageRequest};
-use countersign_crypto::{Entropy, FingerprintKey, token::digest::Peppers};
+use countersign_crypto::{Entropy, FingerprintKey, key::AttestKeys, random_id, token::digest::Peppers};
 use countersign_methods::{
     api_key::{
         authenticator::ApiKeyAuthenticator, config::ApiKeyConfig, issue::ApiKeyIssuer, store::ApiKeyStore,
@@ -22,6 +22,9 @@ use std::{path::Path, sync::Arc};
 
 /// `countersign dev` made this store.
 pub const DEVELOPMENT: &str = "development";
+
+/// In `meta`: the store's own name.
+const STORE_ID: &str = "store_id";
 
 /// Time and chance, which come in by argument.
 #[derive(Debug, Clone)]
@@ -49,6 +52,7 @@ pub struct Rooms {
     pub principals: Arc<PrincipalIssuer>,
     pub(super) authenticator: Arc<ApiKeyAuthenticator>,
     pub(super) fingerprint: Arc<FingerprintKey>,
+    pub(super) attest: Option<Arc<AttestKeys>>,
     pub(super) uses: Arc<Uses>,
 }
 
@@ -62,8 +66,11 @@ impl Rooms {
                 .todo("is the path of `[store] url` right, and may this user write there?")
         })?;
         let now = world.clock.now();
-        let peppers = keyring::open(&settings.keyring, &needs(&store, now).await?, &*world.entropy)?;
+        let Keyring { peppers, attest } =
+            keyring::open(&settings.keyring, &needs(&store, now).await?, &*world.entropy)?;
         remember(&store, &peppers, &settings.keyring.path).await?;
+        // of its own, so that a head of another store is told apart
+        store.settle_meta(STORE_ID, &random_id(&*world.entropy, 16)).await.map_err(store_failed)?;
         let peppers = Arc::new(peppers);
         let config = settings.api_keys.clone();
         let fingerprint = Arc::new(FingerprintKey::new(&*world.entropy));
@@ -91,6 +98,7 @@ impl Rooms {
             principals: Arc::new(principals),
             authenticator: Arc::new(authenticator),
             fingerprint,
+            attest: attest.map(Arc::new),
             uses,
         })
     }

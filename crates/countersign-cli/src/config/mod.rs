@@ -27,9 +27,9 @@ pub use include::matches;
 pub use origins::{Origin, Origins};
 pub use report::{ConfigError, Problem};
 pub use settings::{
-    AdminSettings, CertificateSettings, DecisionSettings, EgressSettings, GatewaySettings, IssuerSettings,
-    KeyringPlace, ListenerSettings, LogFormat, ObserveSettings, RecordTarget, Settings, Share, Timeouts,
-    TlsSettings, TraceSettings, UpstreamSettings, UpstreamTlsSettings, Webhook,
+    AdminSettings, AuditSettings, CertificateSettings, DecisionSettings, EgressSettings, GatewaySettings,
+    IssuerSettings, KeyringPlace, ListenerSettings, LogFormat, ObserveSettings, RecordTarget, Settings,
+    Share, Timeouts, TlsSettings, TraceSettings, UpstreamSettings, UpstreamTlsSettings, Webhook,
 };
 pub use sources::{Mark, Sources, mark};
 pub use values::{parse_duration, parse_limit, show_duration};

@@ -5,8 +5,8 @@ use super::{
     reader::{Field, Table},
     routes,
     settings::{
-        AdminSettings, CertificateSettings, GatewaySettings, IssuerSettings, Settings, StoreUrl, Timeouts,
-        TlsSettings,
+        AdminSettings, AuditSettings, CertificateSettings, GatewaySettings, IssuerSettings, Settings,
+        StoreUrl, Timeouts, TlsSettings,
     },
     upstreams, values,
 };
@@ -15,6 +15,7 @@ use countersign_methods::api_key::{config::ApiKeyConfig, record::Environment};
 use std::{
     net::{Ipv4Addr, SocketAddr},
     path::Path,
+    time::Duration,
 };
 
 /// `None` where something that has no default could not be read; everything wrong is in the report.
@@ -29,6 +30,14 @@ pub(super) fn read(root: &Table<'_, '_>, folder: &Path) -> Option<Settings> {
     let store_url = store(root, folder);
     let observe = observe::read(root, folder);
     let egress = observe::egress(root, folder);
+    let audit = root.section("audit").map_or_else(
+        || Some(AuditSettings::default()),
+        |section| {
+            let audit = audit(&section);
+            section.finish();
+            audit
+        },
+    );
     one_each(
         root,
         gateway.as_ref(),
@@ -60,12 +69,26 @@ pub(super) fn read(root: &Table<'_, '_>, folder: &Path) -> Option<Settings> {
         },
         observe: observe?,
         egress: egress?,
+        audit: audit?,
         store_url: store_url?,
         api_keys: api_keys?,
         plans: plans.into_iter().map(|(name, plan)| Some((name, plan?))).collect::<Option<_>>()?,
         upstreams: upstreams.into_iter().map(|(_, upstream)| upstream).collect::<Option<_>>()?,
         routes: routes?,
     })
+}
+
+/// A day at least: what was just done must be there when somebody asks who did it.
+const SHORTEST_KEEP: Duration = Duration::from_secs(24 * 3600);
+
+fn audit(section: &Table<'_, '_>) -> Option<AuditSettings> {
+    let Some(field) = section.get("keep") else { return Some(AuditSettings::default()) };
+    let keep = field.duration()?;
+    if keep < SHORTEST_KEEP {
+        field.problem("is shorter than a day; leave it out to keep everything");
+        return None;
+    }
+    Some(AuditSettings { keep: Some(keep) })
 }
 
 /// Two faces at one address: which of them answers would be a matter of chance.

@@ -25,6 +25,7 @@ pub struct Settings {
     pub issuer: Option<IssuerSettings>,
     pub observe: ObserveSettings,
     pub egress: EgressSettings,
+    pub audit: AuditSettings,
     /// `sqlite:/absolute/file` or `postgres://...`. May hold a password: never printed.
     pub store_url: StoreUrl,
     pub api_keys: ApiKeyConfig,
@@ -39,6 +40,13 @@ pub struct KeyringPlace {
     pub path: PathBuf,
     /// By whoever runs the process: it is never made here, and a group of that one's choice may read it.
     pub given: bool,
+}
+
+/// The trail of changes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AuditSettings {
+    /// Records older than this are removed; `None`: for ever.
+    pub keep: Option<Duration>,
 }
 
 /// Debug shows no password.

@@ -1,9 +1,15 @@
-//! `keyring.toml`: the numbered peppers under which keys are hashed (RULES 4.3). Beside the configuration, readable
-//! by its owner only, and never in the store: a stolen store alone proves nothing.
+//! `keyring.toml`: the numbered peppers under which keys are hashed (RULES 4.3), and the key that signs the head of the
+//! audit trail. Beside the configuration, readable by its owner only, and never in the store: a stolen store alone proves
+//! nothing, and whoever can write to it cannot sign for what it says.
 
-use crate::{config::KeyringPlace, output::Failure, private_file};
+use crate::{
+    config::KeyringPlace,
+    output::{Exit, Failure},
+    private_file,
+};
 use countersign_crypto::{
     Entropy, SecretString,
+    key::AttestKeys,
     token::digest::{Pepper, Peppers, TokenParts},
 };
 use serde::Deserialize;
@@ -18,11 +24,21 @@ pub struct Needs {
     pub empty: bool,
 }
 
+/// What a process needs of it.
+#[derive(Debug)]
+pub struct Keyring {
+    pub peppers: Peppers,
+    /// `None`: made by an older release, and none was added since.
+    pub attest: Option<AttestKeys>,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
     current: u32,
     peppers: Vec<Entry>,
+    #[serde(default)]
+    audit: Vec<Entry>,
 }
 
 #[derive(Deserialize)]
@@ -32,9 +48,26 @@ struct Entry {
     secret: String,
 }
 
+/// What a secret in it is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Purpose {
+    /// Keys are hashed under it
+    Pepper,
+    /// Signs the head of the audit trail
+    Audit,
+}
+
+/// One secret, without it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Listed {
+    pub purpose: Purpose,
+    pub number: u32,
+    pub current: bool,
+}
+
 /// The keyring of this store. Made where there is none and the store is empty; a pepper that a live row names and the
 /// keyring lacks stops the start.
-pub fn open(place: &KeyringPlace, needs: &Needs, entropy: &dyn Entropy) -> Result<Peppers, Failure> {
+pub fn open(place: &KeyringPlace, needs: &Needs, entropy: &dyn Entropy) -> Result<Keyring, Failure> {
     let KeyringPlace { path, given } = place;
     let shown = path.display();
     if needs.empty && needs.named.is_empty() && !given && !path.exists() {
@@ -50,11 +83,10 @@ pub fn open(place: &KeyringPlace, needs: &Needs, entropy: &dyn Entropy) -> Resul
         return Err(Failure::failed(format!("`{shown}` is missing, and the store is not empty"))
             .todo("its keys cannot be verified without it: put it back from where you keep a copy"));
     };
-    let peppers = parse(text.expose()).map_err(|why| {
-        Failure::failed(format!("`{shown}`: {why}")).todo("put it back from where you keep a copy")
-    })?;
+    let keyring =
+        read_file(text.expose()).and_then(|file| file.keyring()).map_err(|why| unreadable(path, &why))?;
     let lacking: Vec<String> =
-        needs.named.iter().filter(|n| !peppers.has(**n)).map(ToString::to_string).collect();
+        needs.named.iter().filter(|n| !keyring.peppers.has(**n)).map(ToString::to_string).collect();
     if !lacking.is_empty() {
         return Err(Failure::failed(format!(
             "`{shown}` lacks pepper {}, which keys in the store need",
@@ -62,7 +94,79 @@ pub fn open(place: &KeyringPlace, needs: &Needs, entropy: &dyn Entropy) -> Resul
         ))
         .todo("add the pepper again from where you keep a copy; is this the keyring of this store?"));
     }
-    Ok(peppers)
+    Ok(keyring)
+}
+
+fn unreadable(path: &Path, why: &str) -> Failure {
+    Failure::failed(format!("`{}`: {why}", path.display())).todo("put it back from where you keep a copy")
+}
+
+/// Of the file that is there, for whoever looks after it.
+pub fn list(place: &KeyringPlace) -> Result<Vec<Listed>, Failure> {
+    let file = stored(place)?;
+    let highest = file.audit.iter().map(|entry| entry.number).max();
+    let pepper = |entry: &Entry| Listed {
+        purpose: Purpose::Pepper,
+        number: entry.number,
+        current: entry.number == file.current,
+    };
+    let audit = |entry: &Entry| Listed {
+        purpose: Purpose::Audit,
+        number: entry.number,
+        current: Some(entry.number) == highest,
+    };
+    Ok(file.peppers.iter().map(pepper).chain(file.audit.iter().map(audit)).collect())
+}
+
+/// Adds another secret under the next number. `now`: a pepper is the current one from the next start on; the newest key
+/// for the trail always is.
+pub fn add(place: &KeyringPlace, purpose: Purpose, now: bool, entropy: &dyn Entropy) -> Result<u32, Failure> {
+    let mut file = stored(place)?;
+    let entries = match purpose {
+        Purpose::Pepper => &mut file.peppers,
+        Purpose::Audit => &mut file.audit,
+    };
+    let highest = entries.iter().map(|entry| entry.number).max().unwrap_or(0);
+    let number = highest.checked_add(1).ok_or_else(|| Failure::failed("there is no number left"))?;
+    entries.push(Entry { number, secret: fresh(entropy) });
+    if now && purpose == Purpose::Pepper {
+        file.current = number;
+    }
+    store(place, &file)?;
+    Ok(number)
+}
+
+/// Makes a pepper that is there the current one.
+pub fn make_current(place: &KeyringPlace, number: u32) -> Result<(), Failure> {
+    let mut file = stored(place)?;
+    if !file.peppers.iter().any(|entry| entry.number == number) {
+        return Err(Failure::new(Exit::NotFound, format!("there is no pepper {number}"))
+            .todo("`countersign keyring list` shows which there are"));
+    }
+    file.current = number;
+    store(place, &file)
+}
+
+fn stored(place: &KeyringPlace) -> Result<File, Failure> {
+    let KeyringPlace { path, given } = place;
+    let read = if *given { private_file::read_given(path) } else { private_file::read(path) };
+    let text = read?.map(SecretString::new).ok_or_else(|| {
+        Failure::new(Exit::NotFound, format!("there is no `{}`", path.display()))
+            .todo("`countersign serve` makes one for an empty store")
+    })?;
+    let file = read_file(text.expose()).map_err(|why| unreadable(path, &why))?;
+    // what could not be read again is not written over either
+    file.keyring().map_err(|why| unreadable(path, &why))?;
+    Ok(file)
+}
+
+/// In one piece, or not at all.
+fn store(place: &KeyringPlace, file: &File) -> Result<(), Failure> {
+    if place.given {
+        return Err(Failure::failed(format!("`{}` is kept by somebody else, and not written here", place.path.display()))
+            .todo("change it where it is kept; a copy of it elsewhere can be changed with `COUNTERSIGN_KEYRING_FILE` left out"));
+    }
+    private_file::write(&place.path, file.text().expose().as_bytes())
 }
 
 /// What a store remembers of a pepper, so that another one under the same number is told apart from it: its digest of
@@ -81,18 +185,17 @@ fn words() -> TokenParts<'static> {
     TokenParts { kind: "keyring", prefix: "", id: "", secret: b"which pepper is this" }
 }
 
-/// Number 1, in a new file; where another process was first, its file stays.
+/// Number 1 of each, in a new file; where another process was first, its file stays.
 fn generate(path: &Path, entropy: &dyn Entropy) -> Result<(), Failure> {
+    let first = || vec![Entry { number: 1, secret: fresh(entropy) }];
+    let file = File { current: 1, peppers: first(), audit: first() };
+    private_file::create(path, file.text().expose().as_bytes()).map(|_| ())
+}
+
+fn fresh(entropy: &dyn Entropy) -> String {
     let mut secret = [0; 32];
     entropy.fill(&mut secret);
-    let secret = hex_of(&secret);
-    let text = SecretString::new(format!(
-        "# The peppers under which keys are hashed. Keep a copy apart from the store: without them no key can be\n\
-         # verified. To retire one, add another with the next number and make it current; keep the old one until no\n\
-         # live key names it.\n\
-         current = 1\n\n[[peppers]]\nnumber = 1\nsecret = \"{secret}\"\n"
-    ));
-    private_file::create(path, text.expose().as_bytes()).map(|_| ())
+    hex_of(&secret)
 }
 
 fn hex_of(bytes: &[u8]) -> String {
@@ -102,28 +205,63 @@ fn hex_of(bytes: &[u8]) -> String {
     })
 }
 
-fn parse(text: &str) -> Result<Peppers, String> {
+fn read_file(text: &str) -> Result<File, String> {
     // not the error's own display: it would quote the line, and the line is a secret
-    let file: File = toml::from_str(text).map_err(|error| match error.span() {
+    toml::from_str(text).map_err(|error| match error.span() {
         Some(span) => {
             let line = text.bytes().take(span.start).filter(|b| *b == b'\n').count() + 1;
             format!("line {line} cannot be read")
         }
         None => "cannot be read".to_owned(),
-    })?;
-    let mut current = None;
-    let mut retired = Vec::new();
-    for Entry { number, secret } in &file.peppers {
-        let bytes = hex(secret).ok_or_else(|| format!("the secret of pepper {number} is not hexadecimal"))?;
-        let pepper = Pepper::new(*number, &bytes).map_err(|e| e.to_string())?;
-        if *number == file.current && current.is_none() {
-            current = Some(pepper);
-        } else {
-            retired.push(pepper);
+    })
+}
+
+impl File {
+    fn keyring(&self) -> Result<Keyring, String> {
+        let mut current = None;
+        let mut retired = Vec::new();
+        for Entry { number, secret } in &self.peppers {
+            let bytes =
+                hex(secret).ok_or_else(|| format!("the secret of pepper {number} is not hexadecimal"))?;
+            let pepper = Pepper::new(*number, &bytes).map_err(|e| e.to_string())?;
+            if *number == self.current && current.is_none() {
+                current = Some(pepper);
+            } else {
+                retired.push(pepper);
+            }
         }
+        let current =
+            current.ok_or_else(|| format!("pepper {}, the current one, is not in it", self.current))?;
+        let peppers = Peppers::new(current, retired).map_err(|e| e.to_string())?;
+        let mut seeds = Vec::new();
+        for Entry { number, secret } in &self.audit {
+            let seed =
+                hex(secret).ok_or_else(|| format!("the secret of audit key {number} is not hexadecimal"))?;
+            seeds.push((*number, seed));
+        }
+        if seeds.is_empty() {
+            return Ok(Keyring { peppers, attest: None });
+        }
+        let attest = AttestKeys::new(&seeds);
+        let attest = attest.ok_or("an audit key is not of 32 bytes, or a number stands twice")?;
+        Ok(Keyring { peppers, attest: Some(attest) })
     }
-    let current = current.ok_or_else(|| format!("pepper {}, the current one, is not in it", file.current))?;
-    Peppers::new(current, retired).map_err(|e| e.to_string())
+
+    fn text(&self) -> SecretString {
+        let mut text = format!(
+            "# The peppers under which keys are hashed, and the keys that sign the head of the audit trail. Keep a copy apart\n\
+             # from the store: without the peppers no key can be verified. `countersign keyring rotate` adds another; keep the\n\
+             # old ones until no live key names them (`countersign keyring list`).\n\
+             current = {}\n",
+            self.current
+        );
+        for (table, entries) in [("peppers", &self.peppers), ("audit", &self.audit)] {
+            for Entry { number, secret } in entries {
+                let _ = write!(text, "\n[[{table}]]\nnumber = {number}\nsecret = \"{secret}\"\n");
+            }
+        }
+        SecretString::new(text)
+    }
 }
 
 fn hex(text: &str) -> Option<Vec<u8>> {

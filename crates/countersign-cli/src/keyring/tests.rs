@@ -18,12 +18,12 @@ fn rules_4_3_one_is_generated_only_for_an_empty_store() {
     assert!(refused.to_string().contains("is missing"), "{refused}");
     let refused = open(&beside(&path), &needs(&[], false), &SystemEntropy).unwrap_err();
     assert!(refused.to_string().contains("not empty") && !path.exists(), "{refused}");
-    let made = open(&beside(&path), &needs(&[], true), &SystemEntropy).unwrap();
+    let made = open(&beside(&path), &needs(&[], true), &SystemEntropy).unwrap().peppers;
     assert_eq!(made.current(), 1);
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     let parts =
         countersign_crypto::token::digest::TokenParts { kind: "k", prefix: "p", id: "i", secret: b"s" };
-    let again = open(&beside(&path), &needs(&[1], false), &SystemEntropy).unwrap();
+    let again = open(&beside(&path), &needs(&[1], false), &SystemEntropy).unwrap().peppers;
     assert_eq!(made.digest(&parts), again.digest(&parts), "the second start reads the first one's");
 }
 
@@ -70,7 +70,7 @@ fn what_is_no_keyring_is_refused_without_repeating_it() {
             "cannot be read",
         ),
     ] {
-        let refused = parse(&text).unwrap_err();
+        let refused = read_file(&text).and_then(|file| file.keyring()).unwrap_err();
         assert!(refused.contains(why) && !refused.contains("5ec2e7"), "{refused}");
     }
 }
@@ -78,15 +78,17 @@ fn what_is_no_keyring_is_refused_without_repeating_it() {
 #[test]
 fn a_pepper_stands_once() {
     let entry = "[[peppers]]\nnumber = 1\nsecret = \"5ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2\"\n";
-    let refused = parse(&format!("current = 1\n{entry}{entry}")).unwrap_err();
+    let refused =
+        read_file(&format!("current = 1\n{entry}{entry}")).and_then(|file| file.keyring()).unwrap_err();
     assert!(refused.contains("stands twice"), "{refused}");
 }
 
 #[test]
 fn another_pepper_under_the_same_number_is_told_apart() {
     let folder = tempfile::tempdir().unwrap();
-    let make =
-        |name: &str| open(&beside(&folder.path().join(name)), &needs(&[], true), &SystemEntropy).unwrap();
+    let make = |name: &str| {
+        open(&beside(&folder.path().join(name)), &needs(&[], true), &SystemEntropy).unwrap().peppers
+    };
     let (one, other) = (make("one"), make("other"));
     assert!(fits(&one, 1, &mark(&one)));
     assert!(!fits(&other, 1, &mark(&one)));
@@ -111,4 +113,70 @@ fn a_keyring_that_is_given_is_not_made_and_may_belong_to_a_group() {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
         assert_eq!(open(&given, &needs(&[1], false), &SystemEntropy).is_ok(), good, "{mode:o}");
     }
+}
+
+/// RULES 4.3: what was hashed under the old one is verified under it, what is new is hashed under the new one.
+#[test]
+fn rules_4_3_a_new_pepper_hashes_and_the_old_one_still_verifies() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keyring.toml");
+    let place = beside(&path);
+    let before = open(&place, &needs(&[], true), &SystemEntropy).unwrap();
+    let parts = TokenParts { kind: "k", prefix: "p", id: "i", secret: b"s" };
+    let old = before.peppers.digest(&parts);
+    assert_eq!(add(&place, Purpose::Pepper, true, &SystemEntropy).unwrap(), 2);
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    let after = open(&place, &needs(&[1], false), &SystemEntropy).unwrap();
+    assert_eq!(after.peppers.current(), 2);
+    assert_eq!(after.peppers.verify(1, &old, &parts), Ok(true));
+    let new = after.peppers.digest(&parts);
+    assert_ne!(new, old);
+    assert_eq!(after.peppers.verify(2, &new, &parts), Ok(true));
+    assert_eq!(after.peppers.verify(2, &old, &parts), Ok(false));
+    // the key of the trail is what it was
+    let public = |keyring: &Keyring| keyring.attest.as_ref().unwrap().public().to_vec();
+    assert_eq!(public(&before), public(&after));
+}
+
+#[test]
+fn a_pepper_can_be_added_first_and_made_current_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = beside(&folder.path().join("keyring.toml"));
+    assert_eq!(add(&place, Purpose::Pepper, true, &SystemEntropy).unwrap_err().exit, Exit::NotFound);
+    open(&place, &needs(&[], true), &SystemEntropy).unwrap();
+    assert_eq!(add(&place, Purpose::Pepper, false, &SystemEntropy).unwrap(), 2);
+    let current = || open(&place, &needs(&[], false), &SystemEntropy).unwrap().peppers.current();
+    assert_eq!(current(), 1);
+    assert_eq!(make_current(&place, 3).unwrap_err().exit, Exit::NotFound);
+    make_current(&place, 2).unwrap();
+    assert_eq!(current(), 2);
+    assert_eq!(add(&place, Purpose::Audit, true, &SystemEntropy).unwrap(), 2);
+    let listed: Vec<_> = list(&place).unwrap().iter().map(|l| (l.purpose, l.number, l.current)).collect();
+    let (pepper, audit) = (Purpose::Pepper, Purpose::Audit);
+    assert_eq!(listed, [(pepper, 1, false), (pepper, 2, true), (audit, 1, false), (audit, 2, true)]);
+}
+
+/// As the releases before wrote it.
+#[test]
+fn a_keyring_without_a_key_for_the_trail_is_whole_and_gets_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keyring.toml");
+    let secret = "5e".repeat(32);
+    private_file::write(
+        &path,
+        format!("current = 1\n[[peppers]]\nnumber = 1\nsecret = \"{secret}\"\n").as_bytes(),
+    )
+    .unwrap();
+    let place = beside(&path);
+    assert!(open(&place, &needs(&[1], false), &SystemEntropy).unwrap().attest.is_none());
+    assert_eq!(add(&place, Purpose::Audit, true, &SystemEntropy).unwrap(), 1);
+    let keyring = open(&place, &needs(&[1], false), &SystemEntropy).unwrap();
+    assert_eq!(keyring.attest.unwrap().current(), 1);
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(text.contains(&secret), "the pepper is still the same");
+    // what somebody else keeps is not written
+    let given = KeyringPlace { path, given: true };
+    assert!(
+        add(&given, Purpose::Pepper, true, &SystemEntropy).unwrap_err().to_string().contains("somebody else")
+    );
 }

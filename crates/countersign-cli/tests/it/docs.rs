@@ -209,6 +209,11 @@ async fn guide_keys() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn guide_audit() {
+    follow("docs/guides/audit.md", "").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn guide_backup() {
     follow("docs/guides/backup.md", "").await;
 }
@@ -236,7 +241,10 @@ fn every_guide_is_followed_and_what_can_run_does() {
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
     guides.sort();
-    assert_eq!(guides, ["backup.md", "keys.md", "observe.md", "production.md", "protect-an-api.md"]);
+    assert_eq!(
+        guides,
+        ["audit.md", "backup.md", "keys.md", "observe.md", "production.md", "protect-an-api.md"]
+    );
     let generated = root().join("docs/reference/command-line.md");
     for document in documents().into_iter().filter(|path| *path != generated) {
         for (word, block) in blocks(&fs::read_to_string(&document).unwrap()) {

@@ -76,6 +76,7 @@ static OPERATOR: &[Operation] = operations! {
     Operation: "route.list"         GET   "/admin/v1/routes"                 READ        => route::list;
     Operation: "route.check"        POST  "/admin/v1/routes/check"           READ        => route::check;
     Operation: "audit.list"         GET   "/admin/v1/audit"                  AUDIT       => audit::list;
+    Operation: "audit.head"         GET   "/admin/v1/audit/head"             AUDIT       => audit::head;
     Operation: "audit.verify"       GET   "/admin/v1/audit/verify"           AUDIT       => audit::verify;
     Operation: "revocation.list"    GET   "/admin/v1/revocations"            READ        => revocation::list;
     Operation: "revocation.create"  POST  "/admin/v1/revocations"            REVOCATIONS => revocation::create;

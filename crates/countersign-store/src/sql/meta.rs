@@ -1,4 +1,4 @@
-//! A few words about the store itself: `epoch`, and `development` where `countersign dev` made it.
+//! A few words about the store itself: `epoch`, `store_id`, and `development` where `countersign dev` made it.
 
 use super::{Store, dialect::sql, unit::Purpose};
 use countersign_core::StoreError;
@@ -14,6 +14,27 @@ impl Store {
             })
         })
         .await
+    }
+
+    /// The value that stays: this one, where there was none yet.
+    pub async fn settle_meta(&self, key: &str, value: &str) -> Result<String, StoreError> {
+        if let Some(known) = self.meta(key).await? {
+            return Ok(known);
+        }
+        let (key, value) = (key.to_owned(), value.to_owned());
+        let write = self.write(Purpose::Ordinary, move |unit| {
+            Box::pin(async move {
+                sql("INSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT (key) DO NOTHING")
+                    .bind(key.as_str())
+                    .bind(value)
+                    .execute(&mut unit.conn)
+                    .await?;
+                let (value,): (String,) =
+                    sql("SELECT value FROM meta WHERE key = $1").bind(key).one(&mut unit.conn).await?;
+                Ok(value)
+            })
+        });
+        write.await.map(|(value, _)| value)
     }
 
     pub async fn set_meta(&self, key: &str, value: &str) -> Result<(), StoreError> {

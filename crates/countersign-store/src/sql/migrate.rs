@@ -17,6 +17,7 @@ struct Migration {
 const MIGRATIONS: &[Migration] = &[
     Migration { number: 1, name: "foundation", text: include_str!("../../migrations/0001_foundation.sql") },
     Migration { number: 2, name: "idempotency", text: include_str!("../../migrations/0002_idempotency.sql") },
+    Migration { number: 3, name: "lease", text: include_str!("../../migrations/0003_lease.sql") },
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migration (

@@ -13,6 +13,7 @@ mod follower;
 mod health;
 mod idempotency;
 mod inspect;
+mod lease;
 mod meta;
 mod migrate;
 mod open;

@@ -30,6 +30,22 @@ pub(crate) fn ports(store: &Arc<Store>) -> Ports {
     }
 }
 
+/// Statements past the store.
+pub(crate) async fn execute(url: &str, text: &str) {
+    let text = sqlx::AssertSqlSafe(text.to_owned());
+    match url.strip_prefix("sqlite:") {
+        Some(path) => {
+            let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
+            let mut raw = sqlx::SqliteConnection::connect_with(&options).await.unwrap();
+            sqlx::raw_sql(text).execute(&mut raw).await.unwrap();
+        }
+        None => {
+            let mut raw = PgConnection::connect(url).await.unwrap();
+            sqlx::raw_sql(text).execute(&mut raw).await.unwrap();
+        }
+    }
+}
+
 pub(crate) struct SqliteFile {
     pub(crate) folder: tempfile::TempDir,
 }

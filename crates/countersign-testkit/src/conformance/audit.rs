@@ -67,6 +67,8 @@ pub async fn pages_by_action_subject_number_and_order(ports: Ports) {
         (AuditQuery { subject: subject.clone(), ..query() }, vec![3]),
         (AuditQuery { action, subject, ..query() }, vec![]),
         (AuditQuery { limit: 0, ..query() }, vec![1]),
+        (AuditQuery { after: Some(1), before: Some(4), ..query() }, vec![2, 3]),
+        (AuditQuery { before: Some(1), ..query() }, vec![]),
     ];
     for (query, expected) in table {
         assert_eq!(numbers(&ports, query.clone()).await, expected, "{query:?}");
@@ -95,4 +97,36 @@ pub async fn the_chain_holds_after_fifty_writes_at_once(ports: Ports) {
 
 pub async fn an_empty_chain_is_whole(ports: Ports) {
     assert_whole(&ports, 0).await;
+}
+
+/// Times follow the numbers but for moments; what is asked for is the first of that time or later.
+pub async fn the_first_record_since_a_time_is_found(ports: Ports) {
+    assert_eq!(ports.audit.first_since(at(0)).await.unwrap(), None);
+    for (n, seconds) in [0, 10, 9, 20, 20_000, 19_999, 30_000].into_iter().enumerate() {
+        let event = AuditEvent { at: at(seconds), ..event("principal.create", "x") };
+        ports.principals.create(service(u32::try_from(n).unwrap()), event).await.unwrap();
+    }
+    for (since, first) in [
+        (-1, Some(1)),
+        (0, Some(1)),
+        (1, Some(2)),
+        (10, Some(2)),
+        (11, Some(4)),
+        (21, Some(5)),
+        (20_000, Some(5)),
+        (20_001, Some(7)),
+        (30_001, None),
+    ] {
+        assert_eq!(ports.audit.first_since(at(since)).await.unwrap(), first, "{since}");
+    }
+}
+
+pub async fn the_head_is_the_last_record(ports: Ports) {
+    let before = ports.audit.chain_head().await.unwrap();
+    assert_eq!((before.number, before.hash, before.epoch), (0, [0; 32], 1));
+    ports.owner(1).await;
+    ports.owner(2).await;
+    let head = ports.audit.chain_head().await.unwrap();
+    let last = &ports.trail("principal.create").await[1];
+    assert_eq!((head.number, head.hash), (last.number, last.hash));
 }

@@ -83,6 +83,8 @@ macro_rules! conformance_cases {
                 every_write_leaves_one_record_and_a_refused_one_none,
                 the_chain_holds_after_fifty_writes_at_once,
                 an_empty_chain_is_whole,
+                the_first_record_since_a_time_is_found,
+                the_head_is_the_last_record,
             ],
             idempotency: [
                 a_mark_stays_with_what_it_made,

@@ -168,6 +168,7 @@ fn settled(old: &Settings, new: Settings) -> (Settings, Vec<String>) {
         issuer,
         observe,
         egress,
+        audit,
         store_url,
         api_keys,
         plans,
@@ -187,6 +188,7 @@ fn settled(old: &Settings, new: Settings) -> (Settings, Vec<String>) {
     }
     let observe = observe_settings(&old.observe, observe, &mut keep);
     keep("egress", egress == old.egress);
+    keep("audit.keep", audit == old.audit);
     keep("store.url", store_url.0 == old.store_url.0);
     let ApiKeyConfig { word, environment, default_lifetime, max_lifetime, allow_never, realm } = &api_keys;
     let was = &old.api_keys;
@@ -208,6 +210,7 @@ fn settled(old: &Settings, new: Settings) -> (Settings, Vec<String>) {
         issuer: old.issuer.clone(),
         observe,
         egress: old.egress.clone(),
+        audit: old.audit.clone(),
         store_url: old.store_url.clone(),
         api_keys,
         plans,

@@ -11,9 +11,9 @@ mod tests;
 pub use text::to_toml;
 
 use super::{
-    AdminSettings, CertificateSettings, DecisionSettings, EgressSettings, GatewaySettings, IssuerSettings,
-    ListenerSettings, LogFormat, ObserveSettings, RecordTarget, Settings, TlsSettings, TraceSettings,
-    UpstreamSettings, UpstreamTlsSettings, Webhook,
+    AdminSettings, AuditSettings, CertificateSettings, DecisionSettings, EgressSettings, GatewaySettings,
+    IssuerSettings, ListenerSettings, LogFormat, ObserveSettings, RecordTarget, Settings, TlsSettings,
+    TraceSettings, UpstreamSettings, UpstreamTlsSettings, Webhook,
     values::{show_duration, show_share},
 };
 use countersign_core::{
@@ -43,6 +43,7 @@ pub fn effective(settings: &Settings) -> Value {
         issuer,
         observe,
         egress,
+        audit: AuditSettings { keep },
         store_url,
         api_keys,
         plans,
@@ -62,6 +63,7 @@ pub fn effective(settings: &Settings) -> Value {
         ("admin", admin_table(admin)),
         ("observe", observe_table(observe)),
         ("egress", egress_table(egress)),
+        ("audit", table([("keep", keep.map_or(Value::Null, |keep| json!(show_duration(keep))))])),
         ("store", json!({ "url": masked_url(&store_url.0) })),
         ("api_keys", api_keys_table(api_keys)),
         ("plans", plans.into_iter().map(plan).collect()),

@@ -35,8 +35,14 @@ fn what_is_shown_is_a_configuration_with_the_same_meaning() {
             (again.store_url.0, again.api_keys, again.plans)
         );
         assert_eq!(
-            format!("{:?} {:?} {:?} {:?}", read.admin, read.issuer, read.observe, read.egress),
-            format!("{:?} {:?} {:?} {:?}", again.admin, again.issuer, again.observe, again.egress)
+            format!(
+                "{:?} {:?} {:?} {:?} {:?}",
+                read.admin, read.issuer, read.observe, read.egress, read.audit
+            ),
+            format!(
+                "{:?} {:?} {:?} {:?} {:?}",
+                again.admin, again.issuer, again.observe, again.egress, again.audit
+            )
         );
     }
 }

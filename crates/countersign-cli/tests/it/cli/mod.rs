@@ -1,5 +1,6 @@
 //! The binary itself: what a person types, and what only a process can show.
 
+mod audit;
 mod backup;
 mod dev;
 mod doctor;

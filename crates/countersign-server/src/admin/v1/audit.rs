@@ -6,8 +6,9 @@ use crate::{
     problem::quoted,
     words::{read, time},
 };
-use countersign_core::audit::{AuditQuery, AuditRecord, ChainState};
+use countersign_core::audit::{AuditHead, AuditQuery, AuditRecord, ChainState};
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 #[derive(Debug, Serialize)]
 struct Shown {
@@ -20,7 +21,32 @@ struct Shown {
     subject: String,
     source: String,
     request: String,
-    detail: serde_json::Value,
+    detail: Box<RawValue>,
+}
+
+#[derive(Debug, Serialize)]
+struct Head {
+    store: String,
+    epoch: i64,
+    number: i64,
+    hash: String,
+    at: String,
+    /// `null`: the keyring has no key for it.
+    signature: Option<Signature>,
+    keys: Vec<PublicKey>,
+}
+
+#[derive(Debug, Serialize)]
+struct Signature {
+    /// The number of the key.
+    key: u32,
+    value: String,
+}
+
+#[derive(Debug, Serialize)]
+struct PublicKey {
+    number: u32,
+    ed25519: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -28,6 +54,8 @@ struct Chain {
     whole: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     records: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    removed: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     head: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -37,9 +65,14 @@ struct Chain {
 impl From<AuditRecord> for Shown {
     fn from(record: AuditRecord) -> Self {
         let AuditRecord { number, hash, event } = record;
-        // what was tampered with must still be seen: `verify` says so, this shows it
-        let detail = serde_json::from_str(&event.detail)
-            .unwrap_or_else(|_| serde_json::Value::String(event.detail.clone()));
+        // to the letter, because the hash covers it; and what was tampered with must still be seen: `verify` says so, this
+        // shows it as text
+        let kept = Some(event.detail.clone()).filter(|text| text.starts_with('{'));
+        let kept = kept.and_then(|text| RawValue::from_string(text).ok());
+        let detail = kept.unwrap_or_else(|| {
+            let text = serde_json::Value::String(event.detail.clone()).to_string();
+            RawValue::from_string(text).unwrap_or_default()
+        });
         Self {
             number,
             hash: hex(&hash),
@@ -60,11 +93,24 @@ pub(crate) async fn list(call: Call) -> Answer {
     let action = query.optional("action", word);
     let subject = query.optional("subject", word);
     let after = query.optional("after", |v| read::number(v, 0, i64::MAX));
+    let since = query.optional("since", read::point);
+    let until = query.optional("until", read::point);
     let newest_first = query.optional("order", order).unwrap_or(false);
     let limit = read::page_limit(&mut query);
     query.finish(Some(()))?;
 
-    let asked = AuditQuery { action, subject, after, newest_first, limit };
+    // times become numbers, so that what lies between is whole, and one part begins where another ended
+    let audit = &call.services.audit;
+    let first = match since {
+        Some(since) => Some(audit.first_since(since).await?.unwrap_or(i64::MAX)),
+        None => None,
+    };
+    let before = match until {
+        Some(until) => audit.first_since(until).await?,
+        None => None,
+    };
+    let after = after.max(first.map(|first| first.saturating_sub(1)));
+    let asked = AuditQuery { action, subject, after, before, newest_first, limit };
     let records = call.services.audit.page(asked).await?;
     // `after` goes upwards, so only an ascending list goes on
     let full = !newest_first && records.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
@@ -75,14 +121,33 @@ pub(crate) async fn list(call: Call) -> Answer {
 pub(crate) async fn verify(call: Call) -> Answer {
     call.query()?.finish(Some(()))?;
     ok(&match call.services.audit.verify().await? {
-        ChainState::Whole { records, head } => {
-            Chain { whole: true, records: Some(records), head: Some(hex(&head)), broken_at: None }
-        }
+        ChainState::Whole { records, removed, head } => Chain {
+            whole: true,
+            records: Some(records),
+            removed: Some(removed).filter(|removed| *removed > 0),
+            head: Some(hex(&head)),
+            broken_at: None,
+        },
         ChainState::BrokenAt { number } => {
             tracing::error!(number, "the audit chain is broken");
-            Chain { whole: false, records: None, head: None, broken_at: Some(number) }
+            Chain { whole: false, records: None, removed: None, head: None, broken_at: Some(number) }
         }
     })
+}
+
+/// What is kept elsewhere, so that a trail which was cut short, or written anew, is noticed.
+pub(crate) async fn head(call: Call) -> Answer {
+    call.query()?.finish(Some(()))?;
+    let head = call.services.audit.chain_head().await?;
+    let keys = call.services.attest.as_deref();
+    let signature = keys.map(|keys| Signature {
+        key: keys.current(),
+        value: hex(&keys.sign(head.statement(call.now).as_bytes())),
+    });
+    let keys = keys.map(|keys| keys.public()).unwrap_or_default();
+    let keys = keys.iter().map(|(number, key)| PublicKey { number: *number, ed25519: hex(&key.0) }).collect();
+    let AuditHead { store, epoch, number, hash } = head;
+    ok(&Head { store, epoch, number, hash: hex(&hash), at: time::format(call.now), signature, keys })
 }
 
 /// An action or a subject: what a record could hold.

@@ -7,8 +7,8 @@ use crate::sql::dialect::{Conn, Failed, columns};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Restored {
     Kept,
-    /// RULES 4.6: one-time tokens, codes, sessions: what was used since the copy must not be good again.
-    #[expect(dead_code, reason = "no such table yet")]
+    /// RULES 4.6: one-time tokens, codes, sessions: what was used since the copy must not be good again. And what is of
+    /// the moment, such as who does a job.
     Ended,
 }
 
@@ -34,6 +34,7 @@ pub(super) const TABLES: &[Table] = &[
     table("audit_event"),
     table("audit_head"),
     table("idempotency"),
+    Table { restored: Restored::Ended, ..table("lease") },
 ];
 
 pub(super) fn is_kept(name: &str) -> bool {

@@ -139,10 +139,17 @@ async fn a_query_is_as_strict_as_a_body() {
         let reply = world.get(&world.root, &format!("{KEYS}?{query}")).await;
         assert_eq!((reply.status.as_u16(), reply.code().as_str()), (400, "request_malformed"), "{query}");
     }
-    for path in ["/admin/v1/routes?x=1", "/admin/v1/audit/verify?x=1", "/admin/v1/principals/root?x=1"] {
+    for path in [
+        "/admin/v1/routes?x=1",
+        "/admin/v1/audit/verify?x=1",
+        "/admin/v1/audit/head?x=1",
+        "/admin/v1/principals/root?x=1",
+    ] {
         world.get(&world.root, path).await.refused(400, "request_malformed");
     }
-    for query in ["order=up", "after=-1", "after=x", "action=a%20b", "subject="] {
+    for query in
+        ["order=up", "after=-1", "after=x", "action=a%20b", "subject=", "since=x", "until=2027-01-01"]
+    {
         let reply = world.get(&world.root, &format!("/admin/v1/audit?{query}")).await;
         assert_eq!(reply.status.as_u16(), 400, "{query}");
     }

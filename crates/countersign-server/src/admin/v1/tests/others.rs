@@ -113,9 +113,25 @@ async fn the_trail_is_listed_by_what_happened_and_to_whom() {
     assert_eq!(page["items"][0]["number"], next + 1);
     let chain = world.get(&root, "/admin/v1/audit/verify").await.expect(200);
     assert_eq!((&chain["whole"], chain["head"].as_str().unwrap().len()), (&json!(true), 64));
+    let head = world.get(&root, "/admin/v1/audit/head").await.expect(200);
+    assert_eq!((&head["hash"], &head["epoch"]), (&chain["head"], &json!(1)));
+    assert_eq!((&head["signature"]["key"], head["keys"].as_array().unwrap().len()), (&json!(2), 2));
+    // between two times: from the first record of one to before the first of the other
+    let all = world.get(&root, "/admin/v1/audit?limit=500").await.expect(200);
+    let numbers = |list: &serde_json::Value| -> Vec<i64> {
+        list["items"].as_array().unwrap().iter().map(|record| record["number"].as_i64().unwrap()).collect()
+    };
+    let at = all["items"][0]["at"].as_str().unwrap();
+    let since = world.get(&root, &format!("/admin/v1/audit?limit=500&since={at}")).await.expect(200);
+    assert_eq!(numbers(&since), numbers(&all));
+    let until = world.get(&root, &format!("/admin/v1/audit?until={at}")).await.expect(200);
+    assert_eq!(numbers(&until), [0; 0]);
+    let later = world.get(&root, "/admin/v1/audit?since=2999-01-01T00:00:00Z").await.expect(200);
+    assert_eq!(numbers(&later), [0; 0]);
     // reading everything else does not show the trail
     let reader = world.key("reader", "countersign:read").await;
     world.get(&reader, "/admin/v1/audit").await.refused(403, "scope_missing");
+    world.get(&reader, "/admin/v1/audit/head").await.refused(403, "scope_missing");
 }
 
 #[tokio::test]

@@ -1,4 +1,10 @@
-//! `countersign audit ...`
+//! `countersign audit ...`: the trail, as a list, as a file, and whether it holds. All of it asks the admin API, but for
+//! what verifies a file.
+
+mod export;
+mod head;
+mod ocsf;
+mod verify;
 
 use super::Common;
 use crate::output::{Exit, Failure, Format, brief};
@@ -14,10 +20,23 @@ pub enum Audit {
   countersign audit tail -n 100 --action api_key.revoke
   countersign audit tail --follow --output json")]
     Tail(Tail),
+    /// Whole records with their hashes, a line of JSON each, oldest first
+    #[command(before_help = "Examples:
+  countersign audit export --to trail.jsonl
+  countersign audit export --since 24h
+  countersign audit export --since 2027-01-01T00:00:00Z --until 2027-02-01T00:00:00Z --format ocsf --to january.jsonl")]
+    Export(export::Export),
+    /// The end of the trail, signed, to be kept elsewhere
+    #[command(before_help = "Examples:
+  countersign audit head
+  countersign audit head --sign --output json > head.json")]
+    Head(head::Head),
     /// Does the chain hold from the first record to the last?
     #[command(before_help = "Examples:
-  countersign audit verify")]
-    Verify,
+  countersign audit verify
+  countersign audit verify --head head.json
+  countersign audit verify --file trail.jsonl --head head.json")]
+    Verify(verify::Verify),
 }
 
 #[derive(Debug, Args)]
@@ -48,21 +67,13 @@ const COLUMNS: [(&str, &str); 7] = [
 
 pub async fn run(command: Audit, common: &Common) -> Result<Exit, Failure> {
     let out = common.out();
-    let client = common.client()?;
     let tail = match command {
         Audit::Tail(tail) => tail,
-        Audit::Verify => {
-            let state = client.get(&["audit", "verify"], &[]).await?;
-            out.record(&state, "head")?;
-            if state.get("whole").and_then(Value::as_bool) == Some(true) {
-                return Ok(Exit::Ok);
-            }
-            let number = state.get("broken_at").map_or_else(|| "?".to_owned(), Value::to_string);
-            return Err(Failure::failed(format!("the audit chain is broken at record {number}")).todo(
-                "somebody changed the store outside Countersign; compare with an exported head or a backup",
-            ));
-        }
+        Audit::Export(export) => return export::run(export, common).await,
+        Audit::Head(head) => return head::run(head, common).await,
+        Audit::Verify(verify) => return verify::run(verify, common).await,
     };
+    let client = common.client()?;
     let mut query: Vec<(&str, String)> = Vec::new();
     query.extend(tail.action.map(|action| ("action", action)));
     query.extend(tail.subject.map(|subject| ("subject", subject)));

@@ -1,5 +1,7 @@
 //! The trail: chained when it is written, read in pages, verified from the first record to the last.
 
+mod retention;
+
 use super::{
     Store,
     dialect::{Conn, Failed, row, sql},
@@ -7,9 +9,11 @@ use super::{
 use crate::chain::{START, follows, link};
 use countersign_core::{
     BoxFuture, StoreError, Timestamp,
-    audit::{Actor, AuditEvent, AuditQuery, AuditRecord, AuditStore, ChainState, StoredEvent},
+    audit::{Actor, AuditEvent, AuditHead, AuditQuery, AuditRecord, AuditStore, ChainState, StoredEvent},
     page::PageRequest,
 };
+use retention::Removed;
+use std::time::Duration;
 
 /// Numbers and chains the events of one transaction. The head row stays locked until it ends, so that no two
 /// transactions follow the same record.
@@ -104,16 +108,19 @@ macro_rules! select { ($rest:literal) => {
 impl AuditStore for Store {
     fn page<'a>(&'a self, query: AuditQuery) -> BoxFuture<'a, Result<Vec<AuditRecord>, StoreError>> {
         const UP: &str = select!(
-            "WHERE number > $1 AND ($2 OR action = $3) AND ($4 OR subject = $5) ORDER BY number LIMIT $6"
+            "WHERE number > $1 AND number < $2 AND ($3 OR action = $4) AND ($5 OR subject = $6)
+             ORDER BY number LIMIT $7"
         );
         const DOWN: &str = select!(
-            "WHERE number > $1 AND ($2 OR action = $3) AND ($4 OR subject = $5) ORDER BY number DESC LIMIT $6"
+            "WHERE number > $1 AND number < $2 AND ($3 OR action = $4) AND ($5 OR subject = $6)
+             ORDER BY number DESC LIMIT $7"
         );
         self.read(move |conn| {
             Box::pin(async move {
-                let AuditQuery { action, subject, after, newest_first, limit } = query;
+                let AuditQuery { action, subject, after, before, newest_first, limit } = query;
                 let rows: Vec<EventRow> = sql(if newest_first { DOWN } else { UP })
                     .bind(after.unwrap_or(0))
+                    .bind(before.unwrap_or(i64::MAX))
                     .bind(action.is_none())
                     .bind(action)
                     .bind(subject.is_none())
@@ -128,10 +135,16 @@ impl AuditStore for Store {
 
     fn verify<'a>(&'a self) -> BoxFuture<'a, Result<ChainState, StoreError>> {
         Box::pin(async move {
-            let (last, head) = self.audit_head().await?;
-            let mut reached = Reached { number: 0, hash: START, records: 0 };
+            let ((last, head), from) = self.ends().await?;
+            let mut reached = Reached {
+                number: from.number,
+                hash: from.hash,
+                records: 0,
+                // a removal that no record explains was none of ours
+                explained: from.number == 0,
+            };
             while reached.number < last {
-                match self.read(move |conn| Box::pin(verify_part(conn, reached, last))).await? {
+                match self.read(move |conn| Box::pin(verify_part(conn, reached, from, last))).await? {
                     Ok(further) => reached = further,
                     Err(broken) => return Ok(ChainState::BrokenAt { number: broken }),
                 }
@@ -140,9 +153,63 @@ impl AuditStore for Store {
             if reached.hash != head {
                 return Ok(ChainState::BrokenAt { number: last });
             }
-            Ok(ChainState::Whole { records: reached.records, head })
+            if !reached.explained {
+                return Ok(ChainState::BrokenAt { number: from.number });
+            }
+            Ok(ChainState::Whole { records: reached.records, removed: from.number, head })
         })
     }
+
+    fn chain_head<'a>(&'a self) -> BoxFuture<'a, Result<AuditHead, StoreError>> {
+        self.read(|conn| {
+            Box::pin(async move {
+                let (number, hash) = head(conn).await?;
+                let meta: Vec<(String, String)> =
+                    sql("SELECT key, value FROM meta WHERE key = 'epoch' OR key = 'store_id'")
+                        .all(conn)
+                        .await?;
+                let value = |key| meta.iter().find(|(known, _)| known == key).map(|(_, value)| value.clone());
+                Ok(AuditHead {
+                    store: value("store_id").unwrap_or_default(),
+                    epoch: value("epoch").and_then(|epoch| epoch.parse().ok()).unwrap_or(1),
+                    number,
+                    hash,
+                })
+            })
+        })
+    }
+
+    fn first_since<'a>(&'a self, at: Timestamp) -> BoxFuture<'a, Result<Option<i64>, StoreError>> {
+        self.read(move |conn| Box::pin(first_since(conn, at)))
+    }
+}
+
+/// Records are numbered when they are written and timed a little before, so that times follow the numbers but for
+/// moments: halved down to an hour before, then looked for one by one.
+async fn first_since(conn: &mut Conn<'_>, at: Timestamp) -> Result<Option<i64>, Failed> {
+    const APART: Duration = Duration::from_secs(3600);
+    let (last, _) = head(conn).await?;
+    let surely_before = at.saturating_sub(APART).as_micros();
+    let (mut low, mut high) = (0_i64, last);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        let next: Option<(i64, i64)> =
+            sql("SELECT number, at FROM audit_event WHERE number > $1 ORDER BY number LIMIT 1")
+                .bind(middle)
+                .optional(conn)
+                .await?;
+        match next {
+            Some((number, time)) if time < surely_before => low = number,
+            _ => high = middle,
+        }
+    }
+    let first: Option<(i64,)> =
+        sql("SELECT number FROM audit_event WHERE number > $1 AND at >= $2 ORDER BY number LIMIT 1")
+            .bind(low)
+            .bind(at.as_micros())
+            .optional(conn)
+            .await?;
+    Ok(first.map(|(number,)| number))
 }
 
 /// How far the chain was found to hold.
@@ -151,12 +218,15 @@ struct Reached {
     number: i64,
     hash: [u8; 32],
     records: i64,
+    /// Was the record found that says what was removed before?
+    explained: bool,
 }
 
 /// One part of the chain, from behind there: how far it holds, or the number where it breaks.
 async fn verify_part(
     conn: &mut Conn<'_>,
     mut reached: Reached,
+    from: Removed,
     end: i64,
 ) -> Result<Result<Reached, i64>, Failed> {
     const PART: i64 = 1000;
@@ -178,7 +248,12 @@ async fn verify_part(
         if !follows(reached.number, &reached.hash, &record) {
             return Ok(Err(reached.number + 1));
         }
-        reached = Reached { number: record.number, hash: record.hash, records: reached.records + 1 };
+        reached = Reached {
+            number: record.number,
+            hash: record.hash,
+            records: reached.records + 1,
+            explained: reached.explained || from.is_explained_by(&record),
+        };
     }
     Ok(Ok(reached))
 }
@@ -187,6 +262,12 @@ impl Store {
     /// The number of the last record and its hash: what is exported, so that a chain cut short is noticed.
     pub async fn audit_head(&self) -> Result<(i64, [u8; 32]), StoreError> {
         self.read(|conn| Box::pin(head(conn))).await
+    }
+
+    /// As one read: the head, and up to where records were removed.
+    async fn ends(&self) -> Result<((i64, [u8; 32]), Removed), StoreError> {
+        self.read(|conn| Box::pin(async move { Ok((head(conn).await?, retention::removed(conn).await?)) }))
+            .await
     }
 }
 
