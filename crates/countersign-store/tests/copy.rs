@@ -275,7 +275,11 @@ async fn an_older_schema_is_brought_up() {
     let was = seen(&source).await;
     source.close().await;
     // as the first release made it
-    support::execute(&from.url(), "DROP TABLE lease; DROP TABLE idempotency; DELETE FROM schema_migration WHERE number > 1").await;
+    support::execute(
+        &from.url(),
+        "DROP TABLE lease; DROP TABLE idempotency; DELETE FROM schema_migration WHERE number > 1",
+    )
+    .await;
     let file = write(&from.url()).await;
     assert_eq!(copy::header(&mut &file[..]).unwrap().schema, 1);
     bring(&to.url(), &file, restore(None)).await.unwrap();

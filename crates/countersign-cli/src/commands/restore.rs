@@ -9,10 +9,11 @@ use crate::{
     audit_file,
     compose::{Rooms, World},
     config::Environment,
-    output::{Exit, Failure},
+    output::{Exit, Failure, say},
     place::Place,
 };
 use clap::Args;
+use countersign_core::audit::{AuditStore, ChainState};
 use countersign_crypto::sealed_file::SealedReader;
 use countersign_store::copy::{self, Newer};
 use serde_json::json;
@@ -79,7 +80,14 @@ async fn restore(command: Restore, common: &Common) -> Result<Exit, Failure> {
     // whoever serves next would be told; now is sooner
     match Rooms::open(&settings, world).await {
         Ok(rooms) => {
+            let chain = rooms.store.verify().await;
             rooms.store.close().await;
+            // the copy is what was backed up, to the letter; what was done to the trail before that is in it too
+            if let Ok(ChainState::BrokenAt { number }) = chain {
+                say(&format!(
+                    "the audit chain in the backup does not hold: it breaks at record {number}; an older backup may be whole"
+                ));
+            }
             out.say("restored; start `countersign serve`");
             Ok(Exit::Ok)
         }

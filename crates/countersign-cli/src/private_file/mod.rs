@@ -62,8 +62,13 @@ impl NewFile {
     pub fn publish(self) -> Result<(), Failure> {
         let linked = (|| {
             self.file.sync_all()?;
-            // a link is made only where nothing is
-            std::fs::hard_link(&self.temporary, &self.path)?;
+            // a link is made only where nothing is; some file systems of other machines know none
+            match std::fs::hard_link(&self.temporary, &self.path) {
+                Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists && !self.path.exists() => {
+                    std::fs::rename(&self.temporary, &self.path)?;
+                }
+                linked => linked?,
+            }
             sync_folder(&self.path)
         })();
         linked.map_err(|e: std::io::Error| match e.kind() {

@@ -153,7 +153,14 @@ fn keys(patient: &Patient<'_>, looked: &Inspection, findings: &mut Findings) {
     let named = looked.peppers.iter().filter_map(|pepper| u32::try_from(*pepper).ok()).collect();
     let needs = Needs { named, empty: false };
     match keyring::open(place, &needs, &countersign_crypto::SystemEntropy) {
-        Ok(keyring::Keyring { peppers, .. }) => {
+        Ok(keyring::Keyring { peppers, attest }) => {
+            if attest.is_none() {
+                findings.note(
+                    "keyring",
+                    "has no key to sign the head of the audit trail".to_owned(),
+                    "add one: `countersign keyring rotate audit`",
+                );
+            }
             let numbers: Vec<u32> = peppers.numbers().collect();
             let idle: Vec<String> = numbers
                 .iter()

@@ -167,6 +167,17 @@ async fn what_cannot_be_opened_or_is_not_whole_is_refused_with_a_reason() {
         "was made with a passphrase",
     );
 
+    // what somebody did to the trail is backed up as it is, and said when it comes back
+    let mut database = std::fs::read(folder.join("countersign.db")).unwrap();
+    let (name, other) = (b"\"name\":\"bootstrap\"", b"\"name\":\"bootstrep\"");
+    let place = database.windows(name.len()).position(|w| w == name).unwrap();
+    database[place..place + name.len()].copy_from_slice(other);
+    std::fs::write(folder.join("altered.db"), database).unwrap();
+    let altered = ["backup", "--to", "altered.backup", "--passphrase-file", "words"];
+    assert!(on(folder, "sqlite:altered.db", &altered).status.success());
+    let back = ["restore", "altered.backup", "--passphrase-file", "words"];
+    let back = on(folder, "sqlite:altered-back.db", &back);
+    assert!(back.status.success() && said(&back).contains("breaks at record 1"), "{}", said(&back));
     // another store's keyring: restored, and said before anybody starts it
     let keyring = std::fs::read(folder.join("keyring.toml")).unwrap();
     std::fs::remove_file(folder.join("keyring.toml")).unwrap();

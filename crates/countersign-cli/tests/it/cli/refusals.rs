@@ -49,7 +49,7 @@ async fn rules_4_3_a_missing_keyring_stops_the_start() {
     assert!(said.contains("lacks pepper 1, which keys in the store need"), "{said}");
 
     // the right number, another secret
-    let other = kept.replace("secret = \"", "secret = \"00");
+    let other = kept.replacen("secret = \"", "secret = \"00", 1);
     private_file::write(&keyring, other.as_bytes()).unwrap();
     let (code, said) = refused(&served, &["serve"]);
     assert_eq!(code, 1);
