@@ -48,7 +48,7 @@ impl AdminClient {
             Some(server) => checked(server)?,
             None => {
                 let settings = place.as_ref().map_err(again)?.load(&Environment::of_process())?;
-                base(settings.admin.listen, settings.admin.tls.is_some())?
+                on_this_host(settings.admin.listen, settings.admin.tls.is_some())?
             }
         };
         let key_file = match &connection.admin_key_file {
@@ -209,7 +209,7 @@ fn again(failure: &Failure) -> Failure {
 }
 
 /// The address that the configuration listens on, as a client on this host reaches it.
-fn base(listen: SocketAddr, tls: bool) -> Result<Url, Failure> {
+pub fn on_this_host(listen: SocketAddr, tls: bool) -> Result<Url, Failure> {
     let address = match listen.ip() {
         ip if ip.is_unspecified() => SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), listen.port()),
         _ => listen,

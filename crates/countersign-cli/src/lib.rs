@@ -17,6 +17,7 @@ pub mod output;
 pub mod place;
 pub mod private_file;
 pub mod reload;
+pub mod service_manager;
 
 /// The whole program: parse the line, do it, say how it ended.
 pub fn main(line: impl IntoIterator<Item = std::ffi::OsString>) -> std::process::ExitCode {

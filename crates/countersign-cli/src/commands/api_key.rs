@@ -3,7 +3,7 @@
 use super::{Common, duration, scope};
 use crate::{
     config::{Environment, parse_limit, show_duration},
-    output::{Column, Exit, Failure, to_seconds},
+    output::{Column, Exit, Failure, cell, confirm, to_seconds},
     place::{AUTHORITY, Place},
     private_file,
 };
@@ -42,13 +42,16 @@ pub enum Key {
     /// End a key, everywhere, within a second
     #[command(before_help = "Examples:
   countersign key revoke 4fQ2kZ81mXpA
-  countersign key revoke 4fQ2kZ81mXpA --reason leaked")]
+  countersign key revoke 4fQ2kZ81mXpA --reason leaked --yes")]
     Revoke {
         /// The public id of the key
         id: String,
         /// Why
         #[arg(long, value_enum, default_value_t = Reason::Operator)]
         reason: Reason,
+        /// Without being asked, as in a script
+        #[arg(short, long)]
+        yes: bool,
     },
     /// Is this key good, and what does it carry? Read from stdin or a file, never from the line
     #[command(before_help = "Examples:
@@ -182,12 +185,26 @@ pub async fn run(command: Key, common: &Common) -> Result<Exit, Failure> {
             out.say(&format!("`{}` stays good for {} at most", rotate.id, rotate.grace));
             show_secret(&issued, rotate.header, common)
         }
-        Key::Revoke { id, reason } => {
+        Key::Revoke { id, reason, yes } => {
+            let client = common.client()?;
+            if !yes {
+                let about = match client.get(&["api-keys", &id], &[]).await {
+                    Ok(key) => format!(
+                        " of `{}`, label {}",
+                        cell(key.pointer("/owner/name")),
+                        cell(key.get("label"))
+                    ),
+                    // whoever may not look may still end it
+                    Err(failure) if failure.exit == Exit::Denied => String::new(),
+                    Err(failure) => return Err(failure),
+                };
+                confirm(&format!("end the key `{id}`{about}, for good?"))?;
+            }
             let reason = match reason {
                 Reason::Operator => "operator",
                 Reason::Leaked => "leaked",
             };
-            let key = common.client()?.post(&["api-keys", &id, "revoke"], json!({"reason": reason})).await?;
+            let key = client.post(&["api-keys", &id, "revoke"], json!({"reason": reason})).await?;
             out.record(&key, "id")?;
             Ok(Exit::Ok)
         }

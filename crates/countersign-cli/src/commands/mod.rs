@@ -8,33 +8,53 @@ pub mod api_key;
 pub mod audit;
 pub mod backup;
 pub mod check;
+pub mod completion;
 pub mod config;
 mod copies;
 pub mod dev;
 pub mod doctor;
 pub mod keyring;
+pub mod man;
 pub mod migrate;
 pub mod principal;
+pub mod ready;
 pub mod restore;
 pub mod route;
 pub mod serve;
+pub mod version;
 
 use crate::{
     admin_client::{AdminClient, Connection},
     output::{Exit, Failure, Format, Output, say},
 };
-use clap::{Args, CommandFactory, Parser, Subcommand, error::ErrorKind};
+use clap::{
+    Args, CommandFactory, Parser, Subcommand,
+    error::{ContextKind, ContextValue, ErrorKind},
+};
 use std::{ffi::OsString, path::PathBuf};
+
+/// With which everybody begins.
+macro_rules! first_three {
+    () => {
+        "  countersign dev --upstream http://127.0.0.1:3000
+  countersign key create demo --scope orders:read --header > key
+  curl --cacert .countersign/ca.pem -H @key https://localhost:8443/orders/1"
+    };
+}
+
+/// For somebody who typed the name and nothing else.
+const BEGIN: &str = concat!(
+    "Lets only the right callers reach an API, and issues the credentials they carry. Three commands to start with:\n\n",
+    first_three!(),
+    "\n\nNothing to protect yet? Say `--demo` instead of `--upstream ...`. `countersign --help` shows every command."
+);
 
 #[derive(Debug, Parser)]
 #[command(
     name = "countersign",
     version,
     about = "Lets only the right callers reach an API, and issues the credentials they carry",
-    before_help = "Examples:
-  countersign dev --upstream http://127.0.0.1:3000
-  countersign key create demo --scope orders:read --header > key
-  curl --cacert .countersign/ca.pem -H @key https://localhost:8443/orders/1",
+    before_help = concat!("Examples:\n", first_three!()),
     disable_help_subcommand = true,
     subcommand_required = true,
     arg_required_else_help = true
@@ -53,8 +73,8 @@ pub struct Common {
     /// The configuration file; otherwise the nearest `.countersign/` upward
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// The data folder, with `countersign.toml` in it
-    #[arg(long, global = true, value_name = "FOLDER", conflicts_with = "config")]
+    /// The data folder: keyring and operator's key; without `--config`, `countersign.toml` is in it too
+    #[arg(long, global = true, value_name = "FOLDER")]
     pub dir: Option<PathBuf>,
     /// The admin API, instead of what the configuration says
     #[arg(long, global = true, value_name = "URL")]
@@ -97,6 +117,8 @@ enum Command {
     Serve(serve::Serve),
     /// Is everything that this deployment rests on as it should be?
     Doctor(doctor::Doctor),
+    /// Does the server of this configuration take requests?
+    Ready(ready::Ready),
     /// Would this request be let through, and why?
     Check(check::Check),
     /// API keys
@@ -129,13 +151,26 @@ enum Command {
     /// For whoever sits at the machine
     #[command(subcommand)]
     Admin(admin::Admin),
+    /// Make a shell complete what is typed
+    Completion(completion::Completion),
+    /// What this binary is
+    Version(version::Version),
+    /// Write the manual pages
+    #[command(hide = true)]
+    Man(man::Man),
 }
 
 /// Parse and run; the process's exit code.
 pub fn run(line: impl IntoIterator<Item = OsString>) -> Exit {
-    let parsed = match CommandLine::try_parse_from(line) {
+    let line: Vec<OsString> = line.into_iter().collect();
+    if line.len() <= 1 {
+        say(BEGIN);
+        return Exit::Usage;
+    }
+    let parsed = match CommandLine::try_parse_from(&line) {
         Ok(parsed) => parsed,
-        Err(error) => {
+        Err(mut error) => {
+            offer(&mut error, &line);
             // help and version go to stdout, mistakes to stderr; a closed pipe is nobody's failure
             let _ = error.print();
             return match error.kind() {
@@ -150,6 +185,24 @@ pub fn run(line: impl IntoIterator<Item = OsString>) -> Exit {
             say(&format!("countersign: {failure}"));
             failure.exit
         }
+    }
+}
+
+/// Two letters the wrong way round are the commonest slip, and one that clap's own measure does not find.
+fn offer(error: &mut clap::Error, line: &[OsString]) {
+    let Some(ContextValue::String(typed)) = error.get(ContextKind::InvalidSubcommand) else { return };
+    if error.get(ContextKind::SuggestedSubcommand).is_some() {
+        return;
+    }
+    let whole = grammar();
+    let mut above = &whole;
+    for word in line.iter().filter_map(|word| word.to_str()).take_while(|word| word != typed) {
+        above = above.find_subcommand(word).unwrap_or(above);
+    }
+    let names = above.get_subcommands().filter(|inner| !inner.is_hide_set()).map(clap::Command::get_name);
+    let near = names.map(|name| (strsim::damerau_levenshtein(name, typed), name)).min();
+    if let Some((1, name)) = near {
+        error.insert(ContextKind::SuggestedSubcommand, ContextValue::String(name.to_owned()));
     }
 }
 
@@ -168,7 +221,11 @@ fn dispatch(CommandLine { common, command }: CommandLine) -> Result<Exit, Failur
         Command::Backup(command) => backup::run(command, &common),
         Command::Restore(command) => restore::run(command, &common),
         Command::Migrate(command) => migrate::run(command, &common),
+        Command::Completion(command) => completion::run(command, &common),
+        Command::Version(command) => version::run(command, &common),
+        Command::Man(command) => man::run(command, &common),
         Command::Doctor(command) => wait(doctor::run(command, &common)),
+        Command::Ready(command) => wait(ready::run(command, &common)),
         Command::Check(command) => wait(check::run(command, &common)),
         Command::Key(command) => wait(api_key::run(command, &common)),
         Command::User(command) => wait(principal::run(command.into(), &common)),

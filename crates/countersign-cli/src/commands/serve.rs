@@ -9,6 +9,7 @@ use crate::{
     output::{Exit, Failure},
     place::{ADMIN_KEY, Place},
     reload::{Load, Reloader},
+    service_manager::ServiceManager,
 };
 use clap::Args;
 use countersign_gateway::Listening;
@@ -18,26 +19,31 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:
   countersign serve
-  countersign serve --config /etc/countersign/countersign.toml")]
+  countersign serve --config /etc/countersign/countersign.toml
+  countersign serve --config /etc/countersign/countersign.toml --dir /var/lib/countersign")]
 pub struct Serve {}
 
 pub fn run(_: Serve, common: &Common) -> Result<Exit, Failure> {
-    let place = match (&common.config, &common.dir) {
-        (Some(config), _) => Place::of_config(config),
-        (None, Some(dir)) => Place::of_folder(dir),
-        // not the nearest development folder: what is served for others is named, or stands here
-        (None, None) => Place::of_config(Path::new(FILE_NAME)),
-    };
+    // not the nearest development folder: what is served for others is named, or stands here
+    let place = Place::named(common.config.as_deref(), common.dir.as_deref())
+        .unwrap_or_else(|| Place::of_config(Path::new(FILE_NAME)));
     let environment = Environment::of_process();
     let (settings, sources) = place.read(&environment);
     let settings = settings?;
     let _log = logging::start(&environment, Reader::Operator, settings.observe.log);
+    let manager = ServiceManager::of(&environment);
     let again = place.clone();
     let load: Load = Arc::new(move || again.read(&environment));
-    control_runtime()?.block_on(async { serve(settings, &place, Reloader::new(load, &sources)).await })
+    control_runtime()?
+        .block_on(async { serve(settings, &place, Reloader::new(load, &sources), &manager).await })
 }
 
-async fn serve(settings: Settings, place: &Place, reloader: Reloader) -> Result<Exit, Failure> {
+async fn serve(
+    settings: Settings,
+    place: &Place,
+    reloader: Reloader,
+    manager: &ServiceManager,
+) -> Result<Exit, Failure> {
     let mut stop = Signals::new()?;
     let rooms = Rooms::open(&settings, World::of_machine()).await?;
     // RULES 4.4: what was made for one machine must not be opened to others
@@ -72,13 +78,19 @@ async fn serve(settings: Settings, place: &Place, reloader: Reloader) -> Result<
     if let Some(address) = running.issuer_address() {
         tracing::info!(%address, "public face listens");
     }
-    until_stopped(running, &mut stop, reloader).await;
+    until_stopped(running, &mut stop, reloader, manager).await;
     Ok(Exit::Ok)
 }
 
 /// Serves until a signal; a second one does not wait for what is under way. Meanwhile the configuration is read again
 /// whenever it changes, and on SIGHUP.
-pub(super) async fn until_stopped(mut running: Running, stop: &mut Signals, mut reloader: Reloader) {
+pub(super) async fn until_stopped(
+    mut running: Running,
+    stop: &mut Signals,
+    mut reloader: Reloader,
+    manager: &ServiceManager,
+) {
+    manager.ready(running.generation());
     loop {
         let Signals { terminate, interrupt, hangup } = &mut *stop;
         tokio::select! {
@@ -88,12 +100,15 @@ pub(super) async fn until_stopped(mut running: Running, stop: &mut Signals, mut 
             _ = hangup.recv() => tracing::info!("SIGHUP: reading the configuration again"),
             () = reloader.changed() => {}
         }
+        manager.reloading();
         tokio::select! {
             biased;
             () = stop.recv() => break,
             () = reloader.reload(&mut running) => {}
         }
+        manager.ready(running.generation());
     }
+    manager.stopping();
     tracing::info!("stopping: what is under way is finished first");
     tokio::select! {
         () = running.stop(GRACE) => tracing::info!("stopped"),

@@ -4,8 +4,12 @@
 
 use clap::ValueEnum;
 use comfy_table::{ContentArrangement, Table, presets};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::Value;
-use std::{fmt, io::Write};
+use std::{
+    fmt,
+    io::{BufRead, IsTerminal, Read, Write},
+};
 
 /// Exit codes of every command (PRODUCT: command line).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -163,6 +167,14 @@ impl Output {
         }
     }
 
+    /// Did whoever reads our data close its end? What goes on until it is stopped stops then.
+    pub fn is_unread(&self) -> bool {
+        let stdout = std::io::stdout();
+        let mut asked = [PollFd::new(&stdout, PollFlags::empty())];
+        let answered = poll(&mut asked, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
+        answered.is_ok() && asked.iter().any(|fd| fd.revents().contains(PollFlags::ERR))
+    }
+
     /// Talk: never data, and silent with `-q`.
     pub fn say(&self, text: &str) {
         if !self.quiet {
@@ -173,6 +185,24 @@ impl Output {
 
 fn no_toml() -> Failure {
     Failure::usage("this is not printed as TOML").todo("`--output` is `table`, `json` or `yaml` here")
+}
+
+/// Before what cannot be taken back, unless `--yes` was said: asked on a terminal. Where nobody sits at one, nothing
+/// waits for an answer.
+pub fn confirm(question: &str) -> Result<(), Failure> {
+    if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
+        return Err(Failure::usage("this cannot be taken back, and nobody is there to ask")
+            .todo("say `--yes` if it is meant"));
+    }
+    let _ = write!(anstream::stderr().lock(), "{question} [y/N] ");
+    let mut answer = String::new();
+    // an answer is a word; whatever is longer is none
+    let read = std::io::stdin().lock().take(64).read_line(&mut answer);
+    read.map_err(|e| Failure::failed(format!("cannot read the answer: {e}")))?;
+    match answer.trim() {
+        "y" | "Y" | "yes" => Ok(()),
+        _ => Err(Failure::failed("nothing was done")),
+    }
 }
 
 /// To stderr; a closed stderr is nobody's failure.

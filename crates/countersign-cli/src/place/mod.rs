@@ -9,6 +9,9 @@ use std::path::{Path, PathBuf};
 pub const ADMIN_KEY: &str = "admin.key";
 pub const AUTHORITY: &str = "ca.pem";
 pub const KEYRING: &str = "keyring.toml";
+/// As `packaging/systemd/countersign.service` has it.
+const INSTALLED: &str = "/etc/countersign/countersign.toml";
+const INSTALLED_DATA: &str = "/var/lib/countersign";
 
 #[derive(Debug, Clone)]
 pub struct Place {
@@ -29,20 +32,33 @@ impl Place {
         Self { config: folder.join(FILE_NAME), folder: folder.to_path_buf() }
     }
 
-    /// `--config`, `--dir`, the nearest `.countersign/` upward, or `countersign.toml` beside it.
-    pub fn find(config: Option<&Path>, dir: Option<&Path>) -> Result<Self, Failure> {
-        if let Some(config) = config {
-            return Ok(Self::of_config(config));
+    /// `--config`, `--dir`, or both: a configuration that whoever serves may not write to, and a folder of its own.
+    pub fn named(config: Option<&Path>, dir: Option<&Path>) -> Option<Self> {
+        match (config, dir) {
+            (Some(config), Some(dir)) => {
+                Some(Self { config: config.to_path_buf(), folder: dir.to_path_buf() })
+            }
+            (Some(config), None) => Some(Self::of_config(config)),
+            (None, Some(dir)) => Some(Self::of_folder(dir)),
+            (None, None) => None,
         }
-        if let Some(dir) = dir {
-            return Ok(Self::of_folder(dir));
+    }
+
+    /// [`named`](Self::named), or the nearest `.countersign/` upward, or `countersign.toml` beside it, or what a package
+    /// installed.
+    pub fn find(config: Option<&Path>, dir: Option<&Path>) -> Result<Self, Failure> {
+        if let Some(named) = Self::named(config, dir) {
+            return Ok(named);
         }
         let here = std::env::current_dir()
             .map_err(|e| Failure::failed(format!("cannot tell the working folder: {e}")))?;
-        Self::above(&here).ok_or_else(|| {
+        Self::above(&here).or_else(Self::installed).ok_or_else(|| {
             Failure::new(
                 Exit::NotFound,
-                format!("no `{FOLDER_NAME}/` and no `{FILE_NAME}` in `{}` or above it", here.display()),
+                format!(
+                    "no `{FOLDER_NAME}/` and no `{FILE_NAME}` in `{}` or above it, and no `{INSTALLED}`",
+                    here.display()
+                ),
             )
             .todo("start one with `countersign dev --demo`, or say where it is with `--dir` or `--config`")
         })
@@ -59,13 +75,23 @@ impl Place {
         })
     }
 
+    fn installed() -> Option<Self> {
+        let config = Path::new(INSTALLED);
+        config.is_file().then(|| Self { config: config.to_path_buf(), folder: INSTALLED_DATA.into() })
+    }
+
     pub fn load(&self, environment: &Environment) -> Result<Settings, Failure> {
         self.read(environment).0
     }
 
     /// The same, and the files that it came from.
     pub fn read(&self, environment: &Environment) -> (Result<Settings, Failure>, Sources) {
-        let (settings, sources) = config::read(&self.config, environment);
+        let (mut settings, sources) = config::read(&self.config, environment);
+        if let Ok(settings) = &mut settings
+            && !settings.keyring.given
+        {
+            settings.keyring.path = self.file(KEYRING);
+        }
         (settings.map_err(|error| self.absence().unwrap_or_else(|| error.into())), sources)
     }
 

@@ -23,8 +23,8 @@ const MIGRATIONS: &[Migration] = &[
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migration (
     number BIGINT PRIMARY KEY, name TEXT NOT NULL, checksum BYTEA NOT NULL, applied_at BIGINT NOT NULL)";
 
-/// That this release knows.
-pub(super) fn newest() -> i64 {
+/// The number of the newest migration that this release knows.
+pub fn newest() -> i64 {
     MIGRATIONS.iter().map(|migration| migration.number).max().unwrap_or(0)
 }
 

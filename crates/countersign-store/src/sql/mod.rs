@@ -24,6 +24,7 @@ mod writer;
 pub use figures::{KeyCounts, StoreFigures, TIME_BOUNDS, Times};
 pub use follower::{ChangeSink, FollowerHandle};
 pub use inspect::{Inspection, inspect};
+pub use migrate::newest as newest_schema;
 pub use open::StoreOptions;
 
 use countersign_core::{BoxFuture, Clock, StoreError, page::Page};
@@ -52,6 +53,9 @@ pub struct Store {
     writing: Arc<Health>,
     figures: Figures,
 }
+
+/// What a URL of a store begins with.
+pub const ENGINES: [&str; 2] = ["sqlite", "postgres"];
 
 enum Engine {
     Sqlite { writer: Writer, readers: SqlitePool, file: Arc<DatabaseFile> },

@@ -86,7 +86,8 @@ pub async fn run(command: Audit, common: &Common) -> Result<Exit, Failure> {
     if !tail.follow {
         return Ok(Exit::Ok);
     }
-    loop {
+    // `| head` has what it wanted
+    while !out.is_unread() {
         ticks.tick().await;
         let after = [query.clone(), vec![("order", "asc".into()), ("after", last.to_string())]].concat();
         let records = items(&client.get(&["audit"], &after).await?);
@@ -99,6 +100,7 @@ pub async fn run(command: Audit, common: &Common) -> Result<Exit, Failure> {
             }
         }
     }
+    Ok(Exit::Ok)
 }
 
 fn items(answer: &Value) -> Vec<Value> {

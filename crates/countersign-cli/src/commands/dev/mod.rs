@@ -14,6 +14,7 @@ use crate::{
     place::{ADMIN_KEY, AUTHORITY, Place},
     private_file,
     reload::{Load, Reloader},
+    service_manager::ServiceManager,
 };
 use clap::Args;
 use countersign_core::{
@@ -96,6 +97,7 @@ async fn serve(dev: Dev, place: Place, environment: Environment) -> Result<Exit,
         (None, None) => None,
     };
     prepare(&dev, &place, upstream.as_deref(), &world)?;
+    let manager = ServiceManager::of(&environment);
     let again = place.clone();
     let load: Load = Arc::new(move || {
         let (settings, sources) = again.read(&environment);
@@ -107,7 +109,7 @@ async fn serve(dev: Dev, place: Place, environment: Environment) -> Result<Exit,
     furnish(&rooms, &place).await?;
     let running = compose::start(&settings, rooms).await.map_err(|failure| elsewhere(failure, &place))?;
     greet(&settings, &place, echo.is_some());
-    until_stopped(running, &mut stop, Reloader::new(load, &sources)).await;
+    until_stopped(running, &mut stop, Reloader::new(load, &sources), &manager).await;
     if let Some(echo) = echo {
         echo.stop().await;
     }

@@ -75,7 +75,7 @@ async fn three_commands() {
     assert_eq!(status(&CURL.replace(" -H @key", "")), ("401".into(), "credential_missing".into()));
     let post = CURL.replace("curl", "curl -X POST").replace("/orders/1", "/orders");
     assert_eq!(status(&post), ("403".into(), "scope_missing".into()));
-    let revoke = typed(here, &format!("countersign key revoke {}", &secret[8..20]));
+    let revoke = typed(here, &format!("countersign key revoke {} --yes", &secret[8..20]));
     assert!(revoke.status.success(), "{}", text(&revoke.stderr));
     assert_eq!(status(CURL), ("401".into(), "key_revoked".into()));
 

@@ -97,7 +97,7 @@ async fn keys() {
     let successor = out.strip_prefix("X-API-Key: ").unwrap().trim_end().to_owned();
     assert_eq!((code, console.verify(&successor).0, console.verify(secret).0), (0, 0, 0));
     assert_eq!(console.say(&format!("key rotate {id}")).0, 5, "a key is rotated once");
-    assert_eq!(console.say(&format!("key revoke {id} --reason leaked")).0, 0);
+    assert_eq!(console.say(&format!("key revoke {id} --reason leaked --yes")).0, 0);
     let (code, _, err) = console.verify(secret);
     assert!(code == 3 && err.contains("revoked"), "{code} {err}");
     assert_eq!(console.verify("cs_live_nonsense").0, 3);
