@@ -204,6 +204,11 @@ async fn guide_protect_an_api() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn guide_install() {
+    follow("docs/guides/install.md", "").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn guide_keys() {
     follow("docs/guides/keys.md", "").await;
 }
@@ -243,7 +248,15 @@ fn every_guide_is_followed_and_what_can_run_does() {
     guides.sort();
     assert_eq!(
         guides,
-        ["audit.md", "backup.md", "keys.md", "observe.md", "production.md", "protect-an-api.md"]
+        [
+            "audit.md",
+            "backup.md",
+            "install.md",
+            "keys.md",
+            "observe.md",
+            "production.md",
+            "protect-an-api.md"
+        ]
     );
     let generated = root().join("docs/reference/command-line.md");
     for document in documents().into_iter().filter(|path| *path != generated) {
