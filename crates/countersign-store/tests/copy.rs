@@ -23,7 +23,7 @@ use countersign_store::{
     Store,
     copy::{self, CopyError, Restore, Restored},
 };
-use countersign_testkit::conformance::{Ports, at, event, key, key_id};
+use countersign_testkit::conformance::{Ports, at, event, key, key_id, scopes};
 use std::{
     io::{self, Read, Write},
     sync::Arc,
@@ -403,6 +403,11 @@ async fn rules_4_6_what_ended_after_the_copy_ends_again() {
     revoke(50).await.unwrap();
     rotate(&ports_of_source, 6, 51, &owner).await;
     disable(&ports_of_source, 1).await;
+    let change = PrincipalChange { scopes: Some(scopes("orders:read new")), ..PrincipalChange::default() };
+    let mut narrows = event("principal.change", owner.id.as_str());
+    narrows.detail.push(("scopes_before", owner.scopes.to_string()));
+    narrows.detail.push(("scopes", "orders:read new".into()));
+    PrincipalStore::change(&*source, &owner.id, 1, change, narrows).await.unwrap();
     let node = Node::principal(&countersign_testkit::conformance::service(2).id);
     ports_of_source
         .feed
@@ -413,8 +418,9 @@ async fn rules_4_6_what_ended_after_the_copy_ends_again() {
     source.close().await;
 
     let restored = bring(&to.url(), &file, restore(Some(newer.clone()))).await.unwrap();
-    assert_eq!((restored.ended, restored.records), (4, 6));
-    assert_eq!(restored.lost, [("api_key.create".to_owned(), 1)]);
+    assert_eq!((restored.ended, restored.records), (5, 7));
+    // of the change only what was taken away came back
+    assert_eq!(restored.lost, [("api_key.create".to_owned(), 1), ("principal.change".to_owned(), 1)]);
     let target = to.open().await;
     let ports_of_target = ports(&target);
     let ended = ports_of_target.key(&key_id(5)).await;
@@ -428,6 +434,8 @@ async fn rules_4_6_what_ended_after_the_copy_ends_again() {
             .unwrap()
             .enabled
     );
+    let narrowed = PrincipalStore::find(&*target, &owner.id).await.unwrap().unwrap();
+    assert_eq!(narrowed.scopes, scopes("orders:read"));
     let (_, revoked) = FeedStore::revoked(&*target, Timestamp::from_seconds(0)).await.unwrap();
     let again: Vec<_> = revoked.iter().filter(|c| c.position.0 > at(LATER).as_micros()).collect();
     assert!(again.iter().any(|c| c.node == key_id(5).node() && c.kind == ChangeKind::Revoked), "{again:?}");

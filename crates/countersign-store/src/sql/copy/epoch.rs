@@ -15,7 +15,7 @@ use crate::{
     },
 };
 use countersign_core::{
-    Node, NodeKind, Timestamp,
+    Node, NodeKind, ScopeSet, Timestamp,
     audit::{Actor, AuditEvent, AuditRecord},
 };
 use countersign_methods::{
@@ -125,6 +125,8 @@ struct Ends {
     disabled: BTreeMap<String, Timestamp>,
     /// For good.
     revoked: BTreeMap<String, Timestamp>,
+    /// The scopes that a principal had at last; it gets none that the copy has and these have not.
+    scopes: BTreeMap<String, ScopeSet>,
 }
 
 /// Brings back the records after the copy's last one; they must go on exactly there.
@@ -183,7 +185,17 @@ impl Ends {
         let event = &record.event;
         let detail: serde_json::Value = serde_json::from_str(&event.detail).unwrap_or_default();
         let said = |name: &str| detail.get(name).and_then(serde_json::Value::as_str);
+        let scopes = |name| said(name).and_then(ScopeSet::parse);
+        let narrows = match (scopes("scopes_before"), scopes("scopes")) {
+            (Some(before), Some(after)) if event.action.starts_with("principal.") => {
+                let narrows = after.is_subset(&before);
+                self.scopes.insert(event.subject.clone(), after);
+                narrows
+            }
+            _ => false,
+        };
         match event.action.as_str() {
+            "principal.change" => return narrows,
             "api_key.revoke" => {
                 let reason = said("reason").unwrap_or(RevocationReason::Operator.as_str());
                 self.keys.insert(event.subject.clone(), (event.at, reason.to_owned()));
@@ -242,6 +254,21 @@ impl Ends {
             if ended > 0 {
                 changes.push(change(ChangeKind::Revoked, NodeKind::ApiKey, &id));
             }
+        }
+        for (id, last) in self.scopes {
+            let row: Option<(String,)> =
+                sql("SELECT scopes FROM principal WHERE id = $1").bind(id.as_str()).optional(conn).await?;
+            let Some(had) = row.and_then(|(scopes,)| ScopeSet::parse(&scopes)) else { continue };
+            let left = had.intersection(&last);
+            if left == had {
+                continue;
+            }
+            sql("UPDATE principal SET scopes = $2, version = version + 1 WHERE id = $1")
+                .bind(id.as_str())
+                .bind(left.to_string())
+                .execute(conn)
+                .await?;
+            changes.push(change(ChangeKind::Changed, NodeKind::Principal, &id));
         }
         for (kind, ids) in [(ChangeKind::Changed, self.disabled), (ChangeKind::Revoked, self.revoked)] {
             for id in ids.keys() {

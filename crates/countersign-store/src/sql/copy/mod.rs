@@ -84,7 +84,7 @@ pub struct Summary {
 #[derive(Debug, Clone, Default)]
 pub struct Restored {
     pub epoch: i64,
-    /// Keys and principals that ended after the copy, and ended again.
+    /// Keys and principals that ended after the copy, or lost scopes, and did so again.
     pub ended: u64,
     /// Records that came back from the exported trail.
     pub records: u64,
