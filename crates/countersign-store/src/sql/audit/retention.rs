@@ -1,5 +1,5 @@
 //! How the trail loses its oldest records and still holds. What was removed last is remembered with its hash, where the
-//! chain begins from then on; and a record in the trail says the same, so that nobody else can set that mark.
+//! chain begins from then on; and a record in the trail says the same, so that the mark alone shortens nothing.
 
 use crate::chain::START;
 use crate::sql::{

@@ -86,12 +86,6 @@ pub(super) enum Frame {
     End([u8; 32]),
 }
 
-impl PartialEq for Frame {
-    fn eq(&self, other: &Self) -> bool {
-        matches!((self, other), (Frame::Table(a), Frame::Table(b)) if a == b)
-    }
-}
-
 pub(super) struct FrameWriter<'w> {
     to: &'w mut dyn Write,
     hash: Sha256,
@@ -185,14 +179,14 @@ impl<'r> FrameReader<'r> {
         Ok((reader, header))
     }
 
-    /// `table`: whose rows may come.
-    pub(super) fn next(&mut self, table: Option<&super::TableHeader>) -> Result<Frame, CopyError> {
+    /// `kinds`: of the columns of the table whose rows may come; `None`: between two tables.
+    pub(super) fn next(&mut self, kinds: Option<&[Kind]>) -> Result<Frame, CopyError> {
         let so_far = self.hash.clone();
         let (letter, content) = self.frame()?;
         let number = || content.as_slice().try_into().ok().map(u64::from_be_bytes);
-        let frame = match (letter, table) {
+        let frame = match (letter, kinds) {
             (b'T', None) => number().and_then(|at| usize::try_from(at).ok()).map(Frame::Table),
-            (b'R', Some(table)) => row(&content, &table.kinds()?).map(Frame::Row),
+            (b'R', Some(kinds)) => row(&content, kinds).map(Frame::Row),
             (b'E', Some(_)) => number().map(Frame::EndOfTable),
             (b'Z', None) => {
                 let digest: Option<[u8; 32]> = content.as_slice().try_into().ok();

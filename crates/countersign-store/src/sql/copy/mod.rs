@@ -153,13 +153,13 @@ pub async fn restore(
     let mut counter = Counter::new(&header, watch);
     let mut next = frames.next(None)?;
     for (at, table) in header.tables.iter().enumerate() {
-        if next != Frame::Table(at) {
+        if !matches!(next, Frame::Table(begun) if begun == at) {
             return Err(CopyError::NotWhole(format!("`{}` does not begin where it should", table.name)));
         }
-        let keep = tables::is_kept(&table.name);
+        let (keep, kinds) = (tables::is_kept(&table.name), table.kinds()?);
         let mut rows = 0;
         let counted = loop {
-            match frames.next(Some(table))? {
+            match frames.next(Some(&kinds))? {
                 Frame::Row(row) => {
                     rows += 1;
                     counter.row(&table.name);
