@@ -229,6 +229,11 @@ async fn guide_production() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn guide_operate() {
+    follow("docs/guides/operate.md", "").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn guide_observe() {
     follow("docs/guides/observe.md", "").await;
 }
@@ -254,6 +259,7 @@ fn every_guide_is_followed_and_what_can_run_does() {
             "install.md",
             "keys.md",
             "observe.md",
+            "operate.md",
             "production.md",
             "protect-an-api.md"
         ]
