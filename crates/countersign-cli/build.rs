@@ -1,6 +1,5 @@
 //! What only the compiler's run knows, for `countersign version`. No clock and no look at the version control: the same
 //! sources make the same binary, and whoever packages one names its commit in `COUNTERSIGN_COMMIT`.
-#![expect(clippy::print_stdout, reason = "how a build script speaks to cargo")]
 #![expect(clippy::disallowed_methods, reason = "how cargo speaks to a build script")]
 
 use std::{env, process::Command};
