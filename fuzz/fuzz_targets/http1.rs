@@ -5,6 +5,7 @@ use bytes::BytesMut;
 use countersign_gateway::http1::{
     Malformed,
     body::{Decoded, Decoder, Framing},
+    fields::Fields,
     head,
 };
 use http::{HeaderMap, Method};
@@ -14,7 +15,7 @@ use libfuzzer_sys::fuzz_target;
 #[derive(Debug, PartialEq)]
 struct Read {
     start: String,
-    headers: HeaderMap,
+    fields: Fields,
     framing: Framing,
     body: Vec<u8>,
     trailers: HeaderMap,
@@ -24,13 +25,13 @@ struct Read {
 /// `None`: not all of it is there.
 fn read(input: &[u8], piece: usize, is_answer: bool) -> Result<Option<Read>, Malformed> {
     let (mut pieces, mut buf) = (input.chunks(piece.max(1)), BytesMut::new());
-    let (start, headers, framing) = loop {
+    let (start, fields, framing) = loop {
         let parsed = if is_answer {
             let head = head::response(&mut buf, &Method::GET)?;
-            head.map(|head| (head.parts.status.to_string(), head.parts.headers, head.framing))
+            head.map(|head| (head.status.to_string(), head.fields, head.framing))
         } else {
             let head = head::request(&mut buf)?;
-            head.map(|head| (format!("{} {}", head.parts.method, head.parts.uri), head.parts.headers, head.framing))
+            head.map(|head| (format!("{} {}", head.method, head.uri), head.fields, head.framing))
         };
         match (parsed, pieces.next()) {
             (Some(parsed), more) => {
@@ -58,7 +59,7 @@ fn read(input: &[u8], piece: usize, is_answer: bool) -> Result<Option<Read>, Mal
         }
     }
     let behind = buf.iter().chain(pieces.flatten()).copied().collect();
-    Ok(Some(Read { start, headers, framing, body, trailers, behind }))
+    Ok(Some(Read { start, fields, framing, body, trailers, behind }))
 }
 
 fuzz_target!(|data: &[u8]| {

@@ -16,6 +16,7 @@ mod gateway;
 mod gathered;
 mod generation;
 pub mod http1;
+mod response;
 mod sample;
 mod worker;
 

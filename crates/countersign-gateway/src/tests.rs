@@ -12,7 +12,7 @@ fn no_family_begins_another() {
         assert!(family.starts_with("x-"), "{family}");
         let others = X_FAMILIES.iter().filter(|other| other.starts_with(family));
         assert_eq!(others.count(), 1, "{family}");
-        assert!(is_reserved(family) && is_reserved(&format!("{family}z")), "{family}");
+        assert!(is_reserved(family) && is_reserved(format!("{family}z")), "{family}");
     }
 }
 
@@ -62,7 +62,7 @@ fn m2_2_every_spelling_is_the_same_name() {
         for separator in ['-', '_', '.', '+', '~', '!', '|'] {
             let spelled = name.replace('-', &separator.to_string());
             assert!(is_reserved(&spelled), "{spelled}");
-            assert!(is_reserved(&spelled.to_uppercase()), "{spelled}");
+            assert!(is_reserved(spelled.to_uppercase()), "{spelled}");
         }
     }
 }

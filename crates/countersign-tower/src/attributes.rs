@@ -1,10 +1,9 @@
 //! From a request head to the facts that are judged. What needs the whole field map is refused here, before any
 //! other code reads a field; what is about one value (path, authority, credential) belongs to the check.
 
-use countersign_core::check::request::{CheckRequest, HeaderView, Peer};
+use countersign_core::check::request::{CheckRequest, FieldLines, HeaderView, One, Peer};
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version,
-    header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE},
+    Method, StatusCode, Uri, Version,
     request::Parts,
     uri::{self, PathAndQuery},
 };
@@ -39,7 +38,7 @@ pub struct Head {
 
 #[derive(Debug, Clone)]
 enum Authority {
-    Host(HeaderValue),
+    Host(Box<str>),
     Named(uri::Authority),
 }
 
@@ -47,8 +46,7 @@ impl Head {
     /// The one Host field or `:authority`, as received.
     pub fn authority(&self) -> &str {
         match &self.authority {
-            // admitted as visible ASCII
-            Authority::Host(value) => value.to_str().unwrap_or_default(),
+            Authority::Host(host) => host,
             Authority::Named(named) => named.as_str(),
         }
     }
@@ -176,122 +174,169 @@ impl Default for HeadLimits {
     }
 }
 
-/// The first check of all: in the order of cost, so that a large head is refused before it is read.
+/// What stands before the fields of a request.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestLine<'r> {
+    pub method: &'r Method,
+    pub uri: &'r Uri,
+    pub version: Version,
+}
+
+/// The first check of all.
 pub fn admit_head(parts: &Parts) -> Result<Head, HeadError> {
-    admit_head_within(parts, HeadLimits::default())
+    let line = RequestLine { method: &parts.method, uri: &parts.uri, version: parts.version };
+    admit_head_within(line, &parts.headers, HeadLimits::default())
 }
 
 /// Where a door takes less than the most.
-pub fn admit_head_within(parts: &Parts, limits: HeadLimits) -> Result<Head, HeadError> {
-    admit_size(parts, limits)?;
-    let target = admit_target(parts)?;
-    admit_fields(&parts.headers)?;
-    let authority = admit_authority(parts)?;
+pub fn admit_head_within(
+    line: RequestLine<'_>,
+    fields: &impl FieldLines,
+    limits: HeadLimits,
+) -> Result<Head, HeadError> {
+    let seen = Seen::among(fields);
+    admit_size(line, &seen, limits)?;
+    let target = admit_target(line)?;
+    admit_fields(&seen)?;
+    let authority = admit_authority(line, &seen)?;
     Ok(Head { authority, target: target.clone() })
 }
 
-fn admit_size(parts: &Parts, limits: HeadLimits) -> Result<(), HeadError> {
-    if parts.headers.len() > limits.fields.min(MAX_FIELDS) {
+/// What matters of the fields, found in one look along them.
+struct Seen<'r> {
+    count: usize,
+    size: usize,
+    /// A name with `_`.
+    underscored: bool,
+    coding: One<'r>,
+    length: One<'r>,
+    host: One<'r>,
+    /// An upgrade to h2c.
+    cleartext: bool,
+}
+
+impl<'r> Seen<'r> {
+    fn among(fields: &'r impl FieldLines) -> Self {
+        let mut seen = Self {
+            count: 0,
+            size: 0,
+            underscored: false,
+            coding: One::Absent,
+            length: One::Absent,
+            host: One::Absent,
+            cleartext: false,
+        };
+        for (name, value) in fields.lines() {
+            seen.count += 1;
+            seen.size += name.len() + value.len() + 4;
+            seen.underscored |= name.contains(&b'_');
+            match name {
+                b"host" => add(&mut seen.host, value),
+                b"content-length" => add(&mut seen.length, value),
+                b"transfer-encoding" => add(&mut seen.coding, value),
+                b"upgrade" => {
+                    let mut protocols = value.split(|b| *b == b',');
+                    seen.cleartext |= protocols.any(|p| p.trim_ascii().eq_ignore_ascii_case(b"h2c"));
+                }
+                _ => {}
+            }
+        }
+        seen
+    }
+}
+
+fn add<'r>(one: &mut One<'r>, value: &'r [u8]) {
+    *one = if *one == One::Absent { One::Single(value) } else { One::Doubled };
+}
+
+fn admit_size(line: RequestLine<'_>, seen: &Seen<'_>, limits: HeadLimits) -> Result<(), HeadError> {
+    if seen.count > limits.fields.min(MAX_FIELDS) {
         return Err(HeadError::TooManyFields);
     }
-    let target = parts.uri.path_and_query().map_or(0, |t| t.as_str().len());
+    let target = line.uri.path_and_query().map_or(0, |t| t.as_str().len());
     if target > MAX_TARGET {
         return Err(HeadError::TargetTooLong);
     }
-    let fields: usize = parts.headers.iter().map(|(n, v)| n.as_str().len() + v.len() + 4).sum();
-    if target + fields > limits.head.min(MAX_HEAD) {
+    if target + seen.size > limits.head.min(MAX_HEAD) {
         return Err(HeadError::HeadTooLarge);
     }
     Ok(())
 }
 
-fn admit_target(parts: &Parts) -> Result<&PathAndQuery, HeadError> {
+fn admit_target(line: RequestLine<'_>) -> Result<&PathAndQuery, HeadError> {
     // RULES 2.2: CONNECT and TRACE are refused
-    match parts.method {
+    match *line.method {
         Method::CONNECT => return Err(HeadError::Tunnel),
         Method::TRACE => return Err(HeadError::Trace),
         _ => {}
     }
     // RFC 9110 9.1: case-sensitive. WSGI frameworks upper-case it, so that `get` would be judged as one method and
     // served as another
-    let standard = |known: &Method| known.as_str().eq_ignore_ascii_case(parts.method.as_str());
-    if !STANDARD.contains(&parts.method) && STANDARD.iter().any(standard) {
+    let standard = |known: &Method| known.as_str().eq_ignore_ascii_case(line.method.as_str());
+    if !STANDARD.contains(line.method) && STANDARD.iter().any(standard) {
         return Err(HeadError::MethodCase);
     }
     // authority-form: what a parser makes of a target without scheme and without a leading slash
-    if parts.uri.authority().is_some() != parts.uri.scheme().is_some() {
+    if line.uri.authority().is_some() != line.uri.scheme().is_some() {
         return Err(HeadError::TargetForm);
     }
-    if parts.uri.scheme().is_some_and(|s| !matches!(s.as_str(), "http" | "https")) {
+    if line.uri.scheme().is_some_and(|s| !matches!(s.as_str(), "http" | "https")) {
         return Err(HeadError::TargetForm);
     }
-    let target = parts.uri.path_and_query().ok_or(HeadError::TargetForm)?;
+    let target = line.uri.path_and_query().ok_or(HeadError::TargetForm)?;
     if !target.as_str().starts_with('/') {
         return Err(HeadError::TargetForm);
     }
     Ok(target)
 }
 
-fn admit_fields(headers: &HeaderMap) -> Result<(), HeadError> {
-    if headers.keys().any(|name| name.as_str().contains('_')) {
+fn admit_fields(seen: &Seen<'_>) -> Result<(), HeadError> {
+    if seen.underscored {
         return Err(HeadError::FieldName);
     }
-    let coded = headers.contains_key(TRANSFER_ENCODING);
-    if coded {
-        let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
-        let (Some(only), None) = (codings.next(), codings.next()) else {
-            return Err(HeadError::TransferCoding);
-        };
+    match seen.coding {
+        One::Absent => {}
         // RFC 9112 6.1: coding names are case-insensitive
-        if !only.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked") {
-            return Err(HeadError::TransferCoding);
+        One::Single(only) if only.trim_ascii().eq_ignore_ascii_case(b"chunked") => {}
+        One::Single(_) | One::Doubled => return Err(HeadError::TransferCoding),
+    }
+    match seen.length {
+        One::Absent => {}
+        One::Doubled => return Err(HeadError::Framing),
+        One::Single(length) => {
+            // RFC 9110 8.6: 1*DIGIT and nothing else; a sign or a list is what smuggling is made of
+            let number = !length.is_empty() && length.iter().all(u8::is_ascii_digit);
+            if seen.coding != One::Absent || !number {
+                return Err(HeadError::Framing);
+            }
         }
     }
-    if let Some(length) = one(headers, &CONTENT_LENGTH).map_err(|_| HeadError::Framing)? {
-        // RFC 9110 8.6: 1*DIGIT and nothing else; a sign or a list is what smuggling is made of
-        let number = !length.is_empty() && length.iter().all(u8::is_ascii_digit);
-        if coded || !number {
-            return Err(HeadError::Framing);
-        }
-    }
-    for value in headers.get_all(UPGRADE) {
-        let mut protocols = value.as_bytes().split(|b| *b == b',');
-        if protocols.any(|p| p.trim_ascii().eq_ignore_ascii_case(b"h2c")) {
-            return Err(HeadError::CleartextUpgrade);
-        }
+    if seen.cleartext {
+        return Err(HeadError::CleartextUpgrade);
     }
     Ok(())
 }
 
-fn admit_authority(parts: &Parts) -> Result<Authority, HeadError> {
-    let mut hosts = parts.headers.get_all(HOST).iter();
-    let (host, None) = (hosts.next(), hosts.next()) else {
-        return Err(HeadError::DoubledHost);
-    };
-    let Some(host) = host else {
+fn admit_authority(line: RequestLine<'_>, seen: &Seen<'_>) -> Result<Authority, HeadError> {
+    let named = line.uri.authority();
+    let host = match seen.host {
+        One::Doubled => return Err(HeadError::DoubledHost),
+        One::Single(host) => host,
         // RFC 9113 8.3.1: `:authority` stands for Host; in HTTP/1.1 only Host does (RFC 9112 3.2)
-        return match parts.uri.authority() {
-            Some(named) if parts.version >= Version::HTTP_2 => Ok(Authority::Named(named.clone())),
-            _ => Err(HeadError::NoHost),
-        };
+        One::Absent => {
+            return match named {
+                Some(named) if line.version >= Version::HTTP_2 => Ok(Authority::Named(named.clone())),
+                _ => Err(HeadError::NoHost),
+            };
+        }
     };
-    let text = host.to_str().map_err(|_| HeadError::BadHost)?;
+    let visible = host.iter().all(|b| matches!(b, b' '..=b'~' | b'\t'));
+    let text = std::str::from_utf8(host).ok().filter(|_| visible).ok_or(HeadError::BadHost)?;
     if text.is_empty() {
         return Err(HeadError::NoHost);
     }
-    if parts.uri.authority().is_some_and(|named| !text.eq_ignore_ascii_case(named.as_str())) {
+    if named.is_some_and(|named| !text.eq_ignore_ascii_case(named.as_str())) {
         return Err(HeadError::HostMismatch);
     }
-    Ok(Authority::Host(host.clone()))
-}
-
-struct Doubled;
-
-fn one<'r>(headers: &'r HeaderMap, name: &HeaderName) -> Result<Option<&'r [u8]>, Doubled> {
-    let mut values = headers.get_all(name).iter();
-    match (values.next(), values.next()) {
-        (None, _) => Ok(None),
-        (Some(value), None) => Ok(Some(value.as_bytes())),
-        (Some(_), Some(_)) => Err(Doubled),
-    }
+    Ok(Authority::Host(text.into()))
 }

@@ -12,5 +12,5 @@ pub mod respond;
 #[cfg(test)]
 mod tests;
 
-pub use attributes::{Head, HeadError, HeadLimits, admit_head, admit_head_within};
+pub use attributes::{Head, HeadError, HeadLimits, RequestLine, admit_head, admit_head_within};
 pub use auth_layer::{AuthLayer, AuthService};

@@ -12,7 +12,7 @@ use countersign_core::{
     },
 };
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version,
+    HeaderName, HeaderValue, Response, StatusCode, Version,
     header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 use std::time::Duration;
@@ -58,7 +58,7 @@ pub fn denial<B: From<Bytes>>(denial: &Denial, id: RequestId, options: &Options)
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds(wait).max(1)));
     }
     if let Some(limit) = &denial.limit {
-        rate_limit(headers, limit);
+        headers.extend(rate_limit(limit).map(|(name, value)| (name.clone(), value)));
     }
     if denial.kind == DenialKind::MethodNotAllowed {
         // RFC 9110 15.5.6: a 405 always carries Allow
@@ -130,14 +130,13 @@ fn string(out: &mut Vec<u8>, text: &str) {
 }
 
 /// `RateLimit-Policy` and `RateLimit` of the tightest limit that was charged (draft-ietf-httpapi-ratelimit-headers).
-pub fn rate_limit(headers: &mut HeaderMap, state: &LimitState) {
+pub fn rate_limit(state: &LimitState) -> impl Iterator<Item = (&'static HeaderName, HeaderValue)> {
     let RateLimit { quota, window } = state.limit;
     let policy = format!("\"default\";q={quota};w={}", seconds(window));
     let now = format!("\"default\";r={};t={}", state.remaining, seconds(state.reset_after));
-    if let (Ok(policy), Ok(now)) = (HeaderValue::try_from(policy), HeaderValue::try_from(now)) {
-        headers.insert(&RATE_LIMIT_POLICY, policy);
-        headers.insert(&RATE_LIMIT, now);
-    }
+    let fields = [(&RATE_LIMIT_POLICY, policy), (&RATE_LIMIT, now)];
+    // digits and quotes
+    fields.into_iter().filter_map(|(name, value)| Some((name, HeaderValue::try_from(value).ok()?)))
 }
 
 /// RFC 6750 3.1: a request without a credential gets the bare challenge, one with a bad credential is told so.

@@ -28,6 +28,17 @@ impl HeaderView for http::HeaderMap {
     }
 }
 
+/// All field lines of a head, names in lower case: as bytes, because that is how they come.
+pub trait FieldLines {
+    fn lines(&self) -> impl Iterator<Item = (&[u8], &[u8])>;
+}
+
+impl FieldLines for http::HeaderMap {
+    fn lines(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.iter().map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes()))
+    }
+}
+
 /// How the request reached us, which decides whether a credential in it may be looked at (RULES 1.7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transport {

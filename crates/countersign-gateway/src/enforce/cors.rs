@@ -1,12 +1,14 @@
 //! The CORS protocol (Fetch standard), spoken by the gateway from the route's `cors`: preflights are answered here and
 //! never forwarded (RULES 3.5), and where a route has `cors` the upstream has no say.
 
+use crate::http1::fields::{Fields, text};
 use bytes::Bytes;
 use countersign_core::{
     RequestId,
     check::{
         decision::{Denial, DenialKind},
         path,
+        request::{HeaderView, One},
         route::{Cors, CorsOrigins, Matched, RouteTable},
     },
 };
@@ -15,7 +17,7 @@ use countersign_tower::{
     respond::{self, Options, REQUEST_ID},
 };
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode,
+    HeaderName, HeaderValue, Method, Response, StatusCode,
     header::{
         ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
         ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE,
@@ -25,10 +27,8 @@ use http::{
 use http_body_util::Full;
 
 /// A preflight: `OPTIONS` with an origin and the method that is to follow.
-pub(crate) fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
-    *method == Method::OPTIONS
-        && headers.contains_key(ORIGIN)
-        && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
+pub(crate) fn is_preflight(method: &Method, fields: &Fields) -> bool {
+    *method == Method::OPTIONS && fields.contains(&ORIGIN) && fields.contains(&ACCESS_CONTROL_REQUEST_METHOD)
 }
 
 /// The answer to a preflight: what the route says about the method that is to follow. Carries no credential and needs
@@ -36,7 +36,7 @@ pub(crate) fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
 pub(crate) fn preflight(
     routes: &RouteTable,
     head: &Head,
-    headers: &HeaderMap,
+    fields: &Fields,
     id: RequestId,
     options: &Options,
 ) -> Response<Full<Bytes>> {
@@ -47,12 +47,12 @@ pub(crate) fn preflight(
     else {
         return malformed();
     };
-    let (Some(origin), Some(method)) =
-        (single(headers, &ORIGIN), single(headers, &ACCESS_CONTROL_REQUEST_METHOD))
+    let (One::Single(origin), One::Single(method)) =
+        (fields.one(&ORIGIN), fields.one(&ACCESS_CONTROL_REQUEST_METHOD))
     else {
         return malformed();
     };
-    let Ok(method) = Method::from_bytes(method.as_bytes()) else {
+    let (Ok(origin), Ok(method)) = (HeaderValue::from_bytes(origin), Method::from_bytes(method)) else {
         return malformed();
     };
     let route = match routes.find(&authority, target.path(), &method) {
@@ -68,16 +68,19 @@ pub(crate) fn preflight(
         }
         Matched::None => return refuse(DenialKind::NoRoute, "route_unknown", "preflight for no route"),
     };
-    let Some(cors) = route.cors.as_ref().filter(|cors| grants(cors, origin, &method, headers)) else {
+    let Some(cors) = route.cors.as_ref().filter(|cors| grants(cors, &origin, &method, fields)) else {
         return refuse(DenialKind::Forbidden, "cors_denied", "preflight not granted by the route's cors");
     };
     let mut response = Response::new(Full::default());
     *response.status_mut() = StatusCode::NO_CONTENT;
     let answer = response.headers_mut();
-    allow_origin(cors, origin, answer);
+    for (name, value) in allowed_origin(cors, &origin) {
+        answer.append(name, value);
+    }
     let methods = cors.methods.iter().map(Method::as_str);
-    list(answer, ACCESS_CONTROL_ALLOW_METHODS, methods);
-    list(answer, ACCESS_CONTROL_ALLOW_HEADERS, cors.headers.iter().map(HeaderName::as_str));
+    answer.extend(list(methods).map(|methods| (ACCESS_CONTROL_ALLOW_METHODS, methods)));
+    let headers = cors.headers.iter().map(HeaderName::as_str);
+    answer.extend(list(headers).map(|headers| (ACCESS_CONTROL_ALLOW_HEADERS, headers)));
     answer.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from(cors.max_age.as_secs()));
     answer.append(
         VARY,
@@ -90,35 +93,32 @@ pub(crate) fn preflight(
 }
 
 /// What goes out with an actual response of a route that has `cors`, a refusal included: a page may read why.
-pub(crate) fn apply(cors: &Cors, origin: Option<&HeaderValue>, headers: &mut HeaderMap) {
-    let theirs: Vec<HeaderName> =
-        headers.keys().filter(|n| n.as_str().starts_with("access-control-")).cloned().collect();
-    for name in theirs {
-        headers.remove(&name);
-    }
+pub(crate) fn apply(cors: &Cors, origin: Option<&HeaderValue>, fields: &mut Fields) {
+    fields.retain(|name| !name.starts_with(b"access-control-"));
     match origin {
         Some(origin) if allows_origin(cors, origin) => {
-            allow_origin(cors, origin, headers);
-            list(headers, ACCESS_CONTROL_EXPOSE_HEADERS, cors.expose.iter().map(HeaderName::as_str));
+            for (name, value) in allowed_origin(cors, origin) {
+                fields.append(&name, &value);
+            }
+            if let Some(exposed) = list(cors.expose.iter().map(HeaderName::as_str)) {
+                fields.append(&ACCESS_CONTROL_EXPOSE_HEADERS, &exposed);
+            }
         }
         // the answer to another origin would be another one: a cache must know
-        _ if cors.origins != CorsOrigins::Any => {
-            headers.append(VARY, HeaderValue::from(ORIGIN));
-        }
+        _ if cors.origins != CorsOrigins::Any => fields.append(&VARY, &HeaderValue::from(ORIGIN)),
         _ => {}
     }
 }
 
-fn allow_origin(cors: &Cors, origin: &HeaderValue, headers: &mut HeaderMap) {
+fn allowed_origin(cors: &Cors, origin: &HeaderValue) -> Vec<(HeaderName, HeaderValue)> {
     if cors.origins == CorsOrigins::Any {
-        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-        return;
+        return vec![(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"))];
     }
-    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-    headers.append(VARY, HeaderValue::from(ORIGIN));
+    let mut said = vec![(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone()), (VARY, HeaderValue::from(ORIGIN))];
     if cors.credentials {
-        headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+        said.push((ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true")));
     }
+    said
 }
 
 fn allows_origin(cors: &Cors, origin: &HeaderValue) -> bool {
@@ -128,37 +128,27 @@ fn allows_origin(cors: &Cors, origin: &HeaderValue) -> bool {
     }
 }
 
-fn grants(cors: &Cors, origin: &HeaderValue, method: &Method, headers: &HeaderMap) -> bool {
+fn grants(cors: &Cors, origin: &HeaderValue, method: &Method, fields: &Fields) -> bool {
     // Fetch 4.8: CORS-safelisted methods need no listing
     let safelisted = matches!(*method, Method::GET | Method::HEAD | Method::POST);
     allows_origin(cors, origin)
         && (safelisted || cors.methods.contains(method))
-        && asked(headers).all(|name| cors.headers.iter().any(|h| h.as_str().eq_ignore_ascii_case(name)))
+        && asked(fields).all(|name| cors.headers.iter().any(|h| h.as_str().eq_ignore_ascii_case(name)))
 }
 
 /// The names in `Access-Control-Request-Headers` that are not safelisted; what is not text matches nothing.
-fn asked(headers: &HeaderMap) -> impl Iterator<Item = &str> {
-    headers
-        .get_all(ACCESS_CONTROL_REQUEST_HEADERS)
-        .iter()
-        .flat_map(|v| v.to_str().unwrap_or("\"").split(','))
+fn asked(fields: &Fields) -> impl Iterator<Item = &str> {
+    fields
+        .all(&ACCESS_CONTROL_REQUEST_HEADERS)
+        .flat_map(|value| text(value).unwrap_or("\"").split(','))
         .map(str::trim)
         .filter(|name| !name.is_empty() && !SAFELISTED.iter().any(|s| s.eq_ignore_ascii_case(name)))
 }
 
 const SAFELISTED: [&str; 3] = ["accept", "accept-language", "content-language"];
 
-fn list<'a>(headers: &mut HeaderMap, name: HeaderName, items: impl Iterator<Item = &'a str>) {
+/// `None`: there are none.
+fn list<'a>(items: impl Iterator<Item = &'a str>) -> Option<HeaderValue> {
     let items: Vec<&str> = items.collect();
-    if let (false, Ok(value)) = (items.is_empty(), HeaderValue::try_from(items.join(", "))) {
-        headers.insert(name, value);
-    }
-}
-
-fn single<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h HeaderValue> {
-    let mut values = headers.get_all(name).iter();
-    match (values.next(), values.next()) {
-        (Some(only), None) => Some(only),
-        _ => None,
-    }
+    HeaderValue::try_from(items.join(", ")).ok().filter(|_| !items.is_empty())
 }

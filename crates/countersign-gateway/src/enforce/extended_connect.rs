@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use countersign_core::RequestId;
 use countersign_tower::respond;
-use http::{Method, Request, Response, StatusCode, Version};
+use http::{Method, Request, StatusCode, Version};
 use http_body_util::Full;
 use hyper::{
     ext::Protocol,
@@ -30,7 +30,7 @@ pub(crate) fn take<B>(request: &mut Request<B>) -> Option<Result<OnUpgrade, Unsu
     Some(Ok(stream))
 }
 
-pub(crate) fn unsupported(id: RequestId) -> Response<Full<Bytes>> {
+pub(crate) fn unsupported(id: RequestId) -> http::Response<Full<Bytes>> {
     let detail = "of the protocols that CONNECT can ask for, only `websocket` is carried here";
     respond::problem(StatusCode::NOT_IMPLEMENTED, "upgrade_unsupported", "protocol not carried", detail, id)
 }

@@ -7,8 +7,10 @@ use super::{
 };
 use crate::{
     generation::Generation,
+    http1::fields::{self, Fields},
     listen::{caller::Caller, connection::InFlight, inlet::Inlet},
     observe::story::{Asked, Story},
+    response::Response,
     upstream::{
         body::Download,
         forward::{self, Failure, Inbound, Outcome, Terms},
@@ -24,15 +26,14 @@ use countersign_core::{
         request::Peer,
     },
 };
-use countersign_tower::{admit_head_within, respond};
+use countersign_tower::{RequestLine, admit_head_within, respond};
 use http::{
-    HeaderValue, Method, Request, Response, StatusCode,
+    HeaderValue, Method, StatusCode, Uri, Version,
     header::{MAX_FORWARDS, ORIGIN, RETRY_AFTER},
-    request::Parts,
 };
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
-use hyper::upgrade::OnUpgrade;
+use hyper::{body::Incoming, upgrade::OnUpgrade};
 use hyper_util::rt::TokioIo;
 use std::{
     pin::Pin,
@@ -41,19 +42,48 @@ use std::{
 };
 use tokio::{task::spawn_local, time::Instant};
 
+/// A request as its connection read it, whatever the protocol.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) method: Method,
+    pub(crate) uri: Uri,
+    pub(crate) version: Version,
+    pub(crate) fields: Fields,
+    pub(crate) body: Inlet,
+    /// It asks that its stream of HTTP/2 become a tunnel (RFC 8441).
+    pub(crate) stream: Option<Result<OnUpgrade, Unsupported>>,
+}
+
+impl From<http::Request<Incoming>> for Request {
+    fn from(mut request: http::Request<Incoming>) -> Self {
+        let stream = extended_connect::take(&mut request);
+        let (parts, body) = request.into_parts();
+        let fields = Fields::from(&parts.headers);
+        Self {
+            method: parts.method,
+            uri: parts.uri,
+            version: parts.version,
+            fields,
+            body: Inlet::Http2(body),
+            stream,
+        }
+    }
+}
+
 /// One request, from its head to the answer.
 pub(crate) async fn handle(
     (worker, generation): (&Rc<Worker>, &Generation),
     caller: &Caller,
     in_flight: InFlight,
-    mut request: Request<Inlet>,
+    mut request: Request,
 ) -> Response<Reply> {
     let id = worker.request_id();
     let mut story = Story::begin(worker, generation, id);
     let options = &generation.config.answers;
-    let whole =
-        |response: Response<Full<Bytes>>, in_flight| response.map(|body| Reply::whole(body, in_flight));
-    let stream = match extended_connect::take(&mut request).transpose() {
+    let whole = |response: http::Response<Full<Bytes>>, in_flight| {
+        Response::from(response).map(|body| Reply::whole(body, in_flight))
+    };
+    let stream = match request.stream.take().transpose() {
         Ok(stream) => stream,
         Err(Unsupported) => {
             let answer = extended_connect::unsupported(id);
@@ -61,15 +91,15 @@ pub(crate) async fn handle(
             return whole(answer, in_flight);
         }
     };
-    let (mut parts, body) = request.into_parts();
-
-    if let Some(answer) = worker.ports.probe.answer(&parts, caller.peer, || worker.ports.point.clock().now())
-    {
+    let now = || worker.ports.point.clock().now();
+    if let Some(answer) = worker.ports.probe.answer(&request, caller.peer, now) {
         story.answered_here("probe", answer.status());
         return whole(answer, in_flight);
     }
+    let Request { method, uri, version, mut fields, body, .. } = request;
     // before anything reads a field: one authority, one target, one framing, bounded
-    let head = match admit_head_within(&parts, caller.face.limits.head) {
+    let line = RequestLine { method: &method, uri: &uri, version };
+    let head = match admit_head_within(line, &fields, caller.face.limits.head) {
         Ok(head) => head,
         Err(error) => {
             if let Some(left_out) = worker.refusals.take(Instant::now()) {
@@ -77,7 +107,7 @@ pub(crate) async fn handle(
                 tracing::info!(request = %id, peer = %caller.peer.address, code, reason, left_out, "refused");
             }
             story.refused(error.code(), error.detail(), error.status(), caller.peer.address);
-            return whole(respond::head_error(error, parts.version, id), in_flight);
+            return whole(respond::head_error(error, version, id), in_flight);
         }
     };
     if caller.tenant.as_ref().is_some_and(|tenant| !tenant.owns(head.authority())) {
@@ -89,26 +119,22 @@ pub(crate) async fn handle(
         return whole(misdirected(id), in_flight);
     }
     // before anything believes a field
-    let trusted::Vouched { peer, is_https, request_id } = trusted::vouched(caller, &parts.headers);
-    trusted::scrub(&mut parts.headers);
+    let trusted::Vouched { peer, is_https, request_id } = trusted::vouched(caller, &fields);
+    trusted::scrub(&mut fields);
     if let Some(theirs) = request_id {
         tracing::debug!(request = %id, ?theirs, "the peer's request id");
-        parts.headers.insert(&trusted::X_REQUEST_ID, theirs);
+        fields.insert(&trusted::X_REQUEST_ID, &theirs);
     }
     // before the judgement, because a preflight carries no credential
-    if cors::is_preflight(&parts.method, &parts.headers) {
-        let answer = cors::preflight(&generation.table, &head, &parts.headers, id, options);
+    if cors::is_preflight(&method, &fields) {
+        let answer = cors::preflight(&generation.table, &head, &fields, id, options);
         story.answered_here("preflight", answer.status());
         return whole(answer, in_flight);
     }
 
-    let decision = worker
-        .ports
-        .point
-        .check_by(&generation.table, &head.check_request(&parts.method, &parts.headers, peer))
-        .await;
-    let origin = parts.headers.get(ORIGIN).cloned();
-    let asked = Asked { head: &head, method: &parts.method, headers: &parts.headers, peer: peer.address };
+    let decision =
+        worker.ports.point.check_by(&generation.table, &head.check_request(&method, &fields, peer)).await;
+    let asked = Asked { head: &head, method: &method, fields: &fields, peer: peer.address };
     let permit = match decision {
         Decision::Allow(permit) => {
             story.allowed(&permit, asked);
@@ -116,27 +142,26 @@ pub(crate) async fn handle(
         }
         Decision::Deny(denial) => {
             story.denied(&denial, asked);
-            let mut response = respond::denial(&denial, id, options);
+            let mut response = Response::from(respond::denial(&denial, id, options));
             if let Some(cors) = denial.cors() {
-                cors::apply(cors, origin.as_ref(), response.headers_mut());
+                cors::apply(cors, origin(&fields).as_ref(), &mut response.fields);
             }
             note(worker, &denial, id, peer);
-            return whole(response, in_flight);
+            return response.map(|body| Reply::whole(body, in_flight));
         }
     };
 
-    if goes_no_further(&mut parts) {
-        let mut response = Response::new(Full::default());
-        *response.status_mut() = StatusCode::NO_CONTENT;
-        story.ended(response.status());
-        return whole(response, in_flight);
+    if goes_no_further(&method, &mut fields) {
+        story.ended(StatusCode::NO_CONTENT);
+        return Response::new(StatusCode::NO_CONTENT, Reply::whole(Full::default(), in_flight));
     }
-    story.hand_on(&mut parts.headers);
+    story.hand_on(&mut fields);
     let route = permit.route().clone();
     let terms = Terms { most: caller.face.limits.body, patience: caller.face.timeouts.body };
     let address = caller.written(peer.address);
-    let (headers, version, is_stream) = (parts.headers, parts.version, stream.is_some());
-    let inbound = Inbound { id, address, is_https, headers, body, version, is_stream, terms };
+    let origin = if route.cors.is_some() { origin(&fields) } else { None };
+    let is_stream = stream.is_some();
+    let inbound = Inbound { id, address, is_https, fields, body, version, is_stream, terms };
     let mut response = match forward::forward((worker, generation), permit, inbound, &mut story).await {
         Ok(Outcome::Switched(answer, tunnel)) => {
             match stream {
@@ -145,7 +170,7 @@ pub(crate) async fn handle(
                     spawn_local(carry(stream, *tunnel, in_flight.another()));
                 }
             }
-            whole(answer.map(|()| Full::default()), in_flight)
+            answer.map(|()| Reply::whole(Full::default(), in_flight))
         }
         Ok(Outcome::Answer(response)) => {
             response.map(|body| Reply { body: ReplyBody::Stream(body), _in_flight: in_flight })
@@ -161,9 +186,9 @@ pub(crate) async fn handle(
             whole(refusal(&failure, id), in_flight)
         }
     };
-    story.ended(response.status());
+    story.ended(response.status);
     if let Some(cors) = &route.cors {
-        cors::apply(cors, origin.as_ref(), response.headers_mut());
+        cors::apply(cors, origin.as_ref(), &mut response.fields);
     }
     response
 }
@@ -177,29 +202,32 @@ async fn carry(stream: OnUpgrade, tunnel: Tunnel, _in_flight: InFlight) {
 }
 
 /// RFC 9110 7.6.2: the hops that an OPTIONS request has left; at zero the answer is ours.
-fn goes_no_further(parts: &mut Parts) -> bool {
-    if parts.method != Method::OPTIONS {
+fn goes_no_further(method: &Method, fields: &mut Fields) -> bool {
+    if *method != Method::OPTIONS {
         return false;
     }
-    let left =
-        parts.headers.get(MAX_FORWARDS).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<u32>().ok());
+    let left = fields.get(&MAX_FORWARDS).and_then(fields::text).and_then(|v| v.parse::<u32>().ok());
     match left {
         None => false,
         Some(0) => true,
         Some(left) => {
-            parts.headers.insert(MAX_FORWARDS, HeaderValue::from(left - 1));
+            fields.insert(&MAX_FORWARDS, &HeaderValue::from(left - 1));
             false
         }
     }
 }
 
 /// RFC 9110 15.5.20: the caller may try again on a connection of its own.
-fn misdirected(id: RequestId) -> Response<Full<Bytes>> {
+fn misdirected(id: RequestId) -> http::Response<Full<Bytes>> {
     let detail = "this connection was made for another name, whose certificate this host does not have";
     respond::problem(StatusCode::MISDIRECTED_REQUEST, "misdirected", "misdirected request", detail, id)
 }
 
-fn refusal(failure: &Failure, id: RequestId) -> Response<Full<Bytes>> {
+fn origin(fields: &Fields) -> Option<HeaderValue> {
+    fields.get(&ORIGIN).and_then(|origin| HeaderValue::from_bytes(origin).ok())
+}
+
+fn refusal(failure: &Failure, id: RequestId) -> http::Response<Full<Bytes>> {
     let (status, code, title, detail) = failure.words();
     let mut response = respond::problem(status, code, title, detail, id);
     if matches!(failure, Failure::Busy) {

@@ -2,12 +2,13 @@
 //! vocabulary of any preset or of any proxy we know of, is dropped from every peer; what a trusted peer's entry names is
 //! read before (RULES 3.1). An address suffices for that and for nothing more: no identity is ever believed here.
 
+use crate::http1::fields::Fields;
 use crate::listen::{
     caller::{Believed, Caller},
     settings::ForwardedHeader,
 };
-use countersign_core::check::request::{Peer, Transport};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use countersign_core::check::request::{HeaderView, One, Peer, Transport};
+use http::{HeaderName, HeaderValue};
 use std::{
     borrow::Cow,
     net::{IpAddr, SocketAddr},
@@ -31,17 +32,17 @@ pub(crate) static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-
 const MOST_ID: usize = 128;
 
 /// Reads what the peer of this connection is believed; to be followed by [`scrub`].
-pub(crate) fn vouched(caller: &Caller, headers: &HeaderMap) -> Vouched {
+pub(crate) fn vouched(caller: &Caller, fields: &Fields) -> Vouched {
     let own = caller.peer;
     let is_https = own.transport == Transport::Tls;
     let Some(believed) = &caller.believed else { return Vouched { peer: own, is_https, request_id: None } };
     let address =
-        if believed.sets(ForwardedHeader::For) { walk(own.address, believed, headers) } else { own.address };
+        if believed.sets(ForwardedHeader::For) { walk(own.address, believed, fields) } else { own.address };
     let (transport, is_https) = if believed.sets(ForwardedHeader::Proto) {
         // RULES 1.7: a trusted peer that says `https`; whatever else it says, the first hop was plain
-        let mut said = headers.get_all(&X_FORWARDED_PROTO).iter();
-        let only = said.next().filter(|_| said.next().is_none());
-        match (only.is_some_and(|v| v.as_bytes().eq_ignore_ascii_case(b"https")), own.transport) {
+        let said = fields.one(&X_FORWARDED_PROTO);
+        let is_https = matches!(said, One::Single(said) if said.eq_ignore_ascii_case(b"https"));
+        match (is_https, own.transport) {
             (true, Transport::Tls) => (Transport::Tls, true),
             (true, _) => (Transport::PlainTrusted, true),
             (false, _) => (Transport::Plain, false),
@@ -52,16 +53,15 @@ pub(crate) fn vouched(caller: &Caller, headers: &HeaderMap) -> Vouched {
     } else {
         (own.transport, is_https)
     };
-    let request_id = if believed.sets(ForwardedHeader::RequestId) { request_id(headers) } else { None };
+    let request_id = if believed.sets(ForwardedHeader::RequestId) { request_id(fields) } else { None };
     Vouched { peer: Peer { address, transport }, is_https, request_id }
 }
 
 /// From the right: each address was written by the one after it, so the first that is not trusted is the caller, and
 /// what stands left of it is hearsay. What is no address ends the walk at whoever wrote it.
-fn walk(peer: IpAddr, believed: &Believed, headers: &HeaderMap) -> IpAddr {
+fn walk(peer: IpAddr, believed: &Believed, fields: &Fields) -> IpAddr {
     let mut at = peer;
-    let lines: Vec<&HeaderValue> = headers.get_all(&X_FORWARDED_FOR).iter().collect();
-    for hop in lines.iter().rev().flat_map(|line| line.as_bytes().rsplit(|b| *b == b',')) {
+    for hop in fields.all(&X_FORWARDED_FOR).rev().flat_map(|line| line.rsplit(|b| *b == b',')) {
         let Some(address) = std::str::from_utf8(hop).ok().and_then(|text| address(text.trim())) else {
             break;
         };
@@ -80,41 +80,38 @@ fn address(text: &str) -> Option<IpAddr> {
     plain.or_else(|| text.parse::<SocketAddr>().ok().map(|a| a.ip())).map(|ip| ip.to_canonical())
 }
 
-fn request_id(headers: &HeaderMap) -> Option<HeaderValue> {
-    let mut said = headers.get_all(&X_REQUEST_ID).iter();
-    let (Some(only), None) = (said.next(), said.next()) else { return None };
-    let good = (1..=MOST_ID).contains(&only.len()) && only.as_bytes().iter().all(u8::is_ascii_graphic);
-    good.then(|| only.clone())
+fn request_id(fields: &Fields) -> Option<HeaderValue> {
+    let One::Single(only) = fields.one(&X_REQUEST_ID) else { return None };
+    let good = (1..=MOST_ID).contains(&only.len()) && only.iter().all(u8::is_ascii_graphic);
+    HeaderValue::from_bytes(only).ok().filter(|_| good)
 }
 
 /// Removes what only we may say to the upstream.
-pub(crate) fn scrub(headers: &mut HeaderMap) {
-    let reserved: Vec<HeaderName> = headers.keys().filter(|n| is_reserved(n.as_str())).cloned().collect();
-    for name in reserved {
-        headers.remove(&name);
-    }
+pub(crate) fn scrub(fields: &mut Fields) {
+    fields.retain(|name| !is_reserved(name));
 }
 
 /// Does this name, however spelled, state an identity, a forwarded fact or another method?
 ///
 /// Servers behind CGI, WSGI or FastCGI read every character that is no letter and no digit as `_`, so `a-b`, `a_b` and
 /// `a.b` are one name here (CVE-2025-64484).
-pub(crate) fn is_reserved(name: &str) -> bool {
+pub(crate) fn is_reserved(name: impl AsRef<[u8]>) -> bool {
+    let name = name.as_ref();
     // most names begin with another letter, however they are spelled
-    let first = name.as_bytes().first().map(u8::to_ascii_lowercase);
+    let first = name.first().map(u8::to_ascii_lowercase);
     if !matches!(first, Some(b'c' | b'f' | b'o' | b'p' | b'r' | b's' | b't' | b'x')) {
         return false;
     }
     let name = &*as_read(name);
-    match name.as_bytes().first() {
+    match name.first() {
         Some(b'c') => {
             starts(name, &["countersign-", "client-cert", "client-ip", "cf-connecting-ip", "cf-access-"])
-                || name == "countersign"
+                || name == b"countersign"
         }
         Some(b'f') => starts(name, &["forwarded", "fastly-client-ip", "fly-client-ip", "front-end-https"]),
         // mod_auth_openidc
         Some(b'o') => starts(name, &["oidc-claim-"]),
-        Some(b'p') => name == "proxy",
+        Some(b'p') => name == b"proxy",
         Some(b'r') => starts(name, &["remote-"]),
         Some(b's') => starts(name, &["ssl-"]),
         Some(b't') => starts(name, &["true-client-ip", "tailscale-user", "teleport-jwt-assertion"]),
@@ -182,25 +179,26 @@ static X_SORTED: LazyLock<Vec<&str>> = LazyLock::new(|| {
 });
 
 /// Does one of these begin it? Sorted, and none begins another one: it can only be the one before where it would stand.
-fn is_of(name: &str, sorted: &[&str]) -> bool {
-    let at = sorted.partition_point(|family| *family <= name);
-    at.checked_sub(1).and_then(|at| sorted.get(at)).is_some_and(|family| name.starts_with(family))
+fn is_of(name: &[u8], sorted: &[&str]) -> bool {
+    let at = sorted.partition_point(|family| family.as_bytes() <= name);
+    let family = at.checked_sub(1).and_then(|at| sorted.get(at));
+    family.is_some_and(|family| name.starts_with(family.as_bytes()))
 }
 
-fn starts(name: &str, families: &[&str]) -> bool {
-    families.iter().any(|family| name.starts_with(family))
+fn starts(name: &[u8], families: &[&str]) -> bool {
+    families.iter().any(|family| name.starts_with(family.as_bytes()))
 }
 
 /// The name as servers behind CGI, WSGI or FastCGI see it.
-pub(crate) fn as_read(name: &str) -> Cow<'_, str> {
+pub(crate) fn as_read(name: &[u8]) -> Cow<'_, [u8]> {
     if is_plain(name) {
         return Cow::Borrowed(name);
     }
-    let spelled = name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' });
+    let spelled = name.iter().map(|b| if b.is_ascii_alphanumeric() { b.to_ascii_lowercase() } else { b'-' });
     Cow::Owned(spelled.collect())
 }
 
 /// Is there one way only to read this name?
-pub(crate) fn is_plain(name: &str) -> bool {
-    name.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+pub(crate) fn is_plain(name: &[u8]) -> bool {
+    name.iter().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'))
 }

@@ -229,7 +229,7 @@ pub fn write_chunk_size(out: &mut BytesMut, size: usize) {
 pub fn write_last_chunk(out: &mut BytesMut, trailers: Option<&HeaderMap>) {
     out.put_slice(b"0\r\n");
     if let Some(trailers) = trailers {
-        super::head::write_fields(out, trailers);
+        super::head::write_trailers(out, trailers);
     }
     out.put_slice(b"\r\n");
 }

@@ -1,11 +1,11 @@
-//! Heads: from bytes to what `http` calls their parts, and back. A head is taken out of its buffer whole or not at all.
+//! Heads: from bytes to method, target, status and field lines, and back. A head is taken out of its buffer whole or not
+//! at all.
 
-use super::{Malformed, body::Framing, spare};
-use bytes::{BufMut, Bytes, BytesMut};
+use super::{Malformed, body::Framing, fields::Fields};
+use bytes::{Buf, BufMut, BytesMut};
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
+    HeaderMap, Method, StatusCode, Uri, Version,
     header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING},
-    request, response,
 };
 use httparse::Status;
 use std::mem::MaybeUninit;
@@ -18,7 +18,10 @@ const LONGEST_TARGET: usize = u16::MAX as usize - 1;
 /// A request, and what its connection has to know of it.
 #[derive(Debug)]
 pub struct RequestHead {
-    pub parts: request::Parts,
+    pub method: Method,
+    pub uri: Uri,
+    pub version: Version,
+    pub fields: Fields,
     pub framing: Framing,
     /// May another request follow? Not after a head that somebody else could end elsewhere.
     pub persistent: bool,
@@ -26,7 +29,8 @@ pub struct RequestHead {
 
 #[derive(Debug)]
 pub struct ResponseHead {
-    pub parts: response::Parts,
+    pub status: StatusCode,
+    pub fields: Fields,
     pub framing: Framing,
     pub persistent: bool,
     /// It has no body, and whoever sends it may think otherwise.
@@ -54,20 +58,16 @@ pub fn request(buf: &mut BytesMut) -> Result<Option<RequestHead>, Malformed> {
         return Err(Malformed::TargetTooLong);
     }
     let method = Method::from_bytes(method.as_bytes()).map_err(|_| Malformed::Grammar)?;
-    let target = place(buf, target.as_bytes());
-    let lines = lines(buf, parsed.headers);
-    let head = buf.split_to(length).freeze();
+    let uri = Uri::try_from(target).map_err(|_| Malformed::Grammar)?;
+    let version = version(minor);
+    let mut fields = Fields::read(buf.get(..length).unwrap_or_default(), parsed.headers);
+    buf.advance(length);
 
-    let (mut parts, ()) = Request::new(()).into_parts();
-    parts.method = method;
-    parts.uri = Uri::from_maybe_shared(head.slice(target)).map_err(|_| Malformed::Grammar)?;
-    parts.version = version(minor);
-    parts.headers = fields(&head, lines)?;
-    let coded = parts.headers.contains_key(TRANSFER_ENCODING);
-    let length = content_length(&mut parts.headers)?;
+    let coded = fields.contains(&TRANSFER_ENCODING);
+    let length = content_length(&mut fields)?;
     let framing = match (coded, length) {
         // RFC 9112 6.1: nobody can follow it
-        (true, _) if parts.version != Version::HTTP_11 || !ends_chunked(&parts.headers) => {
+        (true, _) if version != Version::HTTP_11 || !ends_chunked(&fields) => {
             return Err(Malformed::Framing);
         }
         (true, _) => Framing::Chunked,
@@ -77,10 +77,10 @@ pub fn request(buf: &mut BytesMut) -> Result<Option<RequestHead>, Malformed> {
     // RFC 9112 6.3: Transfer-Encoding overrides, and the connection ends after the answer
     let ambiguous = coded && length.is_some();
     if ambiguous {
-        parts.headers.remove(CONTENT_LENGTH);
+        fields.remove(&CONTENT_LENGTH);
     }
-    let persistent = !ambiguous && persists(parts.version, &parts.headers);
-    Ok(Some(RequestHead { parts, framing, persistent }))
+    let persistent = !ambiguous && persists(version, &fields);
+    Ok(Some(RequestHead { method, uri, version, fields, framing, persistent }))
 }
 
 /// `None`: it has not arrived whole. `asked` is the method that it answers.
@@ -92,53 +92,45 @@ pub fn response(buf: &mut BytesMut, asked: &Method) -> Result<Option<ResponseHea
     let Status::Complete(length) = status else { return Ok(None) };
     let (Some(code), Some(minor)) = (parsed.code, parsed.version) else { return Err(Malformed::Grammar) };
     let status = StatusCode::from_u16(code).map_err(|_| Malformed::Grammar)?;
-    let lines = lines(buf, parsed.headers);
-    let head = buf.split_to(length).freeze();
+    let version = version(minor);
+    let mut fields = Fields::read(buf.get(..length).unwrap_or_default(), parsed.headers);
+    buf.advance(length);
 
-    let (mut parts, ()) = Response::new(()).into_parts();
-    parts.status = status;
-    parts.version = version(minor);
-    parts.headers = fields(&head, lines)?;
-    let coded = parts.headers.contains_key(TRANSFER_ENCODING);
+    let coded = fields.contains(&TRANSFER_ENCODING);
     let mut doubtful = false;
-    let (mut persistent, mut framing) = (persists(parts.version, &parts.headers), Framing::Length(0));
+    let (mut persistent, mut framing) = (persists(version, &fields), Framing::Length(0));
     // RFC 9112 6.3: no body, whatever the fields say
     let bodiless = *asked == Method::HEAD
         || status.is_informational()
         || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     if !bodiless {
-        let length = content_length(&mut parts.headers)?;
+        let length = content_length(&mut fields)?;
         framing = match (coded, length) {
-            (true, _) if parts.version != Version::HTTP_11 => return Err(Malformed::Framing),
-            (true, _) if ends_chunked(&parts.headers) => Framing::Chunked,
+            (true, _) if version != Version::HTTP_11 => return Err(Malformed::Framing),
+            (true, _) if ends_chunked(&fields) => Framing::Chunked,
             (false, Some(length)) => Framing::Length(length),
             (true, _) | (false, None) => Framing::UntilClose,
         };
         if coded && length.is_some() {
-            parts.headers.remove(CONTENT_LENGTH);
+            fields.remove(&CONTENT_LENGTH);
             persistent = false;
         }
     } else {
-        let told = parts.headers.get(CONTENT_LENGTH).is_some_and(|length| length != "0");
+        let told = fields.get(&CONTENT_LENGTH).is_some_and(|length| length != b"0");
         doubtful = *asked == Method::HEAD || coded || told;
     }
     persistent &= framing != Framing::UntilClose;
-    Ok(Some(ResponseHead { parts, framing, persistent, doubtful }))
+    Ok(Some(ResponseHead { status, fields, framing, persistent, doubtful }))
 }
 
-pub fn write_request(out: &mut BytesMut, method: &Method, target: &str, headers: &HeaderMap) {
-    out.reserve(target.len() + room(headers));
+pub fn write_request(out: &mut BytesMut, method: &Method, target: &str, fields: &Fields) {
+    out.reserve(target.len() + START + fields.room());
     out.put_slice(method.as_str().as_bytes());
     out.put_u8(b' ');
     out.put_slice(target.as_bytes());
     out.put_slice(b" HTTP/1.1\r\n");
-    write_fields(out, headers);
+    fields.write(out);
     out.put_slice(b"\r\n");
-}
-
-/// The memory of fields that were written and are of no more use.
-pub fn reuse(headers: HeaderMap) {
-    spare::give(headers);
 }
 
 /// The version is ours, the reason phrase the standard's: nothing of the upstream's status line goes on but the number.
@@ -146,10 +138,10 @@ pub fn reuse(headers: HeaderMap) {
 pub fn write_response(
     out: &mut BytesMut,
     status: StatusCode,
-    headers: HeaderMap,
+    fields: &Fields,
     ours: impl FnOnce(&mut BytesMut),
 ) {
-    out.reserve(room(&headers));
+    out.reserve(START + fields.room());
     if status == StatusCode::OK {
         out.put_slice(b"HTTP/1.1 200 OK\r\n");
     } else {
@@ -159,14 +151,16 @@ pub fn write_response(
         out.put_slice(status.canonical_reason().unwrap_or_default().as_bytes());
         out.put_slice(b"\r\n");
     }
-    write_fields(out, &headers);
+    fields.write(out);
     ours(out);
     out.put_slice(b"\r\n");
-    spare::give(headers);
 }
 
-pub fn write_fields(out: &mut BytesMut, headers: &HeaderMap) {
-    for (name, value) in headers {
+/// What a start line and the lines that we add will hardly exceed; more than that makes the buffer grow.
+const START: usize = 256;
+
+pub fn write_trailers(out: &mut BytesMut, trailers: &HeaderMap) {
+    for (name, value) in trailers {
         out.put_slice(name.as_str().as_bytes());
         out.put_slice(b": ");
         out.put_slice(value.as_bytes());
@@ -174,47 +168,34 @@ pub fn write_fields(out: &mut BytesMut, headers: &HeaderMap) {
     }
 }
 
-/// What a head will hardly exceed; more than that makes the buffer grow.
-fn room(headers: &HeaderMap) -> usize {
-    128 + 64 * headers.len()
-}
-
-/// Does this field list the option, in any letters?
-pub fn lists(headers: &HeaderMap, name: &HeaderName, option: &[u8]) -> bool {
-    let values = headers.get_all(name).iter();
-    values
-        .flat_map(|v| v.as_bytes().split(|b| *b == b','))
-        .any(|o| o.trim_ascii().eq_ignore_ascii_case(option))
-}
-
 /// RFC 9112 9.3.
-fn persists(version: Version, headers: &HeaderMap) -> bool {
-    if !headers.contains_key(CONNECTION) {
+fn persists(version: Version, fields: &Fields) -> bool {
+    if !fields.contains(&CONNECTION) {
         return version == Version::HTTP_11;
     }
-    let asked = version == Version::HTTP_11 || lists(headers, &CONNECTION, b"keep-alive");
-    asked && !lists(headers, &CONNECTION, b"close")
+    let asked = version == Version::HTTP_11 || fields.lists(&CONNECTION, b"keep-alive");
+    asked && !fields.lists(&CONNECTION, b"close")
 }
 
 /// RFC 9112 6.3: is the final coding `chunked`?
-fn ends_chunked(headers: &HeaderMap) -> bool {
-    let last = headers.get_all(TRANSFER_ENCODING).iter().next_back();
-    let last = last.and_then(|value| value.as_bytes().rsplit(|b| *b == b',').next());
+fn ends_chunked(fields: &Fields) -> bool {
+    let last = fields.all(&TRANSFER_ENCODING).next_back();
+    let last = last.and_then(|value| value.rsplit(|b| *b == b',').next());
     last.is_some_and(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"chunked"))
 }
 
 /// RFC 9110 8.6: the same number in several lines is one number; anything else is none at all.
-fn content_length(headers: &mut HeaderMap) -> Result<Option<u64>, Malformed> {
-    let mut lines = headers.get_all(CONTENT_LENGTH).iter();
+fn content_length(fields: &mut Fields) -> Result<Option<u64>, Malformed> {
+    let mut lines = fields.all(&CONTENT_LENGTH);
     let Some(first) = lines.next() else { return Ok(None) };
-    let repeated = lines.next().is_some();
-    if repeated && headers.get_all(CONTENT_LENGTH).iter().any(|line| line != first) {
-        return Err(Malformed::Framing);
+    let (mut repeated, mut same) = (false, true);
+    for line in lines {
+        repeated = true;
+        same &= line == first;
     }
-    let length = number(first.as_bytes()).ok_or(Malformed::Framing)?;
+    let length = number(first).filter(|_| same).ok_or(Malformed::Framing)?;
     if repeated {
-        let first = first.clone();
-        headers.insert(CONTENT_LENGTH, first);
+        fields.keep_first(&CONTENT_LENGTH);
     }
     Ok(Some(length))
 }
@@ -246,38 +227,5 @@ fn refused(error: httparse::Error) -> Malformed {
     match error {
         httparse::Error::TooManyHeaders => Malformed::TooLarge,
         _ => Malformed::Grammar,
-    }
-}
-
-/// Where a part stands in the buffer that it was read from.
-pub(super) type Place = std::ops::Range<usize>;
-
-/// Where each field line stands.
-fn lines(buf: &[u8], headers: &[httparse::Header<'_>]) -> Vec<(Place, Place)> {
-    let mut lines = spare::take_lines();
-    lines.extend(headers.iter().map(|h| (place(buf, h.name.as_bytes()), place(buf, h.value))));
-    lines
-}
-
-fn fields(head: &Bytes, mut lines: Vec<(Place, Place)>) -> Result<HeaderMap, Malformed> {
-    let mut headers = spare::take();
-    headers.reserve(lines.len());
-    for (name, value) in lines.drain(..) {
-        let name = HeaderName::from_bytes(head.get(name).unwrap_or_default());
-        let value = HeaderValue::from_maybe_shared(head.slice(value));
-        let (Ok(name), Ok(value)) = (name, value) else { return Err(Malformed::Grammar) };
-        headers.append(name, value);
-    }
-    spare::give_lines(lines);
-    Ok(headers)
-}
-
-/// `part` was borrowed from `whole`.
-fn place(whole: &[u8], part: &[u8]) -> Place {
-    let start = (part.as_ptr() as usize).wrapping_sub(whole.as_ptr() as usize);
-    match start.checked_add(part.len()) {
-        Some(end) if end <= whole.len() => start..end,
-        // an empty part may point anywhere
-        _ => 0..0,
     }
 }

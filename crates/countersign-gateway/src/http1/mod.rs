@@ -5,6 +5,7 @@
 //! what may be forwarded `upstream/headers`'. The callers' side is `listen/http1`, the upstreams' `upstream/http1`.
 
 pub mod body;
+pub mod fields;
 pub mod head;
 mod spare;
 

@@ -1,10 +1,12 @@
 use super::{
     Malformed,
     body::{Decoded, Decoder, Framing, write_chunk_size, write_last_chunk},
+    fields::Fields,
     head,
 };
 use bytes::BytesMut;
-use http::{HeaderMap, HeaderValue, Method};
+use countersign_core::check::request::HeaderView;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header::HOST};
 
 /// All of a body, however it is cut into pieces, and what stands behind it.
 fn decoded(framing: Framing, input: &[u8], cut: usize) -> Result<(Vec<u8>, HeaderMap, Vec<u8>), Malformed> {
@@ -227,17 +229,21 @@ fn what_is_written_is_read_again() {
     headers.append("x-a", HeaderValue::from_static("1"));
     headers.append("x-b", HeaderValue::from_static("two words"));
     headers.append("x-a", HeaderValue::from_bytes(b"\xff").unwrap());
+    let fields = Fields::from(&headers);
+    assert_eq!(fields.to_map(), headers);
+    // RFC 7541 6.2.3
+    let mut secret = HeaderValue::from_static("s");
+    secret.set_sensitive(true);
+    let secret = HeaderMap::from_iter([(HOST, secret)]);
+    assert!(Fields::from(&secret).to_map()[HOST].is_sensitive() && !fields.to_map()["x-a"].is_sensitive());
     let mut out = BytesMut::new();
-    head::write_request(&mut out, &Method::DELETE, "/a?b", &headers);
-    let read = head::request(&mut out).unwrap().unwrap().parts;
-    assert_eq!(
-        (read.method, read.uri.to_string(), read.headers),
-        (Method::DELETE, "/a?b".into(), headers.clone())
-    );
+    head::write_request(&mut out, &Method::DELETE, "/a?b", &fields);
+    let read = head::request(&mut out).unwrap().unwrap();
+    assert_eq!((read.method, read.uri.to_string(), &read.fields), (Method::DELETE, "/a?b".into(), &fields));
     assert!(out.is_empty());
-    head::write_response(&mut out, http::StatusCode::IM_A_TEAPOT, headers.clone(), |_| {});
-    let read = head::response(&mut out, &Method::GET).unwrap().unwrap().parts;
-    assert_eq!((read.status, read.headers), (http::StatusCode::IM_A_TEAPOT, headers.clone()));
+    head::write_response(&mut out, http::StatusCode::IM_A_TEAPOT, &fields, |_| {});
+    let read = head::response(&mut out, &Method::GET).unwrap().unwrap();
+    assert_eq!((read.status, &read.fields), (http::StatusCode::IM_A_TEAPOT, &fields));
     for size in [1, 9, 10, 15, 16, 255, 256, 65_535, 1 << 20] {
         let mut out = BytesMut::new();
         write_chunk_size(&mut out, size);
@@ -246,5 +252,91 @@ fn what_is_written_is_read_again() {
         write_last_chunk(&mut out, Some(&headers));
         let (data, trailers, left) = decoded(Framing::Chunked, &out, 4096).unwrap();
         assert_eq!((data.len(), left.len(), &trailers), (size, 0, &headers));
+    }
+}
+
+fn written(fields: &Fields) -> String {
+    let mut out = BytesMut::new();
+    fields.write(&mut out);
+    String::from_utf8(out.to_vec()).unwrap()
+}
+
+#[test]
+fn fields_go_out_as_they_came_in_but_for_space_and_case() {
+    let head = "GET / HTTP/1.1\r\nA: 1\r\nB:2\r\nC:\r\nD: 4 \t\r\nE:\t 5\r\nHOST: h\r\na: 6\r\nF: \r\n\r\n";
+    let fields = head::request(&mut BytesMut::from(head.as_bytes())).unwrap().unwrap().fields;
+    let expected = "a: 1\r\nb: 2\r\nc: \r\nd: 4\r\ne: 5\r\nhost: h\r\na: 6\r\nf: \r\n";
+    assert_eq!(written(&fields), expected);
+    assert_eq!(fields.len(), 8);
+}
+
+/// What is asked, removed or said of one name leaves all others as they are: a map of the `http` crate says the same.
+#[test]
+fn fields_are_what_a_map_of_them_is() {
+    let names = ["a", "bb", "content-length", "x-a", "x-aa"].map(|name| name.parse::<HeaderName>().unwrap());
+    let line = (0..names.len(), "[ -~]{0,8}", 0..4u8);
+    let few = proptest::test_runner::Config::with_cases(64);
+    proptest::proptest!(few, |(lines in proptest::collection::vec(line, 0..12), read in 0..12usize)| {
+        let read = &lines[..read.min(lines.len())];
+        let came: String = read.iter().map(|(n, v, _)| format!("{}:{v}\r\n", names[*n])).collect();
+        let head = format!("HTTP/1.1 304 x\r\n{came}\r\n");
+        let mut fields = head::response(&mut BytesMut::from(head.as_bytes()), &Method::GET).unwrap().unwrap().fields;
+        let mut map = HeaderMap::new();
+        for (name, value, _) in read {
+            map.append(&names[*name], HeaderValue::from_str(value.trim()).unwrap());
+        }
+        for (name, value, what) in &lines {
+            let (name, value) = (&names[*name], HeaderValue::from_str(value).unwrap());
+            match what {
+                0 => {
+                    map.remove(name);
+                    fields.remove(name);
+                }
+                1 => {
+                    fields.insert(name, &value);
+                    map.insert(name, value);
+                }
+                2 => {
+                    fields.append(name, &value);
+                    map.append(name, value);
+                }
+                _ => {
+                    fields.try_insert(name, value.as_bytes()).unwrap();
+                    map.insert(name, value);
+                }
+            }
+            proptest::prop_assert_eq!(fields.len(), map.len());
+            for name in &names {
+                let values: Vec<&[u8]> = map.get_all(name).iter().map(HeaderValue::as_bytes).collect();
+                proptest::prop_assert_eq!(fields.all(name).collect::<Vec<_>>(), values);
+                proptest::prop_assert_eq!(fields.one(name), map.one(name));
+                proptest::prop_assert_eq!(fields.contains(name), map.contains_key(name));
+            }
+            proptest::prop_assert_eq!(&fields.to_map(), &map);
+        }
+        // what is written is read as the same
+        let head = format!("HTTP/1.1 304 x\r\n{}\r\n", written(&fields));
+        let again = head::response(&mut BytesMut::from(head.as_bytes()), &Method::GET).unwrap().unwrap().fields;
+        let trimmed: Vec<(&[u8], &[u8])> = fields.iter().map(|(n, v)| (n, v.trim_ascii())).collect();
+        proptest::prop_assert_eq!(again.iter().collect::<Vec<_>>(), trimmed);
+    });
+}
+
+/// The parser vouches for names and values: what it takes is what `http` takes.
+#[test]
+fn a_field_is_made_of_what_its_type_is_made_of() {
+    for byte in 0..=u8::MAX {
+        let field = |name: &[u8], value: &[u8]| {
+            let head = [b"GET / HTTP/1.1\r\n", name, b":", value, b"\r\n\r\n"].concat();
+            head::request(&mut BytesMut::from(&head[..])).ok().flatten()
+        };
+        let name = [b'a', byte, b'b'];
+        let is_name = HeaderName::from_bytes(&name).is_ok();
+        // what stands behind a colon is the value
+        assert_eq!(field(&name, b"c").is_some(), is_name || byte == b':', "{byte}");
+        let value = [b'a', byte, b'b'];
+        let is_value = HeaderValue::from_bytes(&value).is_ok();
+        assert_eq!(field(b"a", &value).is_some(), is_value, "{byte}");
+        assert_eq!(Fields::new().try_insert(&HOST, &value).is_ok(), is_value, "{byte}");
     }
 }

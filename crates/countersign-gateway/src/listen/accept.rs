@@ -4,7 +4,6 @@ use super::{
     Face,
     caller::{Beginning, Caller, Origin, Present},
     connection::{Connection, IDLE_ENOUGH, Registry},
-    inlet::Inlet,
     multiplexed::Streams,
     proxy_protocol::{self, Source},
     settings::ListenAddress,
@@ -13,7 +12,7 @@ use super::{
     watched::Watched,
 };
 use crate::{
-    enforce::reverse_proxy,
+    enforce::reverse_proxy::{self, Request},
     gateway::Phase,
     gathered::Gathered,
     generation::Generation,
@@ -312,9 +311,9 @@ impl Door {
             let (generation, caller) = door.asked(&caller, &connection);
             async move {
                 let by = (&door.worker, &*generation);
-                let response = reverse_proxy::handle(by, &caller, in_flight, request.map(Inlet::Http2)).await;
+                let response = reverse_proxy::handle(by, &caller, in_flight, Request::from(request)).await;
                 after_the_others().await;
-                Ok(response)
+                Ok(response.into_http())
             }
         })
     }

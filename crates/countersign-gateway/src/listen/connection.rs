@@ -1,7 +1,7 @@
 //! One open connection as the sweeper sees it: busy, idle, in the middle of a head, or stuck in a write.
 
 use crate::{config::Timeouts, upstream::upgrade::Tunnel};
-use http::{Response, StatusCode};
+use http::StatusCode;
 use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
@@ -81,8 +81,8 @@ impl Connection {
     }
 
     /// Is this an HTTP/1.1 connection's last answer? After a 101 there is no HTTP to end.
-    pub(crate) fn ends_with<B>(&self, response: &Response<B>) -> bool {
-        self.old.get() && !self.multiplexed && response.status() != StatusCode::SWITCHING_PROTOCOLS
+    pub(crate) fn ends_with(&self, status: StatusCode) -> bool {
+        self.old.get() && !self.multiplexed && status != StatusCode::SWITCHING_PROTOCOLS
     }
 
     /// When an HTTP/2 connection is to say that it ends; one of HTTP/1.1 says so with an answer.

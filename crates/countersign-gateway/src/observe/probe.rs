@@ -2,6 +2,7 @@
 //! through their own proxy from its far side. Nothing is judged and nothing forwarded; who has the token learns what
 //! they sent.
 
+use crate::enforce::reverse_proxy::Request;
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use countersign_core::{
@@ -9,7 +10,7 @@ use countersign_core::{
     check::request::{Peer, Transport},
 };
 use countersign_crypto::constant_time;
-use http::{HeaderName, HeaderValue, Response, StatusCode, header, request::Parts};
+use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body_util::Full;
 use serde::Serialize;
 use std::{
@@ -53,7 +54,7 @@ struct Arrived<'r> {
     transport: &'static str,
     method: &'r str,
     target: String,
-    headers: Vec<(&'r str, Cow<'r, str>)>,
+    headers: Vec<(Cow<'r, str>, Cow<'r, str>)>,
 }
 
 impl Probe {
@@ -66,24 +67,24 @@ impl Probe {
     /// `now` is asked for only where somebody probes.
     pub(crate) fn answer(
         &self,
-        parts: &Parts,
+        request: &Request,
         peer: Peer,
         now: impl FnOnce() -> Timestamp,
     ) -> Option<Response<Full<Bytes>>> {
         if !self.is_armed.load(Ordering::Acquire) {
             return None;
         }
-        let shown = parts.headers.get(PROBE)?;
+        let shown = request.fields.get(&PROBE)?;
         let armed = self.armed.load_full()?;
         if now() >= armed.until {
             self.is_armed.store(false, Ordering::Release);
             return None;
         }
-        constant_time::equal(shown.as_bytes(), armed.token.as_bytes()).then(|| arrived(parts, peer))
+        constant_time::equal(shown, armed.token.as_bytes()).then(|| arrived(request, peer))
     }
 }
 
-fn arrived(parts: &Parts, peer: Peer) -> Response<Full<Bytes>> {
+fn arrived(request: &Request, peer: Peer) -> Response<Full<Bytes>> {
     let arrived = Arrived {
         probe: true,
         peer: peer.address,
@@ -92,13 +93,13 @@ fn arrived(parts: &Parts, peer: Peer) -> Response<Full<Bytes>> {
             Transport::PlainTrusted => "plain, on this machine",
             Transport::Plain => "plain",
         },
-        method: parts.method.as_str(),
-        target: parts.uri.to_string(),
-        headers: parts
-            .headers
+        method: request.method.as_str(),
+        target: request.uri.to_string(),
+        headers: request
+            .fields
             .iter()
-            .filter(|(name, _)| **name != PROBE)
-            .map(|(name, value)| (name.as_str(), String::from_utf8_lossy(value.as_bytes())))
+            .filter(|(name, _)| *name != PROBE.as_str().as_bytes())
+            .map(|(name, value)| (String::from_utf8_lossy(name), String::from_utf8_lossy(value)))
             .collect(),
     };
     let body = serde_json::to_vec(&arrived).unwrap_or_default();

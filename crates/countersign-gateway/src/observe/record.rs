@@ -9,12 +9,11 @@ use super::{
     story::{ALLOWED, Asked},
     trace::TraceParent,
 };
-use crate::worker::Worker;
+use crate::{http1::fields::Fields, worker::Worker};
 use countersign_core::{
     MethodName, RequestId, ScopeSet, Timestamp,
     check::decision::{Denial, Known, Permit},
 };
-use http::HeaderMap;
 use serde::Serialize;
 use std::{borrow::Cow, cell::RefCell, io::Write, net::IpAddr, time::Duration};
 
@@ -78,7 +77,7 @@ impl<'f> Facts<'f> {
             host: Some(permit.authority().into()),
             path: Some(path(permit.target().path())),
             peer: Some(asked.peer),
-            trace: trace(asked.headers),
+            trace: trace(asked.fields),
             ..Self::default()
         };
         facts.known(permit.subject(), permit.actors())
@@ -94,7 +93,7 @@ impl<'f> Facts<'f> {
             host: Some(short(asked.head.authority())),
             path: Some(path(asked.head.target().path())),
             peer: Some(asked.peer),
-            trace: trace(asked.headers),
+            trace: trace(asked.fields),
             ..Self::default()
         };
         facts.known(denial.known.first(), denial.known.get(1..).unwrap_or_default())
@@ -195,6 +194,6 @@ pub(super) fn path(path: &str) -> Cow<'_, str> {
     Cow::Owned(short(&covered.join("/")).into_owned())
 }
 
-fn trace(headers: &HeaderMap) -> Option<&str> {
-    TraceParent::find(headers).map(|parent| parent.trace)
+fn trace(fields: &Fields) -> Option<&str> {
+    TraceParent::find(fields).map(|parent| parent.trace)
 }

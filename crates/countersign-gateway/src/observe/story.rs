@@ -8,13 +8,13 @@ use super::{
     tally::Tally,
     trace::{Decided, Ended, Spans},
 };
-use crate::{generation::Generation, worker::Worker};
+use crate::{generation::Generation, http1::fields::Fields, worker::Worker};
 use countersign_core::{
     RequestId,
     check::decision::{Denial, Permit},
 };
 use countersign_tower::Head;
-use http::{HeaderMap, Method, StatusCode};
+use http::{Method, StatusCode};
 use std::{net::IpAddr, rc::Rc};
 use tokio::time::Instant;
 
@@ -44,7 +44,7 @@ pub(crate) struct Story<'w> {
 pub(crate) struct Asked<'r> {
     pub(crate) head: &'r Head,
     pub(crate) method: &'r Method,
-    pub(crate) headers: &'r HeaderMap,
+    pub(crate) fields: &'r Fields,
     pub(crate) peer: IpAddr,
 }
 
@@ -127,9 +127,9 @@ impl<'w> Story<'w> {
     }
 
     /// What the upstream is told of the trace, where there is one.
-    pub(crate) fn hand_on(&self, headers: &mut HeaderMap) {
+    pub(crate) fn hand_on(&self, fields: &mut Fields) {
         if let Some(spans) = &self.spans {
-            spans.hand_on(headers);
+            spans.hand_on(fields);
         }
     }
 

@@ -7,14 +7,16 @@ use super::{
     record::{path, short},
     story::{ALLOWED, Asked},
 };
+use crate::http1::fields::{self, Fields};
 use countersign_core::{
     RequestId, Timestamp,
     check::{
         decision::{Denial, Known, Permit},
+        request::{HeaderView, One},
         route::Route,
     },
 };
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderName, Method, StatusCode};
 use std::{borrow::Cow, fmt::Display, io::Write, net::IpAddr, time::Duration};
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -32,14 +34,13 @@ pub(super) struct TraceParent<'h> {
 }
 
 impl<'h> TraceParent<'h> {
-    pub(super) fn find(headers: &'h HeaderMap) -> Option<Self> {
-        let mut fields = headers.get_all(TRACEPARENT).iter();
-        let (only, None) = (fields.next()?, fields.next()) else { return None };
+    pub(super) fn find(fields: &'h Fields) -> Option<Self> {
+        let One::Single(only) = fields.one(&TRACEPARENT) else { return None };
         Self::parse(only)
     }
 
-    pub(super) fn parse(field: &'h HeaderValue) -> Option<Self> {
-        let mut parts = field.to_str().ok()?.split('-');
+    pub(super) fn parse(field: &'h [u8]) -> Option<Self> {
+        let mut parts = fields::text(field)?.split('-');
         let hex = |text: &str, length: usize| {
             text.len() == length && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
         };
@@ -115,7 +116,7 @@ impl Spans {
         // none may be zero
         let (own, below) =
             (u64::from_be_bytes([a, b, c, d, e, f, g, h]).max(1), u64::from_be_bytes(rest).max(1));
-        let parent = decided.asked.and_then(|asked| TraceParent::find(asked.headers));
+        let parent = decided.asked.and_then(|asked| TraceParent::find(asked.fields));
         let trace: Box<str> = parent.map_or_else(|| id.to_string().into(), |parent| parent.trace.into());
         let method = decided.asked.map(|asked| asked.method);
         let verb = method.map_or("HTTP".into(), |method| short(method.as_str()));
@@ -142,14 +143,13 @@ impl Spans {
     }
 
     /// What the upstream is told: its work belongs below the span of our asking.
-    pub(super) fn hand_on(&self, headers: &mut HeaderMap) {
+    pub(super) fn hand_on(&self, fields: &mut Fields) {
         let field = format!("00-{}-{:016x}-01", self.trace, self.below);
-        if let Ok(field) = HeaderValue::try_from(field) {
-            headers.insert(TRACEPARENT, field);
-        }
+        // hex digits and dashes
+        let _ = fields.try_insert(&TRACEPARENT, field.as_bytes());
         // W3C Trace Context 3.3: it belongs to the trace that it came with
         if !self.goes_on {
-            headers.remove(TRACESTATE);
+            fields.remove(&TRACESTATE);
         }
     }
 

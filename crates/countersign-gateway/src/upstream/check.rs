@@ -1,8 +1,13 @@
 //! Asking the addresses of an upstream how they are, before a caller's request finds out.
 
-use super::{balance::Upstream, body::Upload, config::HealthCheck, pool::Pool, retry};
+use super::{balance::Upstream, body::Upload, config::HealthCheck, outbound::Outbound, pool::Pool, retry};
+use crate::http1::fields::Fields;
 use futures_util::future::join_all;
-use http::{HeaderValue, Request, header};
+use http::{
+    HeaderValue, Method, Uri,
+    header::{HOST, USER_AGENT},
+    uri::PathAndQuery,
+};
 use std::{rc::Rc, time::Duration};
 use tokio::time::{Instant, MissedTickBehavior};
 
@@ -38,10 +43,12 @@ async fn judge(upstream: &Upstream, pool: &Rc<Pool>, check: &HealthCheck) {
 /// On a connection of its own: a check must also find out whether new ones are taken.
 async fn ask(pool: &Rc<Pool>, check: &HealthCheck) -> Option<bool> {
     let mut lease = pool.choose().connect_quietly().await.ok()?;
-    let mut request = Request::new(Upload::empty());
-    *request.uri_mut() = check.path.parse().ok()?;
-    retry::address(&mut request, pool, pool.authority().clone());
-    request.headers_mut().insert(header::USER_AGENT, HeaderValue::from_static("countersign-check"));
-    let response = retry::send_on(lease.link()?, &mut Some(request)).await.ok()?;
-    Some(response.status().is_success() || response.status().is_redirection())
+    let target = check.path.parse::<Uri>().ok()?.into_parts().path_and_query;
+    let target = target.unwrap_or(PathAndQuery::from_static("/"));
+    let mut fields = Fields::new();
+    fields.insert(&HOST, pool.authority());
+    fields.insert(&USER_AGENT, &HeaderValue::from_static("countersign-check"));
+    let request = Outbound { method: Method::GET, target, fields, body: Upload::empty() };
+    let response = retry::send_on(lease.link()?, pool.scheme(), &mut Some(request)).await.ok()?;
+    Some(response.status.is_success() || response.status.is_redirection())
 }

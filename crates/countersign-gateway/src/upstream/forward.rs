@@ -9,18 +9,27 @@ use super::{
     headers::{self, Came},
     health::Fault,
     identity::Unrepresentable,
+    outbound::Outbound,
     retry,
     streams::Tether,
     upgrade::{self, Handshake, Tunnel},
 };
-use crate::{generation::Generation, listen::inlet::Inlet, observe::story::Story, worker::Worker};
+use crate::{
+    generation::Generation, http1::fields::Fields, listen::inlet::Inlet, observe::story::Story,
+    response::Response, worker::Worker,
+};
 use countersign_core::{
     RequestId,
-    check::{decision::Permit, path},
+    check::{
+        decision::Permit,
+        path,
+        request::{HeaderView, One},
+    },
 };
 use http::{
-    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
+    HeaderValue, Method, StatusCode, Version,
     header::{CONTENT_LENGTH, CONTENT_TYPE, SEC_WEBSOCKET_ACCEPT, TE, TRANSFER_ENCODING},
+    uri::PathAndQuery,
 };
 use http_body::Body;
 use std::{rc::Rc, time::Duration};
@@ -35,7 +44,7 @@ pub(crate) struct Inbound {
     pub(crate) address: HeaderValue,
     pub(crate) is_https: bool,
     /// Admitted and scrubbed.
-    pub(crate) headers: HeaderMap,
+    pub(crate) fields: Fields,
     pub(crate) body: Inlet,
     pub(crate) version: Version,
     /// It asks for a tunnel in a stream of HTTP/2 (RFC 8441).
@@ -169,39 +178,36 @@ pub(crate) async fn forward(
 ) -> Result<Outcome, Failure> {
     let upstream = generation.upstream(&permit.route().upstream.0).ok_or(Failure::NoUpstream)?;
     let permit = Rc::new(permit);
-    let Inbound { id, address, is_https, mut headers, body, version, is_stream, terms } = inbound;
+    let Inbound { id, address, is_https, mut fields, body, version, is_stream, terms } = inbound;
     let asked = if is_stream {
         Some(upgrade::websocket(upstream.config()).ok_or(Failure::NoUpgrade)?)
     } else {
-        upgrade::asked(upstream.config(), (permit.method(), version), &headers, !body.is_end_stream())
+        upgrade::asked(upstream.config(), (permit.method(), version), &fields, !body.is_end_stream())
     };
     let (upload, exchange) =
-        Upload::new(body, terms.most, patience(&headers, upstream, terms.patience), || {
+        Upload::new(body, terms.most, patience(&fields, upstream, terms.patience), || {
             Tether::new(&permit, &worker.streams)
         })
         .ok_or(Failure::Upload(UploadFault::TooLarge))?;
     let http2 = upstream.config().protocol == Protocol::Http2;
     // RFC 9110 10.1.4: a field of this hop, said again because gRPC servers ask for it
-    let takes_trailers =
-        http2 && headers.get(TE).is_some_and(|te| te.as_bytes().eq_ignore_ascii_case(b"trailers"));
+    let takes_trailers = http2 && fields.get(&TE).is_some_and(|te| te.eq_ignore_ascii_case(b"trailers"));
     let id = headers::request_id(id).map_err(Failure::Identity)?;
     let came = Came { id: &id, address: &address, is_https, upstream: upstream.authority() };
-    headers::request(&mut headers, &permit, &generation.stripping, &generation.config, came)
+    headers::request(&mut fields, &permit, &generation.stripping, &generation.config, came)
         .map_err(Failure::Identity)?;
     if !http2 {
-        frame(&mut headers, permit.method(), &upload);
+        frame(&mut fields, permit.method(), &upload);
     } else if takes_trailers {
-        headers.insert(TE, HeaderValue::from_static("trailers"));
+        fields.insert(&TE, &HeaderValue::from_static("trailers"));
     }
     if let Some(protocol) = &asked {
-        upgrade::say(&mut headers, protocol.clone());
+        upgrade::say(&mut fields, protocol);
     }
-    let handshake = is_stream.then(|| Handshake::begin(&mut headers, &*worker.ports.entropy));
+    let handshake = is_stream.then(|| Handshake::begin(&mut fields, &*worker.ports.entropy));
 
-    let mut request = Request::new(upload);
-    *request.method_mut() = permit.method().clone();
-    *request.uri_mut() = target(&permit, generation)?;
-    *request.headers_mut() = headers;
+    let (method, target) = (permit.method().clone(), target(&permit, generation)?);
+    let request = Outbound { method, target, fields, body: upload };
     // where the caller sees the upstream's own name, that is the name of the address chosen in the end
     let own_name = headers::is_named_by_upstream(permit.route());
     let mut request = Some(request);
@@ -219,38 +225,36 @@ pub(crate) async fn forward(
     if let Some(own) = &handshake {
         own.is_answered_by(&response)?;
     }
-    let (mut parts, body) = response.into_parts();
-    reframe(&mut parts.headers, permit.method(), parts.status);
-    headers::response(&mut parts.headers, &permit, id);
+    let Response { status, mut fields, body } = response;
+    reframe(&mut fields, permit.method(), status);
+    headers::response(&mut fields, &permit, &id);
     let tether = Tether::new(&permit, &worker.streams);
     let idle = upstream.config().stream_idle;
     // a response of our own: nothing of the upstream's connection (version, reason phrase, extensions) goes on
-    let body = match (parts.status, asked, body) {
+    let body = match (status, asked, body) {
         (StatusCode::SWITCHING_PROTOCOLS, Some(protocol), Answer::Http1(switched)) => {
-            let mut answer = Response::new(());
+            let mut told = StatusCode::OK;
             if handshake.is_some() {
                 // RFC 8441 5: the stream is the tunnel once the answer is good
-                parts.headers.remove(SEC_WEBSOCKET_ACCEPT);
+                fields.remove(&SEC_WEBSOCKET_ACCEPT);
             } else {
-                upgrade::say(&mut parts.headers, protocol);
-                *answer.status_mut() = parts.status;
+                upgrade::say(&mut fields, &protocol);
+                told = status;
             }
-            *answer.headers_mut() = parts.headers;
+            let answer = Response { status: told, fields, body: () };
             let upstream = switched.0;
             return Ok(Outcome::Switched(answer, Box::new(Tunnel { upstream, lease, tether, idle })));
         }
         (_, _, body) => body,
     };
-    let patience = patience(&parts.headers, upstream, terms.patience);
-    let mut answer = Response::new(Box::new(Download::new(body, lease, tether, patience)));
-    *answer.status_mut() = parts.status;
-    *answer.headers_mut() = parts.headers;
-    Ok(Outcome::Answer(answer))
+    let patience = patience(&fields, upstream, terms.patience);
+    let body = Box::new(Download::new(body, lease, tether, patience));
+    Ok(Outcome::Answer(Response { status, fields, body }))
 }
 
 /// How long this body may be silent: some are by nature.
-fn patience(headers: &HeaderMap, upstream: &Upstream, body: Duration) -> Patience {
-    let essence = headers.get(CONTENT_TYPE).and_then(|v| v.as_bytes().split(|b| *b == b';').next());
+fn patience(fields: &Fields, upstream: &Upstream, body: Duration) -> Patience {
+    let essence = fields.get(&CONTENT_TYPE).and_then(|v| v.split(|b| *b == b';').next());
     let essence = essence.unwrap_or_default().trim_ascii();
     let grpc = b"application/grpc";
     let is_grpc = essence.get(..grpc.len()).is_some_and(|start| start.eq_ignore_ascii_case(grpc));
@@ -263,54 +267,48 @@ fn patience(headers: &HeaderMap, upstream: &Upstream, body: Duration) -> Patienc
 
 /// The request line is written from the permit. What may still be in its query is a credential of another route's
 /// place, which is stripped like a key header (RULES 3.2).
-fn target(permit: &Permit, generation: &Generation) -> Result<Uri, Failure> {
+fn target(permit: &Permit, generation: &Generation) -> Result<PathAndQuery, Failure> {
     let parameters = generation.stripping.parameters();
     let target = permit.route().upstream_target(permit.target()).ok_or(Failure::Target)?;
     if parameters.is_empty() || permit.route().forward_credential || target.query().is_none() {
-        return Ok(Uri::from(target));
+        return Ok(target);
     }
-    Ok(Uri::from(path::without_parameters(target, parameters)))
+    Ok(path::without_parameters(target, parameters))
 }
 
 /// One framing, ours.
-fn frame(headers: &mut HeaderMap, method: &Method, upload: &Upload) {
+fn frame(fields: &mut Fields, method: &Method, upload: &Upload) {
     if upload.is_end_stream() {
         // RFC 9110 8.6: a method that usually has content says so when it has none
         if matches!(*method, Method::POST | Method::PUT | Method::PATCH) {
-            headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+            fields.insert(&CONTENT_LENGTH, &HeaderValue::from_static("0"));
         }
     } else if let Some(length) = upload.size_hint().exact() {
-        headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+        fields.insert(&CONTENT_LENGTH, &HeaderValue::from(length));
     } else {
-        headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        fields.insert(&TRANSFER_ENCODING, &HeaderValue::from_static("chunked"));
     }
 }
 
 fn admit_answer(answer: &Response<Answer>, asked: Option<&HeaderValue>) -> Result<(), Failure> {
-    let headers = answer.headers();
-    if answer.status().is_informational() && !asked.is_some_and(|asked| upgrade::is_answer_to(asked, headers))
-    {
+    let Response { status, fields, .. } = answer;
+    if status.is_informational() && !asked.is_some_and(|asked| upgrade::is_answer_to(asked, fields)) {
         return Err(Failure::Answer("switches to a protocol that was not asked for"));
     }
-    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
-    match (codings.next(), codings.next()) {
-        (None, _) => Ok(()),
-        (Some(only), None) if only.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked") => Ok(()),
-        _ => Err(Failure::Answer("has a transfer coding other than `chunked`")),
+    match fields.one(&TRANSFER_ENCODING) {
+        One::Absent => Ok(()),
+        One::Single(only) if only.trim_ascii().eq_ignore_ascii_case(b"chunked") => Ok(()),
+        One::Single(_) | One::Doubled => Err(Failure::Answer("has a transfer coding other than `chunked`")),
     }
 }
 
 /// Where there is a body its length is what hyper read; where there is none (HEAD, 304) the field says what a body
 /// would have had, and stays if it is one number.
-fn reframe(headers: &mut HeaderMap, method: &Method, status: StatusCode) {
+fn reframe(fields: &mut Fields, method: &Method, status: StatusCode) {
     let told = *method == Method::HEAD || status == StatusCode::NOT_MODIFIED;
-    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
-    let only = match (lengths.next(), lengths.next()) {
-        (Some(only), None) if only.as_bytes().iter().all(u8::is_ascii_digit) => Some(only.clone()),
-        _ => None,
-    };
-    headers.remove(CONTENT_LENGTH);
-    if let (true, Some(length), false) = (told, only, headers.contains_key(TRANSFER_ENCODING)) {
-        headers.insert(CONTENT_LENGTH, length);
+    let is_number = |length: &[u8]| length.iter().all(u8::is_ascii_digit);
+    let one = matches!(fields.one(&CONTENT_LENGTH), One::Single(only) if is_number(only));
+    if !(told && one) || fields.contains(&TRANSFER_ENCODING) {
+        fields.remove(&CONTENT_LENGTH);
     }
 }

@@ -6,6 +6,7 @@ use super::identity::{self, Unrepresentable};
 use crate::{
     config::GatewayConfig,
     enforce::trusted::{as_read, is_plain, is_reserved},
+    http1::fields::{Fields, text as visible},
 };
 use countersign_core::{
     MethodName, Place, RequestId,
@@ -97,79 +98,82 @@ pub(crate) struct Came<'r> {
 }
 
 pub(crate) fn request(
-    headers: &mut HeaderMap,
+    fields: &mut Fields,
     permit: &Permit,
     stripping: &Stripping,
     config: &GatewayConfig,
     came: Came<'_>,
 ) -> Result<(), Unrepresentable> {
-    let seen = Seen::among(headers);
+    let seen = Seen::among(fields);
     if seen.of_hop {
-        hop_by_hop(headers);
+        hop_by_hop(fields);
     }
     if seen.odd {
-        aliases(headers, stripping);
+        aliases(fields, stripping);
     }
     if seen.framing {
         // answered here when the body is first read
-        headers.remove(EXPECT);
+        fields.remove(&EXPECT);
         // the message is framed anew
-        headers.remove(CONTENT_LENGTH);
+        fields.remove(&CONTENT_LENGTH);
     }
     let route = permit.route();
     if !route.forward_credential {
         for name in stripping.headers.iter().chain(route_headers(route)) {
-            headers.remove(name);
+            fields.remove(name);
         }
     }
     if seen.cookies {
-        join_cookies(headers);
+        join_cookies(fields);
     }
 
-    headers.insert(HOST, host(permit, came.upstream)?);
-    headers.insert(&X_FORWARDED_FOR, came.address.clone());
-    headers
-        .insert(&X_FORWARDED_PROTO, HeaderValue::from_static(if came.is_https { "https" } else { "http" }));
-    headers.insert(&X_FORWARDED_HOST, text(permit.authority(), "x-forwarded-host")?);
+    host(fields, permit, came.upstream)?;
+    fields.insert(&X_FORWARDED_FOR, came.address);
+    fields.insert(&X_FORWARDED_PROTO, if came.is_https { &HTTPS } else { &HTTP });
+    let authority = permit.authority().as_bytes();
+    fields.try_insert(&X_FORWARDED_HOST, authority).map_err(|_| Unrepresentable("x-forwarded-host"))?;
     if !route.strip_prefix.is_empty() {
         // how frameworks learn where the links that they write begin
-        headers.insert(&X_FORWARDED_PREFIX, text(&route.strip_prefix, "x-forwarded-prefix")?);
+        let prefix = route.strip_prefix.as_bytes();
+        fields.try_insert(&X_FORWARDED_PREFIX, prefix).map_err(|_| Unrepresentable("x-forwarded-prefix"))?;
     }
     // RFC 9110 7.6.3: a gateway sends Via in each inbound request
-    headers.append(VIA, HeaderValue::from_static("1.1 countersign"));
-    headers.insert(&respond::REQUEST_ID, came.id.clone());
-    identity::inject(config.identity, permit, headers)
+    fields.append(&VIA, &OURS);
+    fields.insert(&respond::REQUEST_ID, came.id);
+    identity::inject(config.identity, permit, fields)
 }
 
+static HTTP: HeaderValue = HeaderValue::from_static("http");
+static HTTPS: HeaderValue = HeaderValue::from_static("https");
+static OURS: HeaderValue = HeaderValue::from_static("1.1 countersign");
+
 /// An answer on its way back.
-pub(crate) fn response(headers: &mut HeaderMap, permit: &Permit, id: HeaderValue) {
-    let seen = Seen::among(headers);
+pub(crate) fn response(fields: &mut Fields, permit: &Permit, id: &HeaderValue) {
+    let seen = Seen::among(fields);
     if seen.of_hop {
-        hop_by_hop(headers);
-        headers.remove(PROXY_AUTHENTICATE);
+        hop_by_hop(fields);
+        fields.remove(&PROXY_AUTHENTICATE);
     }
     if seen.ours {
-        let ours: Vec<HeaderName> = headers.keys().filter(|n| is_ours(n.as_str())).cloned().collect();
-        for name in ours {
-            headers.remove(&name);
-        }
+        fields.retain(|name| !is_ours(name));
     }
     if let Some(limit) = permit.limit() {
-        respond::rate_limit(headers, limit);
+        for (name, value) in respond::rate_limit(limit) {
+            fields.insert(name, &value);
+        }
     }
     if permit.subject().is_some() && permit.route().cache == CachePolicy::Private {
-        keep_private(headers, permit, seen);
+        keep_private(fields, permit, seen);
     }
-    headers.insert(&respond::REQUEST_ID, id);
+    fields.insert(&respond::REQUEST_ID, id);
 }
 
 /// An interim answer: what is about its own hop, frames a body or is ours to say stays here.
-pub(crate) fn interim(headers: &mut HeaderMap) {
-    hop_by_hop(headers);
-    let refused = |n: &&HeaderName| is_ours(n.as_str()) || is_reserved(n.as_str());
-    let refused: Vec<HeaderName> = headers.keys().filter(refused).cloned().collect();
-    for name in refused.iter().chain(&[CONTENT_LENGTH, PROXY_AUTHENTICATE]) {
-        headers.remove(name);
+pub(crate) fn interim(fields: &mut Fields) {
+    hop_by_hop(fields);
+    fields.retain(|name| !is_ours(name) && !is_reserved(name));
+    for name in &[CONTENT_LENGTH, PROXY_AUTHENTICATE] {
+        fields.remove(name);
     }
 }
 
@@ -184,7 +188,10 @@ pub(crate) fn response_trailers(trailers: &mut HeaderMap) {
         .keys()
         .filter(|n| {
             let name = n.as_str();
-            is_ours(name) || is_reserved(name) || HOP_BY_HOP.contains(n) || END_TO_END.contains(&name)
+            is_ours(name.as_bytes())
+                || is_reserved(name)
+                || HOP_BY_HOP.contains(n)
+                || END_TO_END.contains(&name)
         })
         .cloned()
         .collect();
@@ -195,13 +202,13 @@ pub(crate) fn response_trailers(trailers: &mut HeaderMap) {
 
 /// Names that an upstream may not use towards the caller (RULES 3.4), and `Alt-Svc`, which would send callers around
 /// the gateway.
-fn is_ours(name: &str) -> bool {
-    name.starts_with("countersign-") || name.starts_with("ratelimit") || name == "alt-svc"
+fn is_ours(name: &[u8]) -> bool {
+    name.starts_with(b"countersign-") || name.starts_with(b"ratelimit") || name == b"alt-svc"
 }
 
 /// RFC 9213 and its forerunner: they override Cache-Control in the caches they are meant for.
-fn is_targeted(name: &str) -> bool {
-    name.ends_with("cdn-cache-control") || name == "surrogate-control"
+fn is_targeted(name: &[u8]) -> bool {
+    name.ends_with(b"cdn-cache-control") || name == b"surrogate-control"
 }
 
 /// What has to be looked for among these fields. One look at each name that is there costs less than one look for each
@@ -222,22 +229,22 @@ struct Seen {
 }
 
 impl Seen {
-    fn among(headers: &HeaderMap) -> Self {
+    fn among(fields: &Fields) -> Self {
         let mut seen = Self::default();
-        for name in headers.keys() {
-            match name.as_str() {
-                "connection"
-                | "keep-alive"
-                | "proxy-connection"
-                | "http2-settings"
-                | "proxy-authorization"
-                | "proxy-authenticate"
-                | "te"
-                | "trailer"
-                | "transfer-encoding"
-                | "upgrade" => seen.of_hop = true,
-                "expect" | "content-length" => seen.framing = true,
-                "cookie" => seen.cookies = true,
+        for name in fields.names() {
+            match name {
+                b"connection"
+                | b"keep-alive"
+                | b"proxy-connection"
+                | b"http2-settings"
+                | b"proxy-authorization"
+                | b"proxy-authenticate"
+                | b"te"
+                | b"trailer"
+                | b"transfer-encoding"
+                | b"upgrade" => seen.of_hop = true,
+                b"expect" | b"content-length" => seen.framing = true,
+                b"cookie" => seen.cookies = true,
                 name => {
                     seen.odd |= !is_plain(name);
                     seen.ours |= is_ours(name);
@@ -249,40 +256,37 @@ impl Seen {
     }
 }
 
-fn hop_by_hop(headers: &mut HeaderMap) {
-    if headers.contains_key(CONNECTION) {
-        let nominated: Vec<HeaderName> = headers
-            .get_all(CONNECTION)
-            .iter()
-            .flat_map(|v| v.as_bytes().split(|b| *b == b','))
+fn hop_by_hop(fields: &mut Fields) {
+    if fields.contains(&CONNECTION) {
+        let nominated: Vec<HeaderName> = fields
+            .all(&CONNECTION)
+            .flat_map(|v| v.split(|b| *b == b','))
             .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
-            .filter(|name| !END_TO_END.contains(&name.as_str()) && !is_reserved(name.as_str()))
+            .filter(|name| !END_TO_END.contains(&name.as_str()) && !is_reserved(name))
             .collect();
         for name in nominated {
-            headers.remove(&name);
+            fields.remove(&name);
         }
     }
     for name in &HOP_BY_HOP {
-        headers.remove(name);
+        fields.remove(name);
     }
 }
 
 /// M.2 rule 2: `x.api.key` and `content!length` are nothing to us, and the fields themselves to a server that reads
 /// names as CGI does. What we consume or write goes up in its own spelling or not at all.
-fn aliases(headers: &mut HeaderMap, stripping: &Stripping) {
+fn aliases(fields: &mut Fields, stripping: &Stripping) {
     let ours = [HOST, CONTENT_LENGTH, EXPECT, COOKIE, VIA];
-    let is_alias = |name: &HeaderName| {
-        if is_plain(name.as_str()) {
+    let is_alias = |name: &[u8]| {
+        if is_plain(name) {
             return false;
         }
-        let read = as_read(name.as_str());
+        let read = as_read(name);
+        let known = |known: &HeaderName| *known.as_str().as_bytes() == *read;
         let all = HOP_BY_HOP.iter().chain(&ours).chain(&stripping.headers);
-        all.into_iter().any(|known| *known == *read && known != name)
+        all.into_iter().any(|ours| known(ours) && ours.as_str().as_bytes() != name)
     };
-    let found: Vec<HeaderName> = headers.keys().filter(|name| is_alias(name)).cloned().collect();
-    for name in found {
-        headers.remove(&name);
-    }
+    fields.retain(|name| !is_alias(name));
 }
 
 fn route_headers(route: &Route) -> impl Iterator<Item = &HeaderName> {
@@ -290,14 +294,14 @@ fn route_headers(route: &Route) -> impl Iterator<Item = &HeaderName> {
 }
 
 /// RFC 9113 8.2.3: HTTP/2 may split the cookie field; HTTP/1.1 has one.
-fn join_cookies(headers: &mut HeaderMap) {
-    if headers.get_all(COOKIE).iter().nth(1).is_none() {
+fn join_cookies(fields: &mut Fields) {
+    if fields.all(&COOKIE).nth(1).is_none() {
         return;
     }
-    let crumbs: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
-    if let Ok(whole) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..])) {
-        headers.insert(COOKIE, whole);
-    }
+    let crumbs: Vec<&[u8]> = fields.all(&COOKIE).collect();
+    let whole = crumbs.join(&b"; "[..]);
+    // of values that came as such
+    let _ = fields.try_insert(&COOKIE, &whole);
 }
 
 /// Does the Host field carry the authority of the address that the request goes to?
@@ -306,13 +310,17 @@ pub(crate) fn is_named_by_upstream(route: &Route) -> bool {
 }
 
 /// M.2 rule 9: the name comes from the route or the configuration, unless the route wants the caller's.
-fn host(permit: &Permit, upstream: &HeaderValue) -> Result<HeaderValue, Unrepresentable> {
+fn host(fields: &mut Fields, permit: &Permit, upstream: &HeaderValue) -> Result<(), Unrepresentable> {
     let route = permit.route();
-    match &route.host {
-        _ if route.preserve_host => text(permit.authority(), "host"),
-        HostPattern::Exact(host) => text(host, "host"),
-        HostPattern::Any | HostPattern::Below(_) => Ok(upstream.clone()),
-    }
+    let host = match &route.host {
+        _ if route.preserve_host => permit.authority(),
+        HostPattern::Exact(host) => host,
+        HostPattern::Any | HostPattern::Below(_) => {
+            fields.insert(&HOST, upstream);
+            return Ok(());
+        }
+    };
+    fields.try_insert(&HOST, host.as_bytes()).map_err(|_| Unrepresentable("host"))
 }
 
 /// Never more than letters, digits, dots and colons.
@@ -320,55 +328,51 @@ pub(crate) fn address(address: IpAddr) -> HeaderValue {
     HeaderValue::try_from(address.to_string()).unwrap_or(HeaderValue::from_static("unknown"))
 }
 
-fn text(value: &str, name: &'static str) -> Result<HeaderValue, Unrepresentable> {
-    HeaderValue::try_from(value).map_err(|_| Unrepresentable(name))
-}
-
 /// RULES 3.4: no shared cache may answer another caller with this one's answer.
-fn keep_private(headers: &mut HeaderMap, permit: &Permit, seen: Seen) {
-    let mut kept: Vec<String> = Vec::new();
-    let silent = !headers.contains_key(CACHE_CONTROL);
-    for value in headers.get_all(CACHE_CONTROL) {
-        let Ok(value) = value.to_str() else { continue };
-        for directive in split_directives(value) {
-            let name = directive.split('=').next().unwrap_or_default().trim();
-            // RFC 9111 5.2.2: what invites shared caches; and the qualified `private`, which covers some fields only
-            let shared = ["public", "s-maxage", "proxy-revalidate", "private", "must-understand"];
-            if !shared.iter().any(|s| name.eq_ignore_ascii_case(s)) {
-                kept.push(directive.to_owned());
+fn keep_private(fields: &mut Fields, permit: &Permit, seen: Seen) {
+    if fields.contains(&CACHE_CONTROL) {
+        let mut kept: Vec<&str> = Vec::new();
+        for value in fields.all(&CACHE_CONTROL) {
+            let Some(value) = visible(value) else { continue };
+            for directive in split_directives(value) {
+                let name = directive.split('=').next().unwrap_or_default().trim();
+                // RFC 9111 5.2.2: what invites shared caches; and the qualified `private`, which covers some fields only
+                let shared = ["public", "s-maxage", "proxy-revalidate", "private", "must-understand"];
+                if !shared.iter().any(|s| name.eq_ignore_ascii_case(s)) {
+                    kept.push(directive);
+                }
             }
         }
-    }
-    if silent {
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("private"));
+        kept.push("private");
+        let kept = kept.join(", ");
+        // of values that came as such
+        let _ = fields.try_insert(&CACHE_CONTROL, kept.as_bytes());
     } else {
-        kept.push("private".to_owned());
-        if let Ok(value) = HeaderValue::try_from(kept.join(", ")) {
-            headers.insert(CACHE_CONTROL, value);
-        }
+        fields.append(&CACHE_CONTROL, &PRIVATE);
     }
     if seen.targeted {
-        let targeted: Vec<HeaderName> = headers.keys().filter(|n| is_targeted(n.as_str())).cloned().collect();
-        for name in targeted {
-            headers.remove(&name);
-        }
+        fields.retain(|name| !is_targeted(name));
     }
     for known in permit.subject().into_iter().chain(permit.actors()) {
         match known.authentication.place {
-            Place::Authorization => headers.append(VARY, HeaderValue::from(AUTHORIZATION)),
-            Place::Cookie => headers.append(VARY, HeaderValue::from(COOKIE)),
+            Place::Authorization => fields.append(&VARY, &HeaderValue::from(AUTHORIZATION)),
+            Place::Cookie => fields.append(&VARY, &HeaderValue::from(COOKIE)),
             Place::Header => {
-                let own = permit.route().rule(known.authentication.method).header.clone();
                 if known.authentication.method == MethodName::ApiKey {
-                    headers.append(VARY, HeaderValue::from(X_API_KEY.clone()));
+                    fields.append(&VARY, &VARIES_WITH_KEY);
                 }
-                own.is_some_and(|name| headers.append(VARY, HeaderValue::from(name)))
+                if let Some(own) = &permit.route().rule(known.authentication.method).header {
+                    fields.append(&VARY, &HeaderValue::from(own.clone()));
+                }
             }
             // the target itself differs, or the connection does
-            Place::Query | Place::Handshake => false,
-        };
+            Place::Query | Place::Handshake => {}
+        }
     }
 }
+
+static PRIVATE: HeaderValue = HeaderValue::from_static("private");
+static VARIES_WITH_KEY: HeaderValue = HeaderValue::from_static("x-api-key");
 
 /// At commas outside quotes.
 fn split_directives(value: &str) -> impl Iterator<Item = &str> {

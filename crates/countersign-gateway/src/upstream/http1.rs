@@ -1,21 +1,19 @@
 //! HTTP/1.1 to an upstream: one connection, one exchange on it at a time, driven by whoever waits for the answer. No task
 //! stands behind a connection; what is idle in the pool is asked whether it is still there when it is wanted again.
 
-use super::{
-    body::{Upload, UploadFault},
-    headers,
-};
+use super::{body::UploadFault, headers, outbound::Outbound};
 use crate::{
     gathered::Gathered,
     http1::{
         Malformed,
         body::{Decoded, Decoder, Framing, write_chunk_size, write_last_chunk},
+        fields::Fields,
         head,
     },
     listen::http1::body::Interims,
 };
 use bytes::{Buf, Bytes, BytesMut};
-use http::{Method, Request, StatusCode, header::TRANSFER_ENCODING, response};
+use http::{Method, StatusCode, header::TRANSFER_ENCODING};
 use http_body::{Body, Frame, SizeHint};
 use std::{
     future::poll_fn,
@@ -77,7 +75,7 @@ pub(crate) struct Wire {
 #[derive(Debug)]
 struct Sending {
     /// `None`: all of it was written.
-    request: Option<Request<Upload>>,
+    request: Option<Outbound>,
     method: Method,
     chunked: bool,
     /// Nothing of it was taken by anybody: what was not sent may be sent elsewhere.
@@ -157,19 +155,18 @@ enum State {
 /// How an exchange ended that brought no answer.
 #[derive(Debug)]
 pub(crate) enum Ended {
-    Unsent(Box<Request<Upload>>),
+    Unsent(Box<Outbound>),
     Failed(Fault),
 }
 
 impl Wire {
     /// Says nothing yet. `request` is framed: its fields say how its body is delimited.
-    pub(crate) fn begin(&mut self, request: Request<Upload>) {
-        let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
-        head::write_request(&mut self.out, request.method(), target, request.headers());
-        self.interims = request.body().interims();
+    pub(crate) fn begin(&mut self, request: Outbound) {
+        head::write_request(&mut self.out, &request.method, request.target.as_str(), &request.fields);
+        self.interims = request.body.interims();
         self.sending = Sending {
-            method: request.method().clone(),
-            chunked: request.headers().contains_key(TRANSFER_ENCODING),
+            method: request.method.clone(),
+            chunked: request.fields.contains(&TRANSFER_ENCODING),
             request: Some(request),
             untouched: true,
             last: false,
@@ -181,7 +178,7 @@ impl Wire {
     }
 
     /// The head of the answer; sends meanwhile.
-    pub(crate) async fn answer(&mut self) -> Result<response::Parts, Ended> {
+    pub(crate) async fn answer(&mut self) -> Result<(StatusCode, Fields), Ended> {
         poll_fn(|cx| {
             if let Poll::Ready(Err(fault)) = self.sending.poll(&mut self.socket, &mut self.out, cx) {
                 match fault {
@@ -200,18 +197,18 @@ impl Wire {
         .await
     }
 
-    fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<response::Parts, Fault>> {
+    fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<(StatusCode, Fields), Fault>> {
         loop {
             if !self.read.is_empty()
                 && let Some(head) =
                     head::response(&mut self.read, &self.sending.method).map_err(Fault::Malformed)?
             {
-                let status = head.parts.status;
+                let status = head.status;
                 if !status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS {
                     self.interims = None;
                     (self.decoder, self.persistent) = (Decoder::new(head.framing), head.persistent);
                     self.doubtful = head.doubtful;
-                    return Poll::Ready(Ok(head.parts));
+                    return Poll::Ready(Ok((status, head.fields)));
                 }
                 self.interim += 1;
                 if self.interim > INTERIM {
@@ -219,9 +216,9 @@ impl Wire {
                 }
                 // RFC 9110 15.2: goes on to the caller, whose own expectation is met by the gateway
                 if let Some(interims) = self.interims.as_ref().filter(|_| status != StatusCode::CONTINUE) {
-                    let mut said = head.parts.headers;
+                    let mut said = head.fields;
                     headers::interim(&mut said);
-                    interims.say(status, said);
+                    interims.say(status, &said);
                 }
                 continue;
             }
@@ -255,9 +252,7 @@ impl Sending {
             ready!(self.write(socket, out, cx)).map_err(Fault::Io)?;
             if self.last {
                 self.state = State::Done;
-                if let Some(request) = self.request.take() {
-                    head::reuse(request.into_parts().0.headers);
-                }
+                self.request = None;
                 return Poll::Ready(Ok(()));
             }
             if waits {
@@ -271,7 +266,7 @@ impl Sending {
         if !self.piece.is_empty() {
             return Ok(false);
         }
-        let upload = self.request.as_mut().map(Request::body_mut);
+        let upload = self.request.as_mut().map(|request| &mut request.body);
         if let Some(upload) = upload.filter(|upload| !upload.is_end_stream()) {
             let Poll::Ready(frame) = Pin::new(upload).poll_frame(cx) else { return Ok(true) };
             if let Some(frame) = frame {

@@ -1,8 +1,8 @@
 //! Telling the upstream who calls: always `Countersign-Principal`, beside it the headers of one preset.
 
-use crate::config::IdentityPreset;
+use crate::{config::IdentityPreset, http1::fields::Fields};
 use countersign_core::check::decision::{Known, Permit};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::HeaderName;
 
 static COUNTERSIGN_PRINCIPAL: HeaderName = HeaderName::from_static("countersign-principal");
 static REMOTE_GROUPS: HeaderName = HeaderName::from_static("remote-groups");
@@ -28,38 +28,38 @@ pub(crate) struct Unrepresentable(pub(crate) &'static str);
 pub(crate) fn inject(
     preset: IdentityPreset,
     permit: &Permit,
-    headers: &mut HeaderMap,
+    fields: &mut Fields,
 ) -> Result<(), Unrepresentable> {
     let Some(subject) = permit.subject() else { return Ok(()) };
     let standing = &subject.standing;
     let id = standing.principal.as_str();
     let name = standing.name.as_str();
-    set(headers, &COUNTERSIGN_PRINCIPAL, id)?;
+    set(fields, &COUNTERSIGN_PRINCIPAL, id)?;
     match preset {
         IdentityPreset::Countersign | IdentityPreset::ClientCert | IdentityPreset::Xfcc => {}
         IdentityPreset::OAuth2Proxy => {
-            set(headers, &X_AUTH_REQUEST_USER, id)?;
-            set(headers, &X_AUTH_REQUEST_PREFERRED_USERNAME, name)?;
-            set(headers, &X_FORWARDED_USER, id)?;
-            set(headers, &X_FORWARDED_PREFERRED_USERNAME, name)?;
+            set(fields, &X_AUTH_REQUEST_USER, id)?;
+            set(fields, &X_AUTH_REQUEST_PREFERRED_USERNAME, name)?;
+            set(fields, &X_FORWARDED_USER, id)?;
+            set(fields, &X_FORWARDED_PREFERRED_USERNAME, name)?;
             if let Some(groups) = groups(subject) {
-                set(headers, &X_AUTH_REQUEST_GROUPS, &groups)?;
-                set(headers, &X_FORWARDED_GROUPS, &groups)?;
+                set(fields, &X_AUTH_REQUEST_GROUPS, &groups)?;
+                set(fields, &X_FORWARDED_GROUPS, &groups)?;
             }
         }
         IdentityPreset::Authelia => {
-            set(headers, &REMOTE_USER, name)?;
-            set(headers, &REMOTE_NAME, name)?;
+            set(fields, &REMOTE_USER, name)?;
+            set(fields, &REMOTE_NAME, name)?;
             if let Some(groups) = groups(subject) {
-                set(headers, &REMOTE_GROUPS, &groups)?;
+                set(fields, &REMOTE_GROUPS, &groups)?;
             }
         }
         IdentityPreset::Consumer => {
-            set(headers, &X_CONSUMER_ID, id)?;
-            set(headers, &X_CONSUMER_USERNAME, name)?;
-            set(headers, &X_CREDENTIAL_IDENTIFIER, subject.authentication.credential.as_str())?;
+            set(fields, &X_CONSUMER_ID, id)?;
+            set(fields, &X_CONSUMER_USERNAME, name)?;
+            set(fields, &X_CREDENTIAL_IDENTIFIER, subject.authentication.credential.as_str())?;
             if let Some(groups) = groups(subject) {
-                set(headers, &X_CONSUMER_GROUPS, &groups)?;
+                set(fields, &X_CONSUMER_GROUPS, &groups)?;
             }
         }
     }
@@ -71,10 +71,11 @@ fn groups(subject: &Known) -> Option<String> {
     (!names.is_empty()).then(|| names.join(","))
 }
 
-fn set(headers: &mut HeaderMap, name: &'static HeaderName, value: &str) -> Result<(), Unrepresentable> {
+fn set(fields: &mut Fields, name: &'static HeaderName, value: &str) -> Result<(), Unrepresentable> {
     // a field value is visible ASCII here: every server reads that alike
     let plain = value.bytes().all(|b| (0x20..0x7f).contains(&b)) && value.trim() == value;
-    let value = HeaderValue::try_from(value).ok().filter(|_| plain).ok_or(Unrepresentable(name.as_str()))?;
-    headers.insert(name, value);
-    Ok(())
+    if !plain {
+        return Err(Unrepresentable(name.as_str()));
+    }
+    fields.try_insert(name, value.as_bytes()).map_err(|_| Unrepresentable(name.as_str()))
 }

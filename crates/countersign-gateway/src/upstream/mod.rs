@@ -16,6 +16,7 @@ pub(crate) mod health;
 pub(crate) mod http1;
 pub(crate) mod identity;
 pub mod origin;
+pub(crate) mod outbound;
 pub(crate) mod pool;
 pub(crate) mod retry;
 pub(crate) mod streams;

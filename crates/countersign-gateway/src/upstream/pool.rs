@@ -96,10 +96,6 @@ impl Pool {
         &self.authority
     }
 
-    pub(crate) fn protocol(&self) -> Protocol {
-        self.dial.protocol()
-    }
-
     pub(crate) fn scheme(&self) -> &Scheme {
         &self.scheme
     }

@@ -2,16 +2,16 @@
 
 use super::{
     balance::Upstream,
-    body::{Answer, Exchange, ExchangeError, Progress, Upload},
-    config::Protocol,
+    body::{Answer, Exchange, ExchangeError, Progress},
     dial::Link,
     forward::Failure,
     health::Fault,
     http1,
-    pool::{Lease, Pool},
+    outbound::Outbound,
+    pool::Lease,
 };
-use crate::worker::after_the_others;
-use http::{HeaderValue, Request, Response, Uri, Version, header::HOST, uri::Authority};
+use crate::{response::Response, worker::after_the_others};
+use http::{header::HOST, uri::Scheme};
 use std::{future::Future, net::SocketAddr, pin::pin, rc::Rc, time::Duration};
 use tokio::time::{Instant, sleep_until};
 
@@ -22,24 +22,23 @@ const MOST_ADDRESSES: usize = 3;
 /// reached an upstream never is.
 pub(crate) async fn send(
     upstream: &Rc<Upstream>,
-    request: &mut Option<Request<Upload>>,
+    request: &mut Option<Outbound>,
     exchange: &Exchange,
     own_name: bool,
 ) -> Result<(Response<Answer>, Lease), Failure> {
     let slot = upstream.enter().await?;
     upstream.resolve().await.map_err(Failure::Connect)?;
-    let given = request.as_ref().and_then(|request| request.headers().get(HOST)).cloned();
+    // otherwise whom the request names is the address that was chosen for it
+    let is_named = !own_name && request.as_ref().is_some_and(|request| request.fields.contains(&HOST));
     let mut tried: Vec<SocketAddr> = Vec::new();
     let mut last = Failure::Unsent;
     while tried.len() < MOST_ADDRESSES {
         let Some(mut chosen) = upstream.choose(&tried) else { break };
         let pool = chosen.pool().clone();
-        let name = match &given {
-            Some(given) if !own_name => given.clone(),
-            _ => pool.authority().clone(),
-        };
-        if let Some(request) = request {
-            address(request, &pool, name);
+        if let (Some(request), false) = (&mut *request, is_named)
+            && request.fields.get(&HOST) != Some(pool.authority().as_bytes())
+        {
+            request.fields.insert(&HOST, pool.authority());
         }
         chosen = match chosen.reuse() {
             Err(chosen) => chosen,
@@ -75,22 +74,6 @@ pub(crate) async fn send(
     Err(last)
 }
 
-/// Whom the request names: the Host field, or in HTTP/2 scheme and authority of the target (RFC 9113 8.3.1).
-pub(crate) fn address(request: &mut Request<Upload>, pool: &Pool, name: HeaderValue) {
-    if pool.protocol() == Protocol::Http1 {
-        request.headers_mut().insert(HOST, name);
-        return;
-    }
-    request.headers_mut().remove(HOST);
-    let mut parts = request.uri().clone().into_parts();
-    parts.scheme = Some(pool.scheme().clone());
-    parts.authority = Authority::try_from(name.as_bytes()).ok();
-    if let Ok(uri) = Uri::from_parts(parts) {
-        *request.uri_mut() = uri;
-    }
-    *request.version_mut() = Version::HTTP_2;
-}
-
 fn keep(
     (response, mut lease): (Response<Answer>, Lease),
     slot: super::gate::Slot,
@@ -107,11 +90,12 @@ enum Attempt {
 
 async fn attempt(
     mut lease: Lease,
-    request: &mut Option<Request<Upload>>,
+    request: &mut Option<Outbound>,
     exchange: &Exchange,
 ) -> Result<(Response<Answer>, Lease), Attempt> {
     let Some(link) = lease.link() else { return Err(Attempt::Unsent) };
-    let sent = in_time(lease.pool().timeouts().first_byte, exchange, send_on(link, request)).await;
+    let pool = lease.pool();
+    let sent = in_time(pool.timeouts().first_byte, exchange, send_on(link, pool.scheme(), request)).await;
     match sent {
         Some(Ok(response)) => Ok((response, lease)),
         Some(Err(unanswered)) => Err(match (exchange.progress(), unanswered) {
@@ -133,7 +117,8 @@ pub(crate) enum Unanswered {
 /// Takes the request out of its place, and puts it back if nothing of it was sent.
 pub(crate) async fn send_on(
     link: Link,
-    place: &mut Option<Request<Upload>>,
+    scheme: &Scheme,
+    place: &mut Option<Outbound>,
 ) -> Result<Response<Answer>, Unanswered> {
     let Some(request) = place.take() else { return Err(Unanswered::Unsent) };
     match link {
@@ -141,7 +126,9 @@ pub(crate) async fn send_on(
             wire.begin(request);
             after_the_others().await;
             match wire.answer().await {
-                Ok(parts) => Ok(Response::from_parts(parts, Answer::Http1(http1::Answer(wire)))),
+                Ok((status, fields)) => {
+                    Ok(Response { status, fields, body: Answer::Http1(http1::Answer(wire)) })
+                }
                 Err(http1::Ended::Unsent(request)) => {
                     *place = Some(*request);
                     Err(Unanswered::Unsent)
@@ -149,11 +136,11 @@ pub(crate) async fn send_on(
                 Err(http1::Ended::Failed(fault)) => Err(Unanswered::Failed(ExchangeError::Http1(fault))),
             }
         }
-        Link::Http2(mut sender) => match sender.try_send_request(request).await {
-            Ok(response) => Ok(response.map(|body| Answer::Http2 { body, _sender: sender })),
+        Link::Http2(mut sender) => match sender.try_send_request(request.into_http2(scheme)).await {
+            Ok(response) => Ok(Response::from(response).map(|body| Answer::Http2 { body, _sender: sender })),
             Err(mut error) => Err(match error.take_message() {
                 Some(request) => {
-                    *place = Some(request);
+                    *place = Some(Outbound::from_http2(request));
                     Unanswered::Unsent
                 }
                 None => Unanswered::Failed(ExchangeError::Http2(error.into_error())),

@@ -9,10 +9,12 @@ use super::{
     pool::Lease,
     streams::Tether,
 };
+use crate::{http1::fields::Fields, response::Response};
 use bytes::Bytes;
+use countersign_core::check::request::{HeaderView, One};
 use countersign_crypto::{Entropy, websocket};
 use http::{
-    HeaderMap, HeaderValue, Method, Response, StatusCode, Version,
+    HeaderValue, Method, StatusCode, Version,
     header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE},
 };
 use std::{
@@ -37,21 +39,20 @@ const BUFFER: usize = 16 * 1024;
 pub(crate) fn asked(
     config: &UpstreamConfig,
     (method, version): (&Method, Version),
-    headers: &HeaderMap,
+    fields: &Fields,
     has_body: bool,
 ) -> Option<HeaderValue> {
-    let mut names = headers.get_all(UPGRADE).iter();
-    let (Some(name), None) = (names.next(), names.next()) else { return None };
+    let One::Single(name) = fields.one(&UPGRADE) else { return None };
     if has_body
         || config.protocol != Protocol::Http1
         || method != Method::GET
         || version != Version::HTTP_11
-        || !is_nominated(headers)
+        || !is_nominated(fields)
     {
         return None;
     }
-    let is_taken = config.upgrades.iter().any(|taken| name.as_bytes().eq_ignore_ascii_case(taken.as_bytes()));
-    is_taken.then(|| name.clone())
+    let is_taken = config.upgrades.iter().any(|taken| name.eq_ignore_ascii_case(taken.as_bytes()));
+    HeaderValue::from_bytes(name).ok().filter(|_| is_taken)
 }
 
 /// The one protocol that a stream of HTTP/2 can become, where this upstream is configured to take it.
@@ -67,25 +68,23 @@ pub(crate) struct Handshake {
 }
 
 impl Handshake {
-    pub(crate) fn begin(headers: &mut HeaderMap, entropy: &dyn Entropy) -> Self {
+    pub(crate) fn begin(fields: &mut Fields, entropy: &dyn Entropy) -> Self {
         let key = websocket::key(entropy);
         let accept = websocket::accept(&key);
-        headers.remove(SEC_WEBSOCKET_ACCEPT);
-        if let Ok(key) = HeaderValue::try_from(key) {
-            headers.insert(SEC_WEBSOCKET_KEY, key);
-        }
+        fields.remove(&SEC_WEBSOCKET_ACCEPT);
+        // base64
+        let _ = fields.try_insert(&SEC_WEBSOCKET_KEY, key.as_bytes());
         Self { accept }
     }
 
     /// To the caller any answer of 2xx is the tunnel, so one that is none must not look like it.
     pub(crate) fn is_answered_by<B>(&self, answer: &Response<B>) -> Result<(), Failure> {
-        let status = answer.status();
+        let status = answer.status;
         if status.is_success() {
             return Err(Failure::Answer("is no WebSocket's"));
         }
-        let mut said = answer.headers().get_all(SEC_WEBSOCKET_ACCEPT).iter();
-        let proved = said.next().is_some_and(|said| said.as_bytes() == self.accept.as_bytes());
-        if status == StatusCode::SWITCHING_PROTOCOLS && !(proved && said.next().is_none()) {
+        let proved = answer.fields.one(&SEC_WEBSOCKET_ACCEPT) == One::Single(self.accept.as_bytes());
+        if status == StatusCode::SWITCHING_PROTOCOLS && !proved {
             return Err(Failure::Answer("does not prove that it read a WebSocket's handshake"));
         }
         Ok(())
@@ -93,25 +92,20 @@ impl Handshake {
 }
 
 /// RFC 9110 7.8: `Upgrade` means nothing unless `Connection` names it.
-fn is_nominated(headers: &HeaderMap) -> bool {
-    headers
-        .get_all(CONNECTION)
-        .iter()
-        .flat_map(|value| value.as_bytes().split(|b| *b == b','))
-        .any(|option| option.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
+fn is_nominated(fields: &Fields) -> bool {
+    fields.lists(&CONNECTION, b"upgrade")
 }
 
 /// Said again on this hop, either way.
-pub(crate) fn say(headers: &mut HeaderMap, protocol: HeaderValue) {
-    headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
-    headers.insert(UPGRADE, protocol);
+pub(crate) fn say(fields: &mut Fields, protocol: &HeaderValue) {
+    fields.insert(&CONNECTION, &HeaderValue::from_static("upgrade"));
+    fields.insert(&UPGRADE, protocol);
 }
 
 /// Did the upstream switch to what was asked, and to nothing else?
-pub(crate) fn is_answer_to(asked: &HeaderValue, headers: &HeaderMap) -> bool {
-    let mut names = headers.get_all(UPGRADE).iter();
-    let (Some(name), None) = (names.next(), names.next()) else { return false };
-    is_nominated(headers) && name.as_bytes().eq_ignore_ascii_case(asked.as_bytes())
+pub(crate) fn is_answer_to(asked: &HeaderValue, fields: &Fields) -> bool {
+    let One::Single(name) = fields.one(&UPGRADE) else { return false };
+    is_nominated(fields) && name.eq_ignore_ascii_case(asked.as_bytes())
 }
 
 /// Both ends of it, once the caller's side is free of HTTP.

@@ -4,13 +4,13 @@ use super::{date, line::Line};
 use crate::enforce::reverse_proxy::Outgoing;
 use crate::http1::{
     body::{write_chunk_size, write_last_chunk},
-    head::{self, lists},
+    fields::Fields,
+    head,
 };
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use http::{
     HeaderMap, Method, StatusCode, Version,
     header::{CONNECTION, CONTENT_LENGTH, DATE, TE, TRANSFER_ENCODING},
-    request, response,
 };
 use http_body::{Body, Frame};
 use std::{
@@ -39,13 +39,9 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    pub(super) fn new(parts: &request::Parts, persistent: bool) -> Self {
-        Self {
-            is_head: parts.method == Method::HEAD,
-            version: parts.version,
-            takes_trailers: lists(&parts.headers, &TE, b"trailers"),
-            persistent,
-        }
+    pub(super) fn new(method: &Method, version: Version, fields: &Fields, persistent: bool) -> Self {
+        let takes_trailers = fields.lists(&TE, b"trailers");
+        Self { is_head: *method == Method::HEAD, version, takes_trailers, persistent }
     }
 
     /// To what was no request.
@@ -178,25 +174,24 @@ impl Answer {
     /// Writes the head. What frames the message or is about this connection is said here and by nobody else, but for a
     /// switch of protocols.
     pub(super) fn begin<B: Body>(
-        parts: response::Parts,
+        (status, mut fields): (StatusCode, Fields),
         body: &B,
         asked: &mut Asked,
         now: impl FnOnce() -> i64,
         output: &mut Output,
     ) -> Self {
-        let response::Parts { status, mut headers, .. } = parts;
         let switches = status == StatusCode::SWITCHING_PROTOCOLS;
-        if !switches && lists(&headers, &CONNECTION, b"close") {
+        if !switches && fields.lists(&CONNECTION, b"close") {
             asked.persistent = false;
         }
-        let (payload, length) = frame(status, &mut headers, body, *asked);
+        let (payload, length) = frame(status, &mut fields, body, *asked);
         asked.persistent &= payload != Payload::UntilClose;
-        headers.remove(TRANSFER_ENCODING);
+        fields.remove(&TRANSFER_ENCODING);
         if !switches {
-            headers.remove(CONNECTION);
+            fields.remove(&CONNECTION);
         }
-        let has_date = headers.contains_key(DATE);
-        head::write_response(&mut output.small, status, headers, |out| {
+        let has_date = fields.contains(&DATE);
+        head::write_response(&mut output.small, status, &fields, |out| {
             if !has_date {
                 date::write(out, now());
             }
@@ -335,16 +330,11 @@ impl Answer {
 }
 
 /// How the body is framed, and the length that is told.
-fn frame<B: Body>(
-    status: StatusCode,
-    headers: &mut HeaderMap,
-    body: &B,
-    asked: Asked,
-) -> (Payload, Option<u64>) {
+fn frame<B: Body>(status: StatusCode, fields: &mut Fields, body: &B, asked: Asked) -> (Payload, Option<u64>) {
     let exact = body.size_hint().exact();
     // RFC 9110 8.6: never in these
     if status.is_informational() || status == StatusCode::NO_CONTENT {
-        headers.remove(CONTENT_LENGTH);
+        fields.remove(&CONTENT_LENGTH);
         return (Payload::None, None);
     }
     // here the field says what a body would have had, if anybody knows
@@ -352,10 +342,10 @@ fn frame<B: Body>(
         return (Payload::None, None);
     }
     if asked.is_head {
-        let ours = exact.filter(|length| *length > 0 && !headers.contains_key(CONTENT_LENGTH));
+        let ours = exact.filter(|length| *length > 0 && !fields.contains(&CONTENT_LENGTH));
         return (Payload::None, ours);
     }
-    headers.remove(CONTENT_LENGTH);
+    fields.remove(&CONTENT_LENGTH);
     match exact {
         Some(length) => (Payload::Length(length), Some(length)),
         None if asked.version == Version::HTTP_11 => {

@@ -1,8 +1,8 @@
 //! The body of one request, read from its connection as somebody asks for it.
 
-use crate::listen::inlet::Broken;
+use crate::{http1::fields::Fields, listen::inlet::Broken};
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use http_body::{Body, Frame, SizeHint};
 use std::{
     cell::RefCell,
@@ -24,7 +24,7 @@ pub(super) trait Source {
     /// Nobody will ask for more.
     fn leave(&mut self, request: u64);
     /// An interim answer to this request, which has no final one yet.
-    fn say(&mut self, request: u64, status: StatusCode, headers: HeaderMap);
+    fn say(&mut self, request: u64, status: StatusCode, fields: &Fields);
 }
 
 pub(crate) struct Inbody {
@@ -61,8 +61,8 @@ pub(crate) struct Interims {
 }
 
 impl Interims {
-    pub(crate) fn say(&self, status: StatusCode, headers: HeaderMap) {
-        self.source.borrow_mut().say(self.request, status, headers);
+    pub(crate) fn say(&self, status: StatusCode, fields: &Fields) {
+        self.source.borrow_mut().say(self.request, status, fields);
     }
 }
 

@@ -6,12 +6,13 @@ use crate::{
     http1::{
         Malformed,
         body::{Decoded, Decoder, Framing},
+        fields::Fields,
         head::{self, RequestHead},
     },
     listen::{connection::Connection, inlet::Broken},
 };
 use bytes::{Buf, Bytes, BytesMut};
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use http_body::{Frame, SizeHint};
 use std::{
     io,
@@ -367,9 +368,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Source for Line<S> {
         if request == self.request { self.decoder.size_hint() } else { SizeHint::new() }
     }
 
-    fn say(&mut self, request: u64, status: StatusCode, headers: HeaderMap) {
+    fn say(&mut self, request: u64, status: StatusCode, fields: &Fields) {
         if request == self.request && self.interims.len() < INTERIMS {
-            head::write_response(&mut self.interims, status, headers, |_| ());
+            head::write_response(&mut self.interims, status, fields, |_| ());
         }
     }
 

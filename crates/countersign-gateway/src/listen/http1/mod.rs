@@ -21,16 +21,17 @@ use super::{
     socket::BreakOff,
 };
 use crate::{
-    enforce::reverse_proxy::{self, Outgoing},
+    enforce::reverse_proxy::{self, Outgoing, Request},
     gateway::Phase,
-    http1::{Malformed, body::Framing, head::RequestHead},
+    http1::{Malformed, body::Framing, fields::Fields, head::RequestHead},
+    response::Response,
     worker::{Worker, after_the_others},
 };
 use answer::{Answer, Asked, Ended, Output};
 use body::Inbody;
 use bytes::Bytes;
 use countersign_tower::respond;
-use http::{HeaderMap, Request, Response, StatusCode, Version, header::EXPECT};
+use http::{StatusCode, Version, header::EXPECT};
 use http_body_util::Full;
 use line::Line;
 use std::{
@@ -72,22 +73,24 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + BreakOff + Unpin + 'static
     let mut spoke = false;
     loop {
         line.borrow_mut().rest();
-        let RequestHead { parts, framing, persistent } = match next(line, &mut drain, spoke).await {
-            Ok(Some(head)) => head,
-            Ok(None) => return close(&own, connection).await,
-            Err(malformed) => {
-                let (parts, body) = problem(malformed, worker).into_parts();
-                let answer = Answer::begin(parts, &body, &mut Asked::nothing(), now, &mut output);
-                send(answer, line, &mut output, body).await;
-                return close(&own, connection).await;
-            }
-        };
+        let RequestHead { method, uri, version, fields, framing, persistent } =
+            match next(line, &mut drain, spoke).await {
+                Ok(Some(head)) => head,
+                Ok(None) => return close(&own, connection).await,
+                Err(malformed) => {
+                    let Response { status, fields, body } = problem(malformed, worker);
+                    let mut asked = Asked::nothing();
+                    let answer = Answer::begin((status, fields), &body, &mut asked, now, &mut output);
+                    send(answer, line, &mut output, body).await;
+                    return close(&own, connection).await;
+                }
+            };
         spoke = true;
-        let mut asked = Asked::new(&parts, persistent);
-        let is_new = parts.version == Version::HTTP_11;
-        let body = begin(line, framing, is_new && expects(&parts.headers), is_new);
+        let mut asked = Asked::new(&method, version, &fields, persistent);
+        let is_new = version == Version::HTTP_11;
+        let body = Inlet::Http1(begin(line, framing, is_new && expects(&fields), is_new));
         let in_flight = connection.begin();
-        let request = Request::from_parts(parts, Inlet::Http1(body));
+        let request = Request { method, uri, version, fields, body, stream: None };
         let response = {
             let (generation, caller) = door.asked(caller, connection);
             let by = (worker, &*generation);
@@ -108,13 +111,13 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + BreakOff + Unpin + 'static
         after_the_others().await;
 
         // RFC 9112 9.6: said with the last answer, so that no request is on its way when it closes
-        asked.persistent &= !drain.is_on() && !connection.ends_with(&response) && goes_on(line).await;
-        let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-        let (parts, body) = response.into_parts();
+        asked.persistent &= !drain.is_on() && !connection.ends_with(response.status) && goes_on(line).await;
+        let Response { status, fields, body } = response;
+        let switches = status == StatusCode::SWITCHING_PROTOCOLS;
         let (begun, interims) = line.borrow_mut().answer();
         output.say(begun);
         output.say(&interims);
-        let answer = Answer::begin(parts, &body, &mut asked, now, &mut output);
+        let answer = Answer::begin((status, fields), &body, &mut asked, now, &mut output);
         match send(answer, line, &mut output, body).await {
             Ended::Gone => return,
             Ended::Endless => return break_off(&own),
@@ -177,8 +180,8 @@ fn begin<S: AsyncRead + AsyncWrite + Unpin + 'static>(
 }
 
 /// RFC 9110 10.1.1.
-fn expects(headers: &HeaderMap) -> bool {
-    headers.get(EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+fn expects(fields: &Fields) -> bool {
+    fields.get(&EXPECT).is_some_and(|value| value.eq_ignore_ascii_case(b"100-continue"))
 }
 
 /// Before the answer: may a request follow it, as far as the body of this one tells?
@@ -251,7 +254,7 @@ fn problem(malformed: Malformed, worker: &Worker) -> Response<Full<Bytes>> {
             (StatusCode::BAD_REQUEST, "request_malformed", "the request breaks the grammar of HTTP")
         }
     };
-    respond::problem(status, code, "malformed request", detail, worker.request_id())
+    respond::problem(status, code, "malformed request", detail, worker.request_id()).into()
 }
 
 /// Whether the gateway drains, and to be woken when it does.

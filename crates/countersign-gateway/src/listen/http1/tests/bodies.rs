@@ -77,7 +77,7 @@ async fn what_is_left_of_a_body_is_taken_where_it_is_there_and_not_much() {
         drop(body);
         assert_eq!((goes_on(&line).await, is_read(&line).await), (expected, expected));
         if expected {
-            assert_eq!(head(&line).await.unwrap().unwrap().parts.uri, "/next");
+            assert_eq!(head(&line).await.unwrap().unwrap().uri, "/next");
         }
     }
 }

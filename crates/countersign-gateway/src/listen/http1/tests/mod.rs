@@ -40,7 +40,7 @@ async fn requests(line: &Shared) -> (Vec<(String, String)>, Option<Malformed>) {
             Err(malformed) => return (got, Some(malformed)),
         };
         let body = begin(line, head.framing, false, true);
-        let line = format!("{} {}", head.parts.method, head.parts.uri);
+        let line = format!("{} {}", head.method, head.uri);
         match body.collect().await {
             Ok(body) => got.push((line, String::from_utf8_lossy(&body.to_bytes()).into_owned())),
             Err(Broken) => {
