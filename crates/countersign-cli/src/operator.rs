@@ -130,7 +130,7 @@ async fn first(rooms: &Rooms) -> Result<Option<KeyId>, Failure> {
 }
 
 async fn revoke(rooms: &Rooms, id: &KeyId, now: Timestamp) -> Result<(), Failure> {
-    let ended = rooms.api_keys.revoke(id, RevocationReason::Operator, &Caller::host(), now).await;
+    let ended = rooms.api_keys.revoke(id, None, RevocationReason::Operator, &Caller::host(), now).await;
     match ended {
         Ok(_) | Err(countersign_methods::api_key::issue::IssueError::KeyUnknown) => Ok(()),
         Err(e) => Err(failed(e)),

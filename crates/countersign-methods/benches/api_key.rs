@@ -166,6 +166,7 @@ impl ApiKeyStore for Nobody {
     fn revoke<'a>(
         &'a self,
         _: &'a KeyId,
+        _: Option<i64>,
         _: Timestamp,
         _: RevocationReason,
         _: AuditEvent,

@@ -147,6 +147,7 @@ impl ApiKeyStore for FakeStore {
     fn revoke<'a>(
         &'a self,
         id: &'a KeyId,
+        version: Option<i64>,
         at: Timestamp,
         reason: RevocationReason,
         event: AuditEvent,
@@ -154,6 +155,9 @@ impl ApiKeyStore for FakeStore {
         done(self.up().map(|()| {
             let mut keys = self.keys.lock().unwrap();
             let Some(key) = keys.get_mut(id) else { return Revoked::Unknown };
+            if version.is_some_and(|asked| asked != key.version) {
+                return Revoked::Changed;
+            }
             match key.clone().revoked(at, reason) {
                 Err(_) => Revoked::Already,
                 Ok(revoked) => {

@@ -180,7 +180,7 @@ async fn a_revoked_key_is_refused_at_once() {
     let (record, key) = house.key("orders:read").await;
     assert_eq!(house.ask("/orders/1", &key).await, None);
     let host = Caller::host();
-    house.keys.revoke(&record.id, RevocationReason::Operator, &host, house.now()).await.unwrap();
+    house.keys.revoke(&record.id, None, RevocationReason::Operator, &host, house.now()).await.unwrap();
     assert_eq!(house.ask("/orders/1", &key).await, Some((401, "key_revoked")));
 }
 

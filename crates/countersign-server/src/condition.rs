@@ -31,15 +31,27 @@ impl Condition {
                 tags.push(None);
                 continue;
             }
-            for tag in text.split(',').map(str::trim).filter(|tag| !tag.is_empty()) {
-                let opaque = tag.strip_prefix("W/").unwrap_or(tag);
-                let inner =
-                    opaque.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).ok_or_else(broken)?;
-                if inner.contains('"') {
+            let mut rest = text;
+            loop {
+                // 5.6.1: empty elements of a list are skipped
+                rest = rest.trim_start_matches([',', ' ', '\t']);
+                if rest.is_empty() {
+                    break;
+                }
+                let (strong, opaque) = match rest.strip_prefix("W/") {
+                    Some(weak) => (false, weak),
+                    None => (true, rest),
+                };
+                // 8.8.3: what stands between the quotes may hold a comma
+                let (inner, more) =
+                    opaque.strip_prefix('"').and_then(|o| o.split_once('"')).ok_or_else(broken)?;
+                rest = more.trim_start_matches([' ', '\t']);
+                let ends = rest.is_empty() || rest.starts_with(',');
+                if !ends || inner.bytes().any(|b| b <= b' ' || b == 0x7f) {
                     return Err(broken());
                 }
-                // 13.1.1: the strong comparison
-                let version = (opaque == tag).then(|| inner.parse().ok()).flatten();
+                // 13.1.1: the strong comparison, character by character
+                let version = inner.parse().ok().filter(|v: &i64| strong && v.to_string() == inner);
                 tags.push(Some(version));
             }
         }
@@ -107,7 +119,22 @@ mod tests {
         // nothing that could match
         assert_eq!(read(&["W/\"3\""]), versions(&[]));
         assert_eq!(read(&["\"another's\", \"\""]), versions(&[]));
-        for broken in ["", ",", "3", "\"3", "3\"", "*, \"3\"", "\"3\", *", "\"a\"b\"", "w/\"3\"", "\u{ff}"] {
+        assert_eq!(read(&["\"3,\",\"4\""]), versions(&[4]));
+        assert_eq!(read(&["\"03\", \"+3\""]), versions(&[]));
+        for broken in [
+            "",
+            ",",
+            "3",
+            "\"3",
+            "3\"",
+            "*, \"3\"",
+            "\"3\", *",
+            "\"a\"b\"",
+            "w/\"3\"",
+            "\u{ff}",
+            "\"3\" \"4\"",
+            "\"a b\"",
+        ] {
             assert_eq!(read(&[broken]), Err(StatusCode::BAD_REQUEST), "{broken}");
         }
         assert_eq!(read(&["*", "*"]), Err(StatusCode::BAD_REQUEST));

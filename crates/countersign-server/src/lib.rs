@@ -13,6 +13,7 @@ mod input;
 pub mod listen;
 pub mod observe;
 mod once;
+mod openapi;
 mod problem;
 mod public;
 pub mod router;

@@ -5,7 +5,7 @@ use crate::{
     call::{Answer, Call},
     problem::Problem,
 };
-use countersign_core::idempotency::{Mark, Once, REPEATED};
+use countersign_core::idempotency::{Mark, Once};
 use countersign_crypto::hash::Sha256;
 use countersign_methods::principal::caller::Caller;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -34,9 +34,10 @@ pub(crate) async fn once<T>(
     }
     let caller = Caller { mark: Some(mark.clone()), ..call.caller.clone() };
     match make(&caller).await {
-        Err(problem) if problem.code == REPEATED => match before(call, &mark).await? {
+        // The store says that it was repeated; but who came second may as well have stumbled over what the first one did:
+        // a name that is taken, a key that is rotated already.
+        Err(problem) => match before(call, &mark).await? {
             Some(id) => Ok(Done::Before(id)),
-            // it ended a day ago, in this very moment
             None => Err(problem),
         },
         made => made.map(Done::Now),

@@ -43,7 +43,8 @@ async fn main() {
     println!("create: {}", create(made).await.is_ok());
     let revoke = async |n| {
         let id = key_id(n);
-        ApiKeyStore::revoke(&*store, &id, at(0), RevocationReason::Leaked, event("api_key.revoke", "x")).await
+        ApiKeyStore::revoke(&*store, &id, None, at(0), RevocationReason::Leaked, event("api_key.revoke", "x"))
+            .await
     };
     let mut revoked = 0;
     for n in 0..100 {

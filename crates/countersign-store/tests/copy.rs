@@ -57,7 +57,7 @@ async fn furnish(store: &Arc<Store>) -> Principal {
     }
     ports
         .keys
-        .revoke(&key_id(1), at(50), RevocationReason::Operator, event("api_key.revoke", "x"))
+        .revoke(&key_id(1), None, at(50), RevocationReason::Operator, event("api_key.revoke", "x"))
         .await
         .unwrap();
     rotate(&ports, 2, 41, &owner).await;
@@ -395,7 +395,7 @@ async fn rules_4_6_what_ended_after_the_copy_ends_again() {
     let ports_of_source = ports(&source);
     let revoke = async |n| {
         let event = event("api_key.revoke", key_id(n).as_str());
-        ports_of_source.keys.revoke(&key_id(n), at(200), RevocationReason::Holder, event).await
+        ports_of_source.keys.revoke(&key_id(n), None, at(200), RevocationReason::Holder, event).await
     };
     revoke(5).await.unwrap();
     // made and gone after the copy: nothing to end

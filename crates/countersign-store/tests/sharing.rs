@@ -62,7 +62,7 @@ async fn a_revocation_is_seen_by_both(url: &str) {
     assert!(!there.memory.is_revoked(&node));
     let revoke = ports(&here.store).keys;
     let (moment, reason) = (now(), countersign_methods::api_key::record::RevocationReason::Operator);
-    revoke.revoke(&key_id(1), moment, reason, event("api_key.revoke", "x")).await.unwrap();
+    revoke.revoke(&key_id(1), None, moment, reason, event("api_key.revoke", "x")).await.unwrap();
     assert!(here.memory.is_revoked(&node), "the writing process knows with the answer");
     eventually(ONE_SECOND, || async { there.memory.is_revoked(&node) }).await;
     assert_eq!(there.memory.position(), Position(1));

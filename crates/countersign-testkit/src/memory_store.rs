@@ -216,12 +216,16 @@ impl ApiKeyStore for MemoryStore {
     fn revoke<'a>(
         &'a self,
         id: &'a KeyId,
+        version: Option<i64>,
         at: Timestamp,
         reason: RevocationReason,
         event: AuditEvent,
     ) -> BoxFuture<'a, Result<Revoked, StoreError>> {
         self.answer(|state| {
             let Some(record) = state.keys.get_mut(id) else { return Ok(Revoked::Unknown) };
+            if version.is_some_and(|asked| asked != record.version) {
+                return Ok(Revoked::Changed);
+            }
             if matches!(record.state, KeyState::Revoked { .. }) {
                 return Ok(Revoked::Already);
             }

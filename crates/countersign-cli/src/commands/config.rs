@@ -33,6 +33,11 @@ As TOML, each value with where it came from; `--output json`, `yaml` and `toml` 
     #[command(before_help = "Examples:
   countersign config schema > countersign.schema.json")]
     Schema,
+    /// The admin API, for programs that call it: OpenAPI 3.1
+    #[command(before_help = "Examples:
+  countersign config openapi > admin-api.json
+  countersign config openapi --output yaml > admin-api.yaml")]
+    Openapi,
     /// Print a configuration to begin with
     #[command(before_help = "Examples:
   countersign config init > countersign.toml
@@ -94,6 +99,10 @@ pub fn run(command: Config, common: &Common) -> Result<Exit, Failure> {
             let schema = serde_json::from_str(config::schema::SCHEMA)
                 .map_err(|e| Failure::failed(format!("the schema is broken: {e}")))?;
             common.out().document(&schema)?;
+            Ok(Exit::Ok)
+        }
+        Config::Openapi => {
+            common.out().document(&countersign_server::router::description())?;
             Ok(Exit::Ok)
         }
         Config::Init { upstream } => {

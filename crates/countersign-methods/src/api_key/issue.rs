@@ -259,19 +259,22 @@ impl ApiKeyIssuer {
         }
     }
 
-    /// Of anybody's key by whoever may ask: taking away is bounded by nothing but the right to ask.
+    /// Of anybody's key by whoever may ask: taking away is bounded by nothing but the right to ask. `version`: only while
+    /// the key is at it; otherwise `KeyChanged`.
     pub async fn revoke(
         &self,
         id: &KeyId,
+        version: Option<i64>,
         reason: RevocationReason,
         caller: &Caller,
         now: Timestamp,
     ) -> Result<Ended, IssueError> {
         let detail = vec![("reason", reason.as_str().to_string())];
         let event = caller.event(now, "api_key.revoke", id.as_str(), detail);
-        match self.store.revoke(id, now, reason, event).await? {
+        match self.store.revoke(id, version, now, reason, event).await? {
             Revoked::Now => Ok(Ended::Now),
             Revoked::Already => Ok(Ended::Already),
+            Revoked::Changed => Err(IssueError::KeyChanged),
             Revoked::Unknown => Err(IssueError::KeyUnknown),
         }
     }
@@ -307,7 +310,7 @@ impl ApiKeyIssuer {
             detail: vec![("reason", reason.as_str().to_string())],
             once: None,
         };
-        let revoked = self.store.revoke(&id, now, reason, event).await?;
+        let revoked = self.store.revoke(&id, None, now, reason, event).await?;
         Ok((revoked == Revoked::Now).then_some(id))
     }
 

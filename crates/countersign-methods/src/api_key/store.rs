@@ -32,6 +32,8 @@ pub enum Revoked {
     Now,
     /// It already was; nothing was written.
     Already,
+    /// It is at another version than the one asked for; nothing was written.
+    Changed,
     Unknown,
 }
 
@@ -44,10 +46,11 @@ pub trait ApiKeyStore: fmt::Debug + Send + Sync {
     -> BoxFuture<'a, Result<(), StoreError>>;
     /// Puts the predecessor's key node into the feed. `Conflict("key_changed")` where the guard did not hold.
     fn rotate<'a>(&'a self, rotation: Rotation, event: AuditEvent) -> BoxFuture<'a, Result<(), StoreError>>;
-    /// Puts the key node into the feed as revoked.
+    /// Puts the key node into the feed as revoked. Guarded by `version` where one is given.
     fn revoke<'a>(
         &'a self,
         id: &'a KeyId,
+        version: Option<i64>,
         at: Timestamp,
         reason: RevocationReason,
         event: AuditEvent,

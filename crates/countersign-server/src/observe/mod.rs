@@ -5,7 +5,10 @@
 
 pub mod exposition;
 
-use crate::call::{Answer, Call};
+use crate::{
+    call::{Answer, Call},
+    openapi::{Described, shape::string},
+};
 use axum::body::Body;
 use countersign_core::{BoxFuture, Timestamp};
 use http::{HeaderValue, Response, StatusCode, header};
@@ -28,6 +31,15 @@ pub trait Probing: fmt::Debug + Send + Sync {
 pub(crate) async fn show(call: Call) -> Answer {
     call.query()?.finish(Some(()))?;
     Ok(metrics(call.services.watched.metrics().await))
+}
+
+pub(crate) fn describe_show() -> Described {
+    Described::new("metrics", "Read what is counted, in Prometheus' format").media(
+        200,
+        "the figures",
+        exposition::MEDIA_TYPE,
+        string(),
+    )
 }
 
 pub(crate) fn metrics(text: String) -> Response<Body> {

@@ -2,6 +2,10 @@
 
 use crate::{
     call::{Answer, Facts},
+    openapi::{
+        Described,
+        shape::{request, string},
+    },
     problem::Problem,
     services::network_of,
     words::read,
@@ -34,4 +38,15 @@ pub(crate) async fn revoke(facts: Facts) -> Answer {
         tracing::warn!(key = %id, request = %facts.request, "a key was revoked by whoever holds it");
     }
     Ok(Response::new(Body::empty()))
+}
+
+pub(crate) fn describe_revoke() -> Described {
+    let body = request(&[("token", string())], &[("token_type_hint", string())]);
+    let example = serde_json::json!({"token": "cs_live_..."});
+    Described::new("api-keys", "End a key by showing it (RFC 7009)").form_or_body(body, example).media(
+        200,
+        "it is no good key any more, if it ever was one",
+        "",
+        serde_json::Value::Null,
+    )
 }

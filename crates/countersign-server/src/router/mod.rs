@@ -2,9 +2,10 @@
 //! and the ledger of unprotected endpoints: one cannot drift from another.
 
 use crate::{
-    admin::v1::{api_key, audit, principal, probe, revocation, route},
+    admin::v1::{api_key, audit, openapi as described, principal, probe, revocation, route},
     call::{Answer, Call, Facts},
     observe,
+    openapi::{self, Described},
     problem::{self, Problem},
     public::revoke,
     services::Services,
@@ -30,6 +31,7 @@ use countersign_methods::{
 use countersign_tower::AuthLayer;
 use futures_util::FutureExt;
 use http::{Method, Request, Response, StatusCode};
+use serde_json::{Map, Value};
 use std::{panic::AssertUnwindSafe, sync::Arc};
 use tower::Layer;
 
@@ -41,6 +43,7 @@ struct Operation {
     path: &'static str,
     scope: &'static str,
     handler: fn(Call) -> BoxFuture<'static, Answer>,
+    describe: fn() -> Described,
 }
 
 /// One operation that anybody may call.
@@ -49,45 +52,48 @@ struct PublicOperation {
     method: Method,
     path: &'static str,
     handler: fn(Facts) -> BoxFuture<'static, Answer>,
+    describe: fn() -> Described,
 }
 
-macro_rules! operations { ($($kind:ident: $name:literal $method:ident $path:literal $($scope:ident)? => $handler:path;)*) => {
+macro_rules! operations { ($($kind:ident: $name:literal $method:ident $path:literal $($scope:ident)? => $file:ident::$handler:ident, $describe:ident;)*) => {
     &[$($kind {
         name: $name,
         method: Method::$method,
         path: $path,
         $(scope: $scope,)?
-        handler: |call| Box::pin($handler(call)),
+        handler: |call| Box::pin($file::$handler(call)),
+        describe: $file::$describe,
     }),*]
 } }
 
 #[rustfmt::skip]
 static OPERATOR: &[Operation] = operations! {
-    Operation: "principal.list"     GET   "/admin/v1/principals"             READ        => principal::list;
-    Operation: "principal.create"   POST  "/admin/v1/principals"             PRINCIPALS  => principal::create;
-    Operation: "principal.show"     GET   "/admin/v1/principals/{id}"        READ        => principal::show;
-    Operation: "principal.change"   PATCH "/admin/v1/principals/{id}"        PRINCIPALS  => principal::change;
-    Operation: "api_key.list"       GET   "/admin/v1/api-keys"               READ        => api_key::list;
-    Operation: "api_key.create"     POST  "/admin/v1/api-keys"               KEYS        => api_key::create;
-    Operation: "api_key.verify"     POST  "/admin/v1/api-keys/verify"        READ        => api_key::verify;
-    Operation: "api_key.show"       GET   "/admin/v1/api-keys/{id}"          READ        => api_key::show;
-    Operation: "api_key.rotate"     POST  "/admin/v1/api-keys/{id}/rotate"   KEYS        => api_key::rotate;
-    Operation: "api_key.revoke"     POST  "/admin/v1/api-keys/{id}/revoke"   KEYS        => api_key::revoke;
-    Operation: "route.list"         GET   "/admin/v1/routes"                 READ        => route::list;
-    Operation: "route.check"        POST  "/admin/v1/routes/check"           READ        => route::check;
-    Operation: "audit.list"         GET   "/admin/v1/audit"                  AUDIT       => audit::list;
-    Operation: "audit.head"         GET   "/admin/v1/audit/head"             AUDIT       => audit::head;
-    Operation: "audit.verify"       GET   "/admin/v1/audit/verify"           AUDIT       => audit::verify;
-    Operation: "revocation.list"    GET   "/admin/v1/revocations"            READ        => revocation::list;
-    Operation: "revocation.create"  POST  "/admin/v1/revocations"            REVOCATIONS => revocation::create;
-    Operation: "probe.create"       POST  "/admin/v1/probes"                 READ        => probe::create;
-    Operation: "metrics.show"       GET   "/metrics"                         METRICS     => observe::show;
+    Operation: "principal.list"     GET   "/admin/v1/principals"             READ        => principal::list, describe_list;
+    Operation: "principal.create"   POST  "/admin/v1/principals"             PRINCIPALS  => principal::create, describe_create;
+    Operation: "principal.show"     GET   "/admin/v1/principals/{id}"        READ        => principal::show, describe_show;
+    Operation: "principal.change"   PATCH "/admin/v1/principals/{id}"        PRINCIPALS  => principal::change, describe_change;
+    Operation: "api_key.list"       GET   "/admin/v1/api-keys"               READ        => api_key::list, describe_list;
+    Operation: "api_key.create"     POST  "/admin/v1/api-keys"               KEYS        => api_key::create, describe_create;
+    Operation: "api_key.verify"     POST  "/admin/v1/api-keys/verify"        READ        => api_key::verify, describe_verify;
+    Operation: "api_key.show"       GET   "/admin/v1/api-keys/{id}"          READ        => api_key::show, describe_show;
+    Operation: "api_key.rotate"     POST  "/admin/v1/api-keys/{id}/rotate"   KEYS        => api_key::rotate, describe_rotate;
+    Operation: "api_key.revoke"     POST  "/admin/v1/api-keys/{id}/revoke"   KEYS        => api_key::revoke, describe_revoke;
+    Operation: "route.list"         GET   "/admin/v1/routes"                 READ        => route::list, describe_list;
+    Operation: "route.check"        POST  "/admin/v1/routes/check"           READ        => route::check, describe_check;
+    Operation: "audit.list"         GET   "/admin/v1/audit"                  AUDIT       => audit::list, describe_list;
+    Operation: "audit.head"         GET   "/admin/v1/audit/head"             AUDIT       => audit::head, describe_head;
+    Operation: "audit.verify"       GET   "/admin/v1/audit/verify"           AUDIT       => audit::verify, describe_verify;
+    Operation: "revocation.list"    GET   "/admin/v1/revocations"            READ        => revocation::list, describe_list;
+    Operation: "revocation.create"  POST  "/admin/v1/revocations"            REVOCATIONS => revocation::create, describe_create;
+    Operation: "probe.create"       POST  "/admin/v1/probes"                 READ        => probe::create, describe_create;
+    Operation: "openapi.show"       GET   "/admin/v1/openapi.json"           READ        => described::show, describe_show;
+    Operation: "metrics.show"       GET   "/metrics"                         METRICS     => observe::show, describe_show;
 };
 
 #[rustfmt::skip]
 static PUBLIC: &[PublicOperation] = operations! {
     // whoever holds a key can kill it by showing it (RULES 5.7)
-    PublicOperation: "revoke"       POST  "/revoke"                                      => revoke::revoke;
+    PublicOperation: "revoke"       POST  "/revoke"                                      => revoke::revoke, describe_revoke;
 };
 
 /// What every URL of the admin API demands, as ordinary routes for an ordinary decision point: no operation without
@@ -104,6 +110,30 @@ pub fn admin_routes() -> Vec<Route> {
             route
         })
         .collect()
+}
+
+/// All of this as an OpenAPI 3.1 document.
+pub fn description() -> Value {
+    let operator =
+        OPERATOR.iter().map(|o| (o.path, &o.method, (o.describe)().operation(o.name, Some(o.scope))));
+    let public = PUBLIC.iter().map(|o| (o.path, &o.method, (o.describe)().operation(o.name, None)));
+    let mut paths: Map<String, Value> = Map::new();
+    for (path, method, operation) in operator.chain(public) {
+        let at = paths.entry(path).or_insert_with(|| Value::Object(Map::new()));
+        if let Some(methods) = at.as_object_mut() {
+            methods.insert(method.as_str().to_ascii_lowercase(), operation);
+        }
+    }
+    let nouns = [
+        principal::schemas(),
+        api_key::schemas(),
+        route::schemas(),
+        audit::schemas(),
+        revocation::schemas(),
+        probe::schemas(),
+    ];
+    let schemas = nouns.into_iter().flatten().map(|(name, schema)| (name.to_owned(), schema)).collect();
+    openapi::document(Value::Object(paths), schemas)
 }
 
 /// The operators' face, judged by [`Services::door`]: the layer is part of it. Nothing in it runs without a [`Permit`]
@@ -162,6 +192,13 @@ pub fn public(services: Arc<Services>) -> Router {
 /// Both on one listener: the public URLs, and everything else by the operators' face.
 pub fn both(services: Arc<Services>) -> Router {
     public(services.clone()).fallback_service(operator(services))
+}
+
+/// Method, path and scope of each operation: what tests hold other things against.
+#[cfg(test)]
+pub(crate) fn table() -> Vec<(Method, &'static str, Option<&'static str>)> {
+    let operator = OPERATOR.iter().map(|o| (o.method.clone(), o.path, Some(o.scope)));
+    operator.chain(PUBLIC.iter().map(|o| (o.method.clone(), o.path, None))).collect()
 }
 
 /// In the order of the table, each once.

@@ -258,6 +258,7 @@ impl ApiKeyStore for Store {
     fn revoke<'a>(
         &'a self,
         id: &'a KeyId,
+        version: Option<i64>,
         at: Timestamp,
         reason: RevocationReason,
         event: AuditEvent,
@@ -267,10 +268,12 @@ impl ApiKeyStore for Store {
             Box::pin(async move {
                 let revoked = sql("UPDATE api_key
                      SET state = 'revoked', ended_at = $2, reason = $3, version = version + 1
-                     WHERE id = $1 AND state <> 'revoked'")
+                     WHERE id = $1 AND state <> 'revoked' AND ($4 OR version = $5)")
                 .bind(id.as_str())
                 .bind(at.as_micros())
                 .bind(reason.as_str())
+                .bind(version.is_none())
+                .bind(version)
                 .execute(&mut unit.conn)
                 .await?;
                 if revoked != 1 {
@@ -278,7 +281,11 @@ impl ApiKeyStore for Store {
                         .bind(id.as_str())
                         .optional(&mut unit.conn)
                         .await?;
-                    return Ok(if there.is_some() { Revoked::Already } else { Revoked::Unknown });
+                    return Ok(match there {
+                        None => Revoked::Unknown,
+                        Some((stands,)) if version.is_some_and(|asked| asked != stands) => Revoked::Changed,
+                        Some(_) => Revoked::Already,
+                    });
                 }
                 // For ever: what descends from this key may have been rotated, and then lives longer than it would
                 // have (RULES 2.5: a revocation outlives the last descendant).

@@ -33,7 +33,7 @@ async fn rotate(ports: &Ports, rotation: Rotation) -> Result<(), StoreError> {
 
 async fn revoke(ports: &Ports, id: &KeyId) -> Revoked {
     let event = event("api_key.revoke", id.as_str());
-    ports.keys.revoke(id, at(500), RevocationReason::Leaked, event).await.unwrap()
+    ports.keys.revoke(id, None, at(500), RevocationReason::Leaked, event).await.unwrap()
 }
 
 async fn ids(ports: &Ports, query: ApiKeyQuery) -> (Vec<KeyId>, Option<String>) {
@@ -236,6 +236,25 @@ pub async fn a_revocation_happens_once(ports: Ports) {
     assert_eq!(changes.len(), 1);
     assert_eq!((changes[0].kind, &changes[0].node), (ChangeKind::Revoked, &key_id(1).node()));
     assert_eq!(ports.trail("api_key.revoke").await.len(), 1);
+}
+
+pub async fn a_revocation_is_guarded_where_a_version_is_given(ports: Ports) {
+    let owner = ports.owner(1).await;
+    ports.create(&key(1, &owner)).await;
+    let at_version = async |version| {
+        let event = event("api_key.revoke", key_id(1).as_str());
+        ports
+            .keys
+            .revoke(&key_id(1), Some(version), at(500), RevocationReason::Operator, event)
+            .await
+            .unwrap()
+    };
+    assert_eq!(at_version(2).await, Revoked::Changed);
+    assert_eq!(ports.key(&key_id(1)).await, key(1, &owner));
+    assert_eq!((ports.changes().await.len(), ports.trail("api_key.revoke").await.len()), (0, 0));
+    assert_eq!(at_version(1).await, Revoked::Now);
+    assert_eq!(at_version(1).await, Revoked::Changed);
+    assert_eq!(at_version(2).await, Revoked::Already);
 }
 
 pub async fn of_fifty_revocations_at_once_one_writes(ports: Ports) {

@@ -66,6 +66,7 @@ macro_rules! conformance_cases {
                 a_rotation_whose_successor_fails_leaves_nothing,
                 of_fifty_rotations_at_once_one_wins,
                 a_revocation_happens_once,
+                a_revocation_is_guarded_where_a_version_is_given,
                 of_fifty_revocations_at_once_one_writes,
                 a_revoked_key_is_not_rotated,
                 last_use_only_moves_forward,

@@ -6,6 +6,7 @@ mod dev;
 mod doctor;
 mod errors;
 mod help;
+mod openapi;
 mod packaging;
 mod process;
 mod quick_start;

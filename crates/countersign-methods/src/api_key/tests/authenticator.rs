@@ -57,7 +57,7 @@ fn unknown_wrong_revoked_expired() {
     assert_eq!(refused(&house, &key, NOW + DAY * 90), "key_expired");
     let (record, key) = house.key();
     let host = Caller::host();
-    let revoke = house.issuer.revoke(&record.id, RevocationReason::Operator, &host, NOW);
+    let revoke = house.issuer.revoke(&record.id, None, RevocationReason::Operator, &host, NOW);
     now_or_never(revoke).unwrap();
     assert_eq!(refused(&house, &key, NOW), "key_revoked");
 }

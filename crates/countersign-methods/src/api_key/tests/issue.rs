@@ -163,7 +163,7 @@ fn every_step_is_written_down() {
     let asks = Caller { source, ..Caller::host() };
     let first = create(&house, new_key(), &asks).unwrap().record;
     let second = rotate(&house, &first.id, DAY, &asks).unwrap().record;
-    now_or_never(house.issuer.revoke(&second.id, RevocationReason::Leaked, &asks, NOW)).unwrap();
+    now_or_never(house.issuer.revoke(&second.id, None, RevocationReason::Leaked, &asks, NOW)).unwrap();
     let events = house.store.events();
     let steps: Vec<_> = events.iter().map(|e| (e.action, e.subject.as_str())).collect();
     let (one, two) = (first.id.as_str(), second.id.as_str());
@@ -199,7 +199,7 @@ fn what_is_not_rotated() {
     rotate(&house, &record.id, DAY, &host).unwrap();
     assert_eq!(rotate(&house, &record.id, DAY, &host).unwrap_err(), IssueError::KeyNotActive("rotated"));
     let (record, _) = house.key();
-    now_or_never(house.issuer.revoke(&record.id, RevocationReason::Operator, &host, NOW)).unwrap();
+    now_or_never(house.issuer.revoke(&record.id, None, RevocationReason::Operator, &host, NOW)).unwrap();
     assert_eq!(rotate(&house, &record.id, DAY, &host).unwrap_err(), IssueError::KeyNotActive("revoked"));
     let (record, _) = house.key();
     house.store.edit(&record.id, |r| r.expires_at = Some(NOW));
@@ -236,7 +236,13 @@ fn revoking_is_said_once() {
     let house = House::new();
     let (record, _) = house.key();
     let revoke = |id: &KeyId| {
-        now_or_never(house.issuer.revoke(id, RevocationReason::Operator, &caller("countersign:keys"), NOW))
+        now_or_never(house.issuer.revoke(
+            id,
+            None,
+            RevocationReason::Operator,
+            &caller("countersign:keys"),
+            NOW,
+        ))
     };
     assert_eq!(revoke(&KeyId::parse("000000000000").unwrap()), Err(IssueError::KeyUnknown));
     assert_eq!(revoke(&record.id), Ok(Ended::Now));

@@ -6,10 +6,17 @@ use crate::{
     condition,
     input::Wrong,
     once::{Done, once, replayed},
+    openapi::{
+        Described, page_of,
+        shape::{
+            array, boolean, defined, duration as span, few, id_or_name, integer, nullable, object, pattern,
+            request, scope, string, time as instant, words,
+        },
+    },
     problem::{Problem, quoted},
     words::{cursor, duration, read, time},
 };
-use countersign_core::{Node, PrincipalId, Refusal, check::limit::RateLimit};
+use countersign_core::{Node, PrincipalId, Refusal, ScopeSet, check::limit::RateLimit};
 use countersign_methods::api_key::{
     issue::{IssueError, Issued, Lifetime, NewKey, Rotate},
     record::{ApiKeyRecord, KeyId, KeyState, RevocationReason},
@@ -18,6 +25,7 @@ use countersign_methods::api_key::{
 };
 use http::StatusCode;
 use serde::Serialize;
+use serde_json::{Value, json};
 use std::time::Duration;
 
 const LIST: &str = "api-keys";
@@ -146,10 +154,7 @@ pub(crate) async fn rotate(call: Call) -> Answer {
         let version = held(&call, &id).await?;
         let rotation = Rotate { grace, lifetime, version };
         let issued = call.services.api_keys.rotate(&id, rotation, caller, call.now).await;
-        issued.map_err(|error| match error {
-            IssueError::KeyChanged if version.is_some() => condition::failed(),
-            error => error.into(),
-        })
+        issued.map_err(|error| not_as_seen(version, error))
     });
     let issued = match made.await? {
         Done::Now(issued) => issued,
@@ -173,10 +178,10 @@ pub(crate) async fn revoke(call: Call) -> Answer {
 
     let id = named(&call)?;
     let reason = reason.unwrap_or(RevocationReason::Operator);
-    // Read before, not guarded by the write: whatever becomes of the key in between, it ends.
-    held(&call, &id).await?;
+    let version = held(&call, &id).await?;
     // revoking what is revoked already is not an error: the caller has what it wanted
-    call.services.api_keys.revoke(&id, reason, &call.caller, call.now).await?;
+    let ended = call.services.api_keys.revoke(&id, version, reason, &call.caller, call.now).await;
+    ended.map_err(|error| not_as_seen(version, error))?;
     let record = find(&call, &id).await?;
     call::record(&shown(&call, &record).await, record.version)
 }
@@ -266,6 +271,14 @@ async fn held(call: &Call, id: &KeyId) -> Result<Option<i64>, Problem> {
     match call.condition()? {
         Some(condition) => condition.hold(find(call, id).await?.version),
         None => Ok(None),
+    }
+}
+
+/// The write found another version than the one that it depends on.
+fn not_as_seen(version: Option<i64>, error: IssueError) -> Problem {
+    match error {
+        IssueError::KeyChanged if version.is_some() => condition::failed(),
+        error => error.into(),
     }
 }
 
@@ -399,4 +412,154 @@ impl From<IssueError> for Problem {
         };
         Problem::new(status, code, format!("{error}; {help}"))
     }
+}
+
+const TAG: &str = "api-keys";
+
+pub(crate) fn schemas() -> Vec<(&'static str, Value)> {
+    let owner = object(
+        "Whom the key belongs to. No key of a disabled owner works, whatever its own state.",
+        &[("id", string()), ("name", nullable(string())), ("enabled", nullable(boolean()))],
+        &[],
+    );
+    let limit = object(
+        "So many requests in so long.",
+        &[("requests", json!({"type": "integer", "minimum": 1, "maximum": 1_000_000_000})), ("per", span())],
+        &[],
+    );
+    let key = object(
+        "What is kept of a key: never its secret.",
+        &[
+            ("id", key_id()),
+            ("prefix", string()),
+            ("environment", words(&["live", "test"])),
+            ("owner", defined("Owner")),
+            ("label", string()),
+            ("scopes", array(scope())),
+            ("networks", array(string())),
+            ("limit", nullable(defined("Limit"))),
+            ("plan", nullable(string())),
+            ("created_at", instant()),
+            ("expires_at", nullable(instant())),
+            ("last_used_at", nullable(instant())),
+            ("state", words(&["active", "rotated", "expired", "revoked"])),
+            ("version", integer(1)),
+        ],
+        &[
+            ("successor", key_id()),
+            ("revoked_at", instant()),
+            ("reason", words(&["operator", "holder", "leaked"])),
+        ],
+    );
+    let issued = object(
+        "A new key. The secret is shown this once: `null` where the same request made the key before.",
+        &[("key", defined("Key")), ("secret", nullable(string()))],
+        &[("predecessor", defined("Key"))],
+    );
+    let verdict = object(
+        "Is it good? The record is shown only where the secret was right.",
+        &[("valid", boolean())],
+        &[("reason", string()), ("key", defined("Key"))],
+    );
+    vec![("Owner", owner), ("Limit", limit), ("Key", key), ("IssuedKey", issued), ("KeyVerdict", verdict)]
+}
+
+fn key_id() -> Value {
+    pattern("^[0-9A-Za-z]{12}$")
+}
+
+/// `expires_in` and `expires_at`, of which one may be given.
+fn lifetimes() -> [(&'static str, Value); 2] {
+    [("expires_in", json!({"anyOf": [span(), {"const": "never"}]})), ("expires_at", instant())]
+}
+
+pub(crate) fn describe_list() -> Described {
+    Described::new(TAG, "List keys, in the order of their making")
+        .query("owner", "only of this principal", id_or_name())
+        .query("usable", "only those that are neither revoked nor expired", boolean())
+        .page()
+        .answer(200, "a page of keys", page_of("Key", string()))
+        .problem(404, "principal_unknown")
+}
+
+pub(crate) fn describe_create() -> Described {
+    let [expires_in, expires_at] = lifetimes();
+    let body = request(
+        &[("owner", string()), ("scopes", few(scope(), ScopeSet::MAX_SCOPES))],
+        &[
+            ("label", json!({"type": "string", "maxLength": 200})),
+            expires_in,
+            expires_at,
+            ("networks", few(string(), 64)),
+            ("limit", defined("Limit")),
+            ("plan", pattern("^[a-z0-9_-]{1,64}$")),
+        ],
+    );
+    issuing(Described::new(TAG, "Make a key"))
+        .body(body, json!({"owner": "billing", "scopes": ["orders:read"], "label": "nightly export", "expires_in": "30d"}))
+        .problem(404, "principal_unknown")
+        .problem(409, "principal_disabled")
+        .problem(422, "scopes_beyond_owner")
+        .problem(422, "plan_unknown")
+}
+
+pub(crate) fn describe_rotate() -> Described {
+    let [expires_in, expires_at] = lifetimes();
+    let grace = json!({"anyOf": [span(), {"const": "0s"}], "default": "24h"});
+    let body = request(&[], &[("grace", grace), expires_in, expires_at]);
+    issuing(Described::new(TAG, "Make a key's successor; the key stays good for the grace"))
+        .id("the key's public id", key_id())
+        .if_match(false)
+        .optional_body(body, json!({"grace": "24h"}))
+        .problem(404, "key_unknown")
+        .problem(404, "principal_unknown")
+        .problem(409, "principal_disabled")
+        .problem(409, "key_not_active")
+        .problem(409, "key_changed")
+}
+
+/// What making a key and making its successor have in common.
+fn issuing(described: Described) -> Described {
+    described
+        .once()
+        .answer(201, "the key and its secret", defined("IssuedKey"))
+        .tagged()
+        .located()
+        .answer(
+            200,
+            "it was made by the same request before; the secret is not shown again",
+            defined("IssuedKey"),
+        )
+        .tagged()
+        .header("Idempotency-Replayed", "`true`", words(&["true"]))
+        .problem(403, "scopes_beyond_caller")
+        .problem(403, "outlives_caller")
+        .problem(422, "lifetime_too_long")
+        .problem(422, "lifetime_over")
+        .problem(422, "never_not_allowed")
+}
+
+pub(crate) fn describe_show() -> Described {
+    Described::new(TAG, "Show a key, never its secret")
+        .id("the key's public id", key_id())
+        .answer(200, "the key", defined("Key"))
+        .tagged()
+        .problem(404, "key_unknown")
+}
+
+pub(crate) fn describe_revoke() -> Described {
+    let body = request(&[], &[("reason", words(&["operator", "leaked"]))]);
+    Described::new(TAG, "End a key, for good")
+        .id("the key's public id", key_id())
+        .if_match(false)
+        .optional_body(body, json!({"reason": "leaked"}))
+        .answer(200, "the key", defined("Key"))
+        .tagged()
+        .problem(404, "key_unknown")
+}
+
+pub(crate) fn describe_verify() -> Described {
+    Described::new(TAG, "Is this key good, and if not, why?")
+        .body(request(&[("key", string())], &[]), json!({"key": "cs_live_..."}))
+        .answer(200, "the verdict", defined("KeyVerdict"))
 }

@@ -3,12 +3,16 @@
 use crate::{
     call::{Answer, Call, Listed, ok},
     input::{Wrong, json::Json},
+    openapi::{
+        Described, page_of,
+        shape::{array, boolean, defined, integer, nullable, object, pattern, string, time as instant},
+    },
     problem::quoted,
     words::{read, time},
 };
 use countersign_core::audit::{AuditHead, AuditQuery, AuditRecord, ChainState};
 use serde::Serialize;
-use serde_json::value::RawValue;
+use serde_json::{Value, json, value::RawValue};
 
 #[derive(Debug, Serialize)]
 struct Shown {
@@ -169,4 +173,87 @@ fn order(value: Json) -> Result<bool, Wrong> {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+const TAG: &str = "audit";
+
+pub(crate) fn schemas() -> Vec<(&'static str, Value)> {
+    let record = object(
+        "Who did what to whom.",
+        &[
+            ("number", integer(1)),
+            ("hash", hash()),
+            ("at", instant()),
+            ("actor", string()),
+            ("credential", string()),
+            ("action", string()),
+            ("subject", string()),
+            ("source", string()),
+            ("request", string()),
+            // a text where the record was tampered with
+            ("detail", json!({"type": ["object", "string"]})),
+        ],
+        &[],
+    );
+    let chain = object(
+        "Does the chain of hashes hold? Then `records` and `head`, otherwise `broken_at`.",
+        &[("whole", boolean())],
+        &[("records", integer(0)), ("removed", integer(1)), ("head", hash()), ("broken_at", integer(1))],
+    );
+    let signature = object(
+        "Ed25519 over the head, under the key of this number.",
+        &[("key", integer(0)), ("value", pattern("^[0-9a-f]{128}$"))],
+        &[],
+    );
+    let key = object(
+        "A public key that signatures are verified with.",
+        &[("number", integer(0)), ("ed25519", hash())],
+        &[],
+    );
+    let head = object(
+        "The end of the chain, to be kept elsewhere. `signature` is `null` where the keyring has no key for it.",
+        &[
+            ("store", string()),
+            ("epoch", integer(1)),
+            ("number", integer(0)),
+            ("hash", hash()),
+            ("at", instant()),
+            ("signature", nullable(signature)),
+            ("keys", array(key)),
+        ],
+        &[],
+    );
+    vec![("AuditRecord", record), ("AuditChain", chain), ("AuditHead", head)]
+}
+
+fn hash() -> Value {
+    pattern("^[0-9a-f]{64}$")
+}
+
+fn word_asked() -> Value {
+    pattern("^[!-~]{1,128}$")
+}
+
+pub(crate) fn describe_list() -> Described {
+    Described::new(TAG, "List the trail")
+        .query("action", "only this action, such as `api_key.create`", word_asked())
+        .query("subject", "only what was done to this id", word_asked())
+        .query("after", "only beyond this number: the `next` of the page before", integer(0))
+        .query("since", "only what happened at this time or later", instant())
+        .query("until", "only what happened before this time", instant())
+        .query("order", "by number", json!({"type": "string", "enum": ["asc", "desc"], "default": "asc"}))
+        .limit()
+        .answer(200, "a page of records", page_of("AuditRecord", integer(1)))
+}
+
+pub(crate) fn describe_head() -> Described {
+    Described::new(TAG, "Where the chain ends, signed").answer(200, "the head", defined("AuditHead"))
+}
+
+pub(crate) fn describe_verify() -> Described {
+    Described::new(TAG, "Does the chain of the trail hold?").answer(
+        200,
+        "what was found",
+        defined("AuditChain"),
+    )
 }

@@ -5,11 +5,18 @@ use crate::{
     condition,
     input::{Wrong, json::Json},
     once::{Done, once, replayed},
+    openapi::{
+        Described, page_of,
+        shape::{
+            array, boolean, defined, few, id_or_name, integer, object, pattern, request, scope, string, time,
+            words,
+        },
+    },
     problem::{Problem, quoted},
     words::{cursor, read, time},
 };
 use countersign_core::{
-    Node, PrincipalId,
+    Node, PrincipalId, ScopeSet,
     principal::{Principal, PrincipalKind, PrincipalName},
 };
 use countersign_methods::principal::{
@@ -17,6 +24,7 @@ use countersign_methods::principal::{
     store::{PrincipalChange, PrincipalQuery},
 };
 use serde::Serialize;
+use serde_json::{Value, json};
 
 const LIST: &str = "principals";
 
@@ -169,4 +177,90 @@ impl From<PrincipalError> for Problem {
             PrincipalError::Store(error) => error.into(),
         }
     }
+}
+
+const TAG: &str = "principals";
+
+pub(crate) fn schemas() -> Vec<(&'static str, Value)> {
+    let principal = object(
+        "A user or a service, whom every credential belongs to.",
+        &[
+            ("id", string()),
+            ("kind", kinds()),
+            ("name", string()),
+            ("scopes", array(scope())),
+            ("groups", array(string())),
+            ("enabled", boolean()),
+            ("version", integer(1)),
+            ("created_at", time()),
+        ],
+        &[],
+    );
+    vec![("Principal", principal)]
+}
+
+fn kinds() -> Value {
+    words(&["user", "service"])
+}
+
+fn scopes_asked() -> Value {
+    few(scope(), ScopeSet::MAX_SCOPES)
+}
+
+fn groups_asked() -> Value {
+    few(pattern("^[A-Za-z0-9._:-]{1,64}$"), 64)
+}
+
+pub(crate) fn describe_list() -> Described {
+    Described::new(TAG, "List principals, by name").query("kind", "only of this kind", kinds()).page().answer(
+        200,
+        "a page of principals",
+        page_of("Principal", string()),
+    )
+}
+
+pub(crate) fn describe_create() -> Described {
+    let name = pattern("^[a-z0-9][a-z0-9._@-]{0,63}$");
+    let body = request(
+        &[("kind", kinds()), ("name", name)],
+        &[("scopes", scopes_asked()), ("groups", groups_asked())],
+    );
+    Described::new(TAG, "Make a principal")
+        .body(
+            body,
+            json!({"kind": "service", "name": "billing", "scopes": ["orders:read"], "groups": ["finance"]}),
+        )
+        .once()
+        .answer(201, "the principal", defined("Principal"))
+        .tagged()
+        .located()
+        .answer(200, "it was made by the same request before", defined("Principal"))
+        .tagged()
+        .header("Idempotency-Replayed", "`true`", words(&["true"]))
+        .problem(403, "scopes_beyond_caller")
+        .problem(409, "name_taken")
+}
+
+pub(crate) fn describe_show() -> Described {
+    Described::new(TAG, "Show a principal")
+        .id("id or name", id_or_name())
+        .answer(200, "the principal", defined("Principal"))
+        .tagged()
+        .problem(404, "principal_unknown")
+}
+
+pub(crate) fn describe_change() -> Described {
+    let body =
+        request(&[], &[("scopes", scopes_asked()), ("groups", groups_asked()), ("enabled", boolean())]);
+    Described::new(TAG, "Give a principal other scopes or groups, disable it or enable it")
+        .id("id or name", id_or_name())
+        .if_match(true)
+        .body(body, json!({"scopes": ["orders:read", "orders:write"]}))
+        .answer(200, "the principal as it now stands", defined("Principal"))
+        .tagged()
+        .problem(403, "scopes_beyond_caller")
+        .problem(404, "principal_unknown")
+        .problem(409, "principal_changed")
+        .problem(409, "principal_revoked")
+        .problem(409, "last_operator")
 }

@@ -2,9 +2,14 @@
 
 use crate::{
     call::{Answer, Call, created},
+    openapi::{
+        Described,
+        shape::{defined, object, request, string, time as instant},
+    },
     words::time,
 };
 use serde::Serialize;
+use serde_json::{Value, json};
 use std::{fmt::Write, time::Duration};
 
 const LIFETIME: Duration = Duration::from_secs(60);
@@ -31,4 +36,20 @@ pub(crate) async fn create(call: Call) -> Answer {
     let until = call.now + LIFETIME;
     call.services.probing.arm(&token, until);
     created(&Armed { header: "countersign-probe", token, until: time::format(until) }, "/admin/v1/probes")
+}
+
+pub(crate) fn schemas() -> Vec<(&'static str, Value)> {
+    let armed = object(
+        "Until `until` a request with `token` in the field `header` is answered with what arrived.",
+        &[("header", string()), ("token", string()), ("until", instant())],
+        &[],
+    );
+    vec![("Probe", armed)]
+}
+
+pub(crate) fn describe_create() -> Described {
+    Described::new("probes", "Ask this process's gateway to say what arrives")
+        .optional_body(request(&[], &[]), json!({}))
+        .answer(201, "the field and the token", defined("Probe"))
+        .located()
 }

@@ -4,6 +4,12 @@ use super::principal;
 use crate::{
     call::{Answer, Call, Listed, ok},
     input::{Wrong, json::Json},
+    openapi::{
+        Described, page_of,
+        shape::{
+            boolean, defined, integer, nullable, object, pattern, request, string, time as instant, words,
+        },
+    },
     problem::{Problem, quoted},
     words::{read, time},
 };
@@ -17,6 +23,7 @@ use countersign_methods::{
     revocation::store::{Change, ChangeKind},
 };
 use serde::Serialize;
+use serde_json::{Value, json};
 
 #[derive(Debug, Serialize)]
 struct Shown {
@@ -79,7 +86,7 @@ pub(crate) async fn create(call: Call) -> Answer {
         // a key has a record: it is revoked there, and the feed follows
         Target::ApiKey(id) => {
             let reason = RevocationReason::Operator;
-            let ended = call.services.api_keys.revoke(&id, reason, &call.caller, call.now).await?;
+            let ended = call.services.api_keys.revoke(&id, None, reason, &call.caller, call.now).await?;
             (id.node(), ended == Ended::Now)
         }
         Target::Principal(id) => (Node::principal(&id), revoke_principal(&call, &id).await?),
@@ -123,4 +130,44 @@ fn target(value: Json) -> Result<Target, Wrong> {
         let what = quoted(&text);
         format!("must be `api_key:<id>` or `principal:<id>`, not {what}").into()
     })
+}
+
+const TAG: &str = "revocations";
+
+pub(crate) fn schemas() -> Vec<(&'static str, Value)> {
+    let change = object(
+        "One change that denies or narrows.",
+        &[
+            ("position", integer(1)),
+            ("kind", words(&["changed", "revoked"])),
+            ("node", string()),
+            ("at", instant()),
+            ("until", nullable(instant())),
+        ],
+        &[],
+    );
+    let done = object(
+        "`changed` is false where it was revoked already.",
+        &[("node", string()), ("changed", boolean())],
+        &[],
+    );
+    vec![("Change", change), ("Revoked", done)]
+}
+
+pub(crate) fn describe_list() -> Described {
+    Described::new(TAG, "List the feed of changes")
+        .query("after", "only beyond this position: the `next` of the page before", integer(0))
+        .limit()
+        .answer(200, "a page of changes", page_of("Change", integer(1)))
+}
+
+pub(crate) fn describe_create() -> Described {
+    let node = pattern("^(api_key:[0-9A-Za-z]{12}|principal:(usr|svc|cli)_[0-9A-Za-z]+)$");
+    Described::new(TAG, "Deny everything that descends from a node, for good")
+        .body(request(&[("node", node)], &[]), json!({"node": "api_key:4fQ2kZ81mXpA"}))
+        .answer(200, "whether that changed anything", defined("Revoked"))
+        .problem(404, "key_unknown")
+        .problem(404, "principal_unknown")
+        .problem(409, "principal_changed")
+        .problem(409, "last_operator")
 }

@@ -4,6 +4,10 @@ use super::api_key::{ShownLimit, charge};
 use crate::{
     call::{Answer, Call, Listed, ok},
     input::{Wrong, json::Json},
+    openapi::{
+        Described, page_of,
+        shape::{array, boolean, defined, nullable, object, request, scope, string, words},
+    },
     problem::quoted,
     words::read,
 };
@@ -14,6 +18,7 @@ use countersign_core::check::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header, uri::PathAndQuery};
 use serde::Serialize;
+use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
     net::{IpAddr, Ipv4Addr},
@@ -195,7 +200,7 @@ pub(crate) async fn list(call: Call) -> Answer {
 
 /// A request, described.
 #[derive(Debug)]
-struct Described {
+struct Request {
     method: Method,
     authority: String,
     target: PathAndQuery,
@@ -234,7 +239,7 @@ pub(crate) async fn check(call: Call) -> Answer {
         {
             body.fault("headers.host", "differs from the host of `url`; give one of them");
         }
-        Described {
+        Request {
             method,
             authority: url.authority.or(host).unwrap_or_else(|| "localhost".into()),
             target: url.target,
@@ -370,4 +375,98 @@ fn transport(value: Json) -> Result<bool, Wrong> {
         "plain" => Ok(false),
         other => Err(format!("must be `tls` or `plain`, not {}", quoted(other)).into()),
     }
+}
+
+const TAG: &str = "routes";
+
+pub(crate) fn schemas() -> Vec<(&'static str, Value)> {
+    let requirement = object(
+        "A method with the scopes it must bring.",
+        &[("method", string()), ("scopes", array(scope()))],
+        &[],
+    );
+    let presentation = object(
+        "Where a credential may stand beside the usual places.",
+        &[("header", nullable(string())), ("query", nullable(string()))],
+        &[],
+    );
+    let limit = object(
+        "How many requests, and counted by what.",
+        &[
+            ("by", words(&["principal", "credential", "route"])),
+            ("requests", json!({"type": "integer", "minimum": 1})),
+            ("per", string()),
+        ],
+        &[],
+    );
+    let cors = object(
+        "Which pages of other origins may ask.",
+        &[("origins", array(string())), ("methods", array(string())), ("credentials", boolean())],
+        &[],
+    );
+    let route = object(
+        "What the gateway serves, and what it asks of callers.",
+        &[
+            ("name", string()),
+            ("host", string()),
+            ("path", string()),
+            ("methods", array(string())),
+            // alternatives, each of methods that must all be good
+            ("security", json!({"anyOf": [{"const": "public"}, array(array(requirement))]})),
+            ("upstream", string()),
+            ("resource", nullable(string())),
+            ("presentation", json!({"type": "object", "additionalProperties": presentation})),
+            ("limits", array(limit)),
+            ("plan", nullable(string())),
+            ("cors", nullable(cors)),
+            ("cache", words(&["private", "shared"])),
+            ("forward_credential", boolean()),
+            ("preserve_host", boolean()),
+            ("strip_prefix", string()),
+            ("add_prefix", string()),
+        ],
+        &[],
+    );
+    let subject = object(
+        "Who it would be.",
+        &[("id", string()), ("name", string()), ("method", string()), ("credential", string())],
+        &[],
+    );
+    let verdict = object(
+        "What the gateway would decide, with the true reason.",
+        &[("decision", words(&["allow", "deny"])), ("status", json!({"type": "integer"}))],
+        &[
+            ("code", string()),
+            ("reason", string()),
+            ("route", string()),
+            ("subject", subject),
+            ("needs", array(scope())),
+            ("scopes", array(scope())),
+        ],
+    );
+    vec![("Route", route), ("RouteVerdict", verdict)]
+}
+
+pub(crate) fn describe_list() -> Described {
+    Described::new(TAG, "List the routes, all of them").answer(
+        200,
+        "the routes",
+        page_of("Route", json!({"type": "null"})),
+    )
+}
+
+pub(crate) fn describe_check() -> Described {
+    let headers = json!({"type": "object", "additionalProperties": string(), "maxProperties": 64});
+    let body = request(
+        &[("method", string()), ("url", string())],
+        &[
+            ("headers", headers),
+            ("key", string()),
+            ("source", string()),
+            ("transport", words(&["tls", "plain"])),
+        ],
+    );
+    Described::new(TAG, "What would the gateway decide for this request, and why?")
+        .body(body, json!({"method": "GET", "url": "/orders/1"}))
+        .answer(200, "the decision", defined("RouteVerdict"))
 }
