@@ -91,6 +91,7 @@ pub async fn retire(rooms: &Rooms, file: &Path, now: Timestamp) -> Result<bool, 
         owner: Some(record.owner.clone()),
         usable_at: Some(now),
         page: PageRequest { after: None, limit: PageRequest::MAX_LIMIT },
+        ..ApiKeyQuery::default()
     };
     let keys = ApiKeyStore::list(&*rooms.store, query).await.map_err(failed)?;
     for key in keys.items.iter().filter(|key| key.label == LABEL && key.id != first) {
@@ -115,6 +116,7 @@ async fn somebody_else(rooms: &Rooms, host: &PrincipalId, now: Timestamp) -> Res
             owner: Some(other.id.clone()),
             usable_at: Some(now),
             page: PageRequest { after: None, limit: PageRequest::MAX_LIMIT },
+            ..ApiKeyQuery::default()
         };
         let keys = ApiKeyStore::list(&*rooms.store, query).await.map_err(failed)?;
         if keys.items.iter().any(|key| operator::can_administer(&key.scopes.intersection(&other.scopes))) {

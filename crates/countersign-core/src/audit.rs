@@ -61,6 +61,8 @@ pub struct StoredEvent {
 pub struct AuditQuery {
     pub action: Option<String>,
     pub subject: Option<String>,
+    /// Who did it: a principal's id, `host`, `holder` or `system`.
+    pub actor: Option<String>,
     /// Only records numbered higher.
     pub after: Option<i64>,
     /// Only records numbered lower.

@@ -8,6 +8,13 @@ pub struct PageRequest {
     pub limit: u32,
 }
 
+/// The first page.
+impl Default for PageRequest {
+    fn default() -> Self {
+        Self { after: None, limit: Self::DEFAULT_LIMIT }
+    }
+}
+
 impl PageRequest {
     pub const MAX_LIMIT: u32 = 500;
     pub const DEFAULT_LIMIT: u32 = 50;

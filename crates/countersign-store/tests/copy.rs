@@ -92,8 +92,9 @@ async fn disable(ports: &Ports, n: u32) {
 /// Everything that can be seen through the ports.
 async fn seen(store: &Arc<Store>) -> String {
     let page = || PageRequest { after: None, limit: 500 };
-    let keys = ApiKeyStore::list(&**store, ApiKeyQuery { owner: None, usable_at: None, page: page() });
-    let principals = PrincipalStore::list(&**store, PrincipalQuery { kind: None, page: page() });
+    let keys = ApiKeyStore::list(&**store, ApiKeyQuery { page: page(), ..ApiKeyQuery::default() });
+    let principals =
+        PrincipalStore::list(&**store, PrincipalQuery { page: page(), ..PrincipalQuery::default() });
     let feed = store.since(Position(0), 500);
     format!(
         "{:#?}\n{:#?}\n{:#?}\n{:?}",

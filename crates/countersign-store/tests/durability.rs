@@ -31,8 +31,7 @@ async fn keys(store: &Store) -> HashSet<String> {
     let mut after = None;
     loop {
         let page = PageRequest { after, limit: PageRequest::MAX_LIMIT };
-        let page =
-            ApiKeyStore::list(store, ApiKeyQuery { owner: None, usable_at: None, page }).await.unwrap();
+        let page = ApiKeyStore::list(store, ApiKeyQuery { page, ..ApiKeyQuery::default() }).await.unwrap();
         ids.extend(page.items.iter().map(|key| key.id.to_string()));
         after = page.next;
         if after.is_none() {

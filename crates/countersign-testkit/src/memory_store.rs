@@ -12,10 +12,10 @@ use countersign_core::{
 use countersign_methods::{
     api_key::{
         record::{ApiKeyRecord, KeyId, KeyState, RevocationReason},
-        store::{ApiKeyQuery, ApiKeyStore, Revoked, Rotation},
+        store::{ApiKeyQuery, ApiKeyStore, KeySort, Revoked, Rotation},
     },
     operator::administers,
-    principal::store::{PrincipalChange, PrincipalQuery, PrincipalStore},
+    principal::store::{PrincipalChange, PrincipalQuery, PrincipalSort, PrincipalStore},
     revocation::{
         memory::ChangeMemory,
         store::{Change, ChangeKind, FeedStore},
@@ -140,9 +140,17 @@ impl State {
 }
 
 /// One page of what comes in ascending order of its key.
-fn page<T>(all: impl Iterator<Item = (String, T)>, request: &PageRequest) -> Page<T> {
-    let after = request.after.clone().unwrap_or_default();
-    let mut rest = all.filter(|(key, _)| *key > after);
+fn page<T>(
+    all: impl DoubleEndedIterator<Item = (String, T)>,
+    request: &PageRequest,
+    descending: bool,
+) -> Page<T> {
+    let ordered: Box<dyn Iterator<Item = (String, T)>> =
+        if descending { Box::new(all.rev()) } else { Box::new(all) };
+    let after = request.after.clone();
+    let mut rest = ordered.filter(|(key, _)| {
+        after.as_ref().is_none_or(|after| if descending { key < after } else { key > after })
+    });
     let limit = usize::try_from(request.limit).unwrap_or(usize::MAX);
     let taken: Vec<(String, T)> = rest.by_ref().take(limit).collect();
     let more = rest.next().is_some();
@@ -163,14 +171,26 @@ impl ApiKeyStore for MemoryStore {
                 }
                 None => true,
             };
-            let mut all: Vec<(String, ApiKeyRecord)> = state
-                .keys
-                .values()
-                .filter(|r| query.owner.as_ref().is_none_or(|o| *o == r.owner) && usable(r))
-                .map(|r| (format!("{:020}.{}", r.created_at.as_micros(), r.id), r.clone()))
-                .collect();
+            let wanted = |r: &&ApiKeyRecord| {
+                query.owner.as_ref().is_none_or(|o| *o == r.owner)
+                    && usable(r)
+                    && query.standing.is_none_or(|(is, at)| r.standing(at) == is)
+                    && query.environment.is_none_or(|e| e == r.environment)
+                    && query.expires_before.is_none_or(|at| r.expires_at.is_some_and(|end| end < at))
+                    && query.label.as_ref().is_none_or(|label| r.label.starts_with(label))
+            };
+            let place = |r: &ApiKeyRecord| {
+                let at = match query.sort {
+                    KeySort::CreatedAt => r.created_at.as_micros(),
+                    KeySort::ExpiresAt => r.expires_at.map_or(i64::MAX, Timestamp::as_micros),
+                    KeySort::LastUsedAt => r.last_used_at.map_or(0, Timestamp::as_micros),
+                };
+                format!("{at:020}.{}", r.id)
+            };
+            let mut all: Vec<(String, ApiKeyRecord)> =
+                state.keys.values().filter(wanted).map(|r| (place(r), r.clone())).collect();
             all.sort_by(|a, b| a.0.cmp(&b.0));
-            Ok(page(all.into_iter(), &query.page))
+            Ok(page(all.into_iter(), &query.page, query.descending))
         })
     }
 
@@ -276,14 +296,19 @@ impl PrincipalStore for MemoryStore {
 
     fn list<'a>(&'a self, query: PrincipalQuery) -> BoxFuture<'a, Result<Page<Principal>, StoreError>> {
         self.answer(|state| {
-            let mut all: Vec<(String, Principal)> = state
-                .principals
-                .values()
-                .filter(|p| query.kind.is_none_or(|k| k == p.kind))
-                .map(|p| (p.name.to_string(), p.clone()))
-                .collect();
+            let wanted = |p: &&Principal| {
+                query.kind.is_none_or(|k| k == p.kind)
+                    && query.enabled.is_none_or(|enabled| enabled == p.enabled)
+                    && query.name.as_ref().is_none_or(|name| p.name.as_str().starts_with(name))
+            };
+            let place = |p: &Principal| match query.sort {
+                PrincipalSort::Name => p.name.to_string(),
+                PrincipalSort::CreatedAt => format!("{:020}.{}", p.created_at.as_micros(), p.id),
+            };
+            let mut all: Vec<(String, Principal)> =
+                state.principals.values().filter(wanted).map(|p| (place(p), p.clone())).collect();
             all.sort_by(|a, b| a.0.cmp(&b.0));
-            Ok(page(all.into_iter(), &query.page))
+            Ok(page(all.into_iter(), &query.page, query.descending))
         })
     }
 
@@ -388,6 +413,7 @@ impl AuditStore for MemoryStore {
             let wanted = |r: &&AuditRecord| {
                 query.action.as_ref().is_none_or(|a| *a == r.event.action)
                     && query.subject.as_ref().is_none_or(|s| *s == r.event.subject)
+                    && query.actor.as_ref().is_none_or(|a| *a == r.event.actor)
                     && query.after.is_none_or(|after| r.number > after)
                     && query.before.is_none_or(|before| r.number < before)
             };

@@ -114,7 +114,7 @@ impl Rooms {
 
 async fn needs(store: &Store, now: Timestamp) -> Result<Needs, Failure> {
     let named = ApiKeyStore::peppers(store, now).await.map_err(store_failed)?;
-    let query = PrincipalQuery { kind: None, page: PageRequest { after: None, limit: 1 } };
+    let query = PrincipalQuery { page: PageRequest { after: None, limit: 1 }, ..PrincipalQuery::default() };
     let anybody = PrincipalStore::list(store, query).await.map_err(store_failed)?;
     Ok(Needs { named, empty: anybody.items.is_empty() })
 }

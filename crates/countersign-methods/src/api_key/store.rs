@@ -1,6 +1,6 @@
 //! The port: one method, one transaction, with the audit event that explains it.
 
-use super::record::{ApiKeyRecord, KeyId, RevocationReason};
+use super::record::{ApiKeyRecord, Environment, KeyId, KeyStanding, RevocationReason};
 use countersign_core::{
     BoxFuture, PrincipalId, StoreError, Timestamp,
     audit::AuditEvent,
@@ -8,12 +8,32 @@ use countersign_core::{
 };
 use std::fmt;
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ApiKeyQuery {
     pub owner: Option<PrincipalId>,
     /// Only keys that are neither revoked nor expired at this time.
     pub usable_at: Option<Timestamp>,
+    /// Only keys that are this at that time.
+    pub standing: Option<(KeyStanding, Timestamp)>,
+    pub environment: Option<Environment>,
+    /// Only keys that end, and end before this time.
+    pub expires_before: Option<Timestamp>,
+    /// What their label begins with.
+    pub label: Option<String>,
+    pub sort: KeySort,
+    pub descending: bool,
     pub page: PageRequest,
+}
+
+/// By what keys are listed; those of one value by their id.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum KeySort {
+    #[default]
+    CreatedAt,
+    /// One that never ends comes behind all that do.
+    ExpiresAt,
+    /// One that was never used comes before all that were.
+    LastUsedAt,
 }
 
 /// One rotation, guarded: it takes place only while the predecessor is `Active` and at `version`.
@@ -39,7 +59,7 @@ pub enum Revoked {
 
 pub trait ApiKeyStore: fmt::Debug + Send + Sync {
     fn find<'a>(&'a self, id: &'a KeyId) -> BoxFuture<'a, Result<Option<ApiKeyRecord>, StoreError>>;
-    /// By id, ascending by (created_at, id).
+    /// In the order of the query. Its cursor is good for that order only.
     fn list<'a>(&'a self, query: ApiKeyQuery) -> BoxFuture<'a, Result<Page<ApiKeyRecord>, StoreError>>;
     /// `Conflict("key_exists")`, or `Conflict("owner_unknown")` where the owner is gone or disabled.
     fn create<'a>(&'a self, record: ApiKeyRecord, event: AuditEvent)

@@ -8,10 +8,23 @@ use countersign_core::{
 };
 use std::fmt;
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PrincipalQuery {
     pub kind: Option<PrincipalKind>,
+    pub enabled: Option<bool>,
+    /// What their name begins with.
+    pub name: Option<String>,
+    pub sort: PrincipalSort,
+    pub descending: bool,
     pub page: PageRequest,
+}
+
+/// By what principals are listed; those of one instant by their id.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum PrincipalSort {
+    #[default]
+    Name,
+    CreatedAt,
 }
 
 /// What a change sets; `None` leaves it as it is.
@@ -28,7 +41,7 @@ pub trait PrincipalStore: fmt::Debug + Send + Sync {
         &'a self,
         name: &'a PrincipalName,
     ) -> BoxFuture<'a, Result<Option<Principal>, StoreError>>;
-    /// Ascending by (name).
+    /// In the order of the query. Its cursor is good for that order only.
     fn list<'a>(&'a self, query: PrincipalQuery) -> BoxFuture<'a, Result<Page<Principal>, StoreError>>;
     /// `Conflict("name_taken")`.
     fn create<'a>(&'a self, principal: Principal, event: AuditEvent)

@@ -76,6 +76,13 @@ impl Described {
         self.limit().query("cursor", "the `next` of the page before", schema)
     }
 
+    /// `sort` of a list; the first is the usual one.
+    pub(crate) fn sort(self, by: &[&str]) -> Self {
+        let each: Vec<String> = by.iter().flat_map(|by| [(*by).to_owned(), format!("-{by}")]).collect();
+        let schema = json!({"type": "string", "enum": each, "default": by.first()});
+        self.query("sort", "by what, with `-` the greatest first", schema)
+    }
+
     /// `{id}` in the path.
     pub(crate) fn id(mut self, says: &str, schema: Value) -> Self {
         self.parameters.push(parameter("path", "id", says, &schema, true));

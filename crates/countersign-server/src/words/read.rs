@@ -212,8 +212,50 @@ pub(crate) fn page_limit(query: &mut Members) -> u32 {
     limit.and_then(|n| u32::try_from(n).ok()).unwrap_or(PageRequest::DEFAULT_LIMIT)
 }
 
+/// One of some words of ours.
+pub(crate) fn one_of<T: Copy>(value: Json, all: &[T], word: fn(T) -> &'static str) -> Result<T, Wrong> {
+    let text = text(value)?;
+    all.iter().copied().find(|one| word(*one) == text).ok_or_else(|| {
+        let known = all.iter().map(|one| format!("`{}`", word(*one))).collect::<Vec<_>>().join(", ");
+        format!("must be one of {known}, not {}", quoted(&text)).into()
+    })
+}
+
+/// `sort=`: one of these, with `-` the greatest first. The first of them where nothing is said.
+pub(crate) fn sort<T: Copy + Default>(query: &mut Members, all: &[(&'static str, T)]) -> (T, bool) {
+    let asked = query.optional("sort", |v| {
+        let text = text(v)?;
+        let (name, descending) = text.strip_prefix('-').map_or((text.as_str(), false), |name| (name, true));
+        let found = all.iter().find(|(known, _)| *known == name);
+        found.map(|(_, sort)| (*sort, descending)).ok_or_else(|| {
+            let known = all.iter().map(|(known, _)| format!("`{known}`")).collect::<Vec<_>>().join(", ");
+            format!("must be one of {known}, with `-` before it for the other way, not {}", quoted(&text))
+                .into()
+        })
+    });
+    asked.unwrap_or_default()
+}
+
+/// What a name begins with: itself of a name's characters.
+pub(crate) fn name_prefix(value: Json) -> Result<String, Wrong> {
+    let text = text(value)?;
+    match PrincipalName::parse(&text) {
+        Some(_) => Ok(text),
+        None => Err(format!("{} begins no name: 1 to 64 of `a-z 0-9 . _ - @`", quoted(&text)).into()),
+    }
+}
+
+/// A time, or how long from now.
+pub(crate) fn point_or_span(value: Json, now: Timestamp) -> Result<Timestamp, Wrong> {
+    let text = text(value)?;
+    match duration::parse(&text) {
+        Ok(span) => Ok(now + span),
+        Err(_) => time::parse(&text).map_err(|why| format!("{why}, or a duration such as `30d`").into()),
+    }
+}
+
 /// `limit=` and `cursor=`, as every list by keyset takes them.
-pub(crate) fn page(query: &mut Members, list: &'static str) -> PageRequest {
+pub(crate) fn page(query: &mut Members, list: &str) -> PageRequest {
     let limit = page_limit(query);
     let after = query.optional("cursor", |v| {
         let text = text(v)?;

@@ -14,8 +14,8 @@ use countersign_core::{
 };
 use countersign_methods::{
     api_key::{
-        record::{ApiKeyRecord, Environment, KeyDigest, KeyId, KeyState, RevocationReason},
-        store::{ApiKeyQuery, ApiKeyStore, Revoked, Rotation},
+        record::{ApiKeyRecord, Environment, KeyDigest, KeyId, KeyStanding, KeyState, RevocationReason},
+        store::{ApiKeyQuery, ApiKeyStore, KeySort, Revoked, Rotation},
     },
     revocation::store::ChangeKind,
 };
@@ -155,12 +155,68 @@ async fn insert(conn: &mut Conn<'_>, record: &ApiKeyRecord) -> Result<(), Failed
     Err(Failed::Conflict(if there.is_some() { "key_exists" } else { "owner_unknown" }))
 }
 
-/// Where a list goes on: `MICROSECONDS.ID` of the last key seen.
-fn parse_cursor(after: Option<&str>) -> Result<(i64, String), Failed> {
-    let Some(after) = after else { return Ok((i64::MIN, String::new())) };
+/// The texts of a list: one for each order, and one each with an owner, because one where the owner is optional would not use
+/// the owner's index.
+fn list_text(sort: KeySort, descending: bool, of_owner: bool) -> &'static str {
+    macro_rules! list {
+        ($value:literal $beyond:literal $way:literal $owner:literal) => {
+            concat!(
+                "SELECT ",
+                columns!(),
+                " FROM api_key WHERE (",
+                $value,
+                ", id) ",
+                $beyond,
+                " ($1, $2)
+                 AND ($3 OR (state <> 'revoked' AND (expires_at IS NULL OR expires_at > $4)))
+                 AND ($6 OR $7 = CASE WHEN state = 'revoked' THEN 'revoked' WHEN expires_at <= $8 THEN 'expired' ELSE state END)
+                 AND ($9 OR environment = $10) AND ($11 OR expires_at < $12)
+                 AND substr(label, 1, length($13)) = $13 ",
+                $owner,
+                " ORDER BY ",
+                $value,
+                $way,
+                ", id",
+                $way,
+                " LIMIT $5"
+            )
+        };
+    }
+    macro_rules! either_way {
+        ($value:literal) => {
+            match (descending, of_owner) {
+                (false, false) => list!($value ">" "" ""),
+                (true, false) => list!($value "<" " DESC" ""),
+                (false, true) => list!($value ">" "" "AND owner = $14"),
+                (true, true) => list!($value "<" " DESC" "AND owner = $14"),
+            }
+        };
+    }
+    match sort {
+        KeySort::CreatedAt => either_way!("created_at"),
+        KeySort::ExpiresAt => either_way!("COALESCE(expires_at, 9223372036854775807)"),
+        KeySort::LastUsedAt => either_way!("COALESCE(last_used_at, 0)"),
+    }
+}
+
+/// What [`list_text`] sorts by.
+fn place(sort: KeySort, key: &ApiKeyRecord) -> i64 {
+    match sort {
+        KeySort::CreatedAt => key.created_at.as_micros(),
+        KeySort::ExpiresAt => key.expires_at.map_or(i64::MAX, Timestamp::as_micros),
+        KeySort::LastUsedAt => key.last_used_at.map_or(0, Timestamp::as_micros),
+    }
+}
+
+/// Where a list goes on: `VALUE.ID` of the last key seen, or from before the first one.
+fn parse_cursor(after: Option<&str>, descending: bool) -> Result<(i64, String), Failed> {
+    let Some(after) = after else {
+        // `~` stands behind every character of an id
+        return Ok(if descending { (i64::MAX, "~".into()) } else { (i64::MIN, String::new()) });
+    };
     let read = || {
-        let (created_at, id) = after.split_once('.')?;
-        Some((created_at.parse().ok()?, KeyId::parse(id)?.to_string()))
+        let (value, id) = after.split_once('.')?;
+        Some((value.parse().ok()?, KeyId::parse(id)?.to_string()))
     };
     read().ok_or(Failed::Conflict("cursor_invalid"))
 }
@@ -178,33 +234,30 @@ impl ApiKeyStore for Store {
     }
 
     fn list<'a>(&'a self, query: ApiKeyQuery) -> BoxFuture<'a, Result<Page<ApiKeyRecord>, StoreError>> {
-        // two texts, because one with an optional owner would not use the owner's index
-        const OF_ALL: &str = select!(
-            "WHERE (created_at, id) > ($1, $2)
-             AND ($3 OR (state <> 'revoked' AND (expires_at IS NULL OR expires_at > $4)))
-             ORDER BY created_at, id LIMIT $5"
-        );
-        const OF_OWNER: &str = select!(
-            "WHERE (created_at, id) > ($1, $2)
-             AND ($3 OR (state <> 'revoked' AND (expires_at IS NULL OR expires_at > $4)))
-             AND owner = $6 ORDER BY created_at, id LIMIT $5"
-        );
         self.read(move |conn| {
             Box::pin(async move {
                 let limit = query.page.limit.clamp(1, PageRequest::MAX_LIMIT);
-                let (created_at, id) = parse_cursor(query.page.after.as_deref())?;
-                let text = if query.owner.is_some() { OF_OWNER } else { OF_ALL };
-                let mut list = sql(text)
-                    .bind(created_at)
+                let (value, id) = parse_cursor(query.page.after.as_deref(), query.descending)?;
+                let (standing, standing_at) = query.standing.unzip();
+                let mut list = sql(list_text(query.sort, query.descending, query.owner.is_some()))
+                    .bind(value)
                     .bind(id)
                     .bind(query.usable_at.is_none())
                     .bind(query.usable_at.unwrap_or_default().as_micros())
-                    .bind(limit + 1);
+                    .bind(limit + 1)
+                    .bind(standing.is_none())
+                    .bind(standing.map(KeyStanding::as_str))
+                    .bind(standing_at.unwrap_or_default().as_micros())
+                    .bind(query.environment.is_none())
+                    .bind(query.environment.map(Environment::as_str))
+                    .bind(query.expires_before.is_none())
+                    .bind(query.expires_before.unwrap_or_default().as_micros())
+                    .bind(query.label.unwrap_or_default());
                 if let Some(owner) = &query.owner {
                     list = list.bind(owner.as_str());
                 }
                 let rows: Vec<KeyRow> = list.all(conn).await?;
-                let cursor = |last: &ApiKeyRecord| format!("{}.{}", last.created_at.as_micros(), last.id);
+                let cursor = |last: &ApiKeyRecord| format!("{}.{}", place(query.sort, last), last.id);
                 super::page(rows, limit, KeyRow::into_record, cursor)
             })
         })

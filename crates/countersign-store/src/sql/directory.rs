@@ -14,7 +14,7 @@ use countersign_core::{
 };
 use countersign_methods::{
     operator,
-    principal::store::{PrincipalChange, PrincipalQuery, PrincipalStore},
+    principal::store::{PrincipalChange, PrincipalQuery, PrincipalSort, PrincipalStore},
     revocation::store::ChangeKind,
 };
 
@@ -49,6 +49,36 @@ impl PrincipalRow {
             created_at: Timestamp::from_micros(self.created_at),
         })
     }
+}
+
+// $n: what a list begins behind comes first, so that the rest has the same numbers in each pair
+const NAMES_UP: &str = select!(
+    "WHERE name > $1 AND ($3 OR kind = $4) AND ($5 OR enabled = $6) AND substr(name, 1, length($7)) = $7
+     ORDER BY name LIMIT $2"
+);
+const NAMES_DOWN: &str = select!(
+    "WHERE name < $1 AND ($3 OR kind = $4) AND ($5 OR enabled = $6) AND substr(name, 1, length($7)) = $7
+     ORDER BY name DESC LIMIT $2"
+);
+const TIMES_UP: &str = select!(
+    "WHERE (created_at, id) > ($1, $2) AND ($4 OR kind = $5) AND ($6 OR enabled = $7)
+     AND substr(name, 1, length($8)) = $8 ORDER BY created_at, id LIMIT $3"
+);
+const TIMES_DOWN: &str = select!(
+    "WHERE (created_at, id) < ($1, $2) AND ($4 OR kind = $5) AND ($6 OR enabled = $7)
+     AND substr(name, 1, length($8)) = $8 ORDER BY created_at DESC, id DESC LIMIT $3"
+);
+
+/// `MICROSECONDS.ID` of the last one seen, or from before the first one.
+fn parse_cursor(after: Option<&str>, descending: bool) -> Result<(i64, String), Failed> {
+    let Some(after) = after else {
+        return Ok(if descending { (i64::MAX, "~".into()) } else { (i64::MIN, String::new()) });
+    };
+    let read = || {
+        let (at, id) = after.split_once('.')?;
+        Some((at.parse().ok()?, PrincipalId::parse(id)?.to_string()))
+    };
+    read().ok_or(Failed::Conflict("cursor_invalid"))
 }
 
 /// No group holds a space.
@@ -108,15 +138,31 @@ impl PrincipalStore for Store {
         self.read(move |conn| {
             Box::pin(async move {
                 let limit = query.page.limit.clamp(1, PageRequest::MAX_LIMIT);
-                let rows: Vec<PrincipalRow> =
-                    sql(select!("WHERE name > $1 AND ($2 OR kind = $3) ORDER BY name LIMIT $4"))
-                        .bind(query.page.after.unwrap_or_default())
-                        .bind(query.kind.is_none())
-                        .bind(query.kind.map(PrincipalKind::as_str))
-                        .bind(limit + 1)
-                        .all(conn)
-                        .await?;
-                super::page(rows, limit, PrincipalRow::into_principal, |last| last.name.to_string())
+                let name = query.name.unwrap_or_default();
+                let list = match query.sort {
+                    PrincipalSort::Name => {
+                        // `~` stands behind every character of a name
+                        let begin = if query.descending { "~" } else { "" };
+                        let after = query.page.after.unwrap_or_else(|| begin.to_owned());
+                        sql(if query.descending { NAMES_DOWN } else { NAMES_UP }).bind(after)
+                    }
+                    PrincipalSort::CreatedAt => {
+                        let (at, id) = parse_cursor(query.page.after.as_deref(), query.descending)?;
+                        sql(if query.descending { TIMES_DOWN } else { TIMES_UP }).bind(at).bind(id)
+                    }
+                };
+                let list = list
+                    .bind(limit + 1)
+                    .bind(query.kind.is_none())
+                    .bind(query.kind.map(PrincipalKind::as_str))
+                    .bind(query.enabled.is_none())
+                    .bind(query.enabled)
+                    .bind(name);
+                let rows: Vec<PrincipalRow> = list.all(conn).await?;
+                super::page(rows, limit, PrincipalRow::into_principal, |last| match query.sort {
+                    PrincipalSort::Name => last.name.to_string(),
+                    PrincipalSort::CreatedAt => format!("{}.{}", last.created_at.as_micros(), last.id),
+                })
             })
         })
     }

@@ -8,8 +8,8 @@ use countersign_core::{
 };
 use countersign_methods::{
     api_key::{
-        record::{ApiKeyRecord, Environment, KeyDigest, KeyId, KeyState, RevocationReason},
-        store::{ApiKeyQuery, Revoked, Rotation},
+        record::{ApiKeyRecord, Environment, KeyDigest, KeyId, KeyStanding, KeyState, RevocationReason},
+        store::{ApiKeyQuery, KeySort, Revoked, Rotation},
     },
     principal::store::PrincipalChange,
     revocation::store::ChangeKind,
@@ -102,7 +102,8 @@ pub async fn a_list_goes_on_where_it_stopped(ports: Ports) {
         let mut after = None;
         for _ in 0..3 {
             let page = PageRequest { after, limit: 2 };
-            let (some, next) = ids(&ports, ApiKeyQuery { owner: owner.clone(), usable_at: None, page }).await;
+            let (some, next) =
+                ids(&ports, ApiKeyQuery { owner: owner.clone(), page, ..ApiKeyQuery::default() }).await;
             seen.extend(some);
             after = next;
             if after.is_none() {
@@ -126,12 +127,94 @@ pub async fn a_list_can_leave_out_what_is_over(ports: Ports) {
     for (usable_at, left) in
         [(None, vec![1, 2, 3, 4]), (Some(at(99)), vec![1, 2, 3]), (Some(at(100)), vec![1, 3])]
     {
-        let query = ApiKeyQuery { owner: None, usable_at, page: page.clone() };
+        let query = ApiKeyQuery { usable_at, page: page.clone(), ..ApiKeyQuery::default() };
         assert_eq!(
             ids(&ports, query).await.0,
             left.into_iter().map(key_id).collect::<Vec<_>>(),
             "{usable_at:?}"
         );
+    }
+}
+
+pub async fn a_list_is_sorted_and_goes_on_in_its_order(ports: Ports) {
+    use KeySort::{CreatedAt, ExpiresAt, LastUsedAt};
+    let owner = ports.owner(1).await;
+    // two of each value, so that the id decides; 3 and 4 never end, 1 and 2 were never used
+    for (n, created, expires, used) in [
+        (1, 50, Some(900), None),
+        (2, 40, Some(900), None),
+        (3, 40, None, Some(70)),
+        (4, 30, None, Some(70)),
+        (5, 60, Some(800), Some(60)),
+    ] {
+        let times = (at(created), expires.map(at), used.map(at));
+        let (created_at, expires_at, last_used_at) = times;
+        ports.create(&ApiKeyRecord { created_at, expires_at, last_used_at, ..key(n, &owner) }).await;
+    }
+    for (sort, order) in
+        [(CreatedAt, [4, 2, 3, 1, 5]), (ExpiresAt, [5, 1, 2, 3, 4]), (LastUsedAt, [1, 2, 5, 3, 4])]
+    {
+        for descending in [false, true] {
+            let mut expected: Vec<KeyId> = order.map(key_id).to_vec();
+            if descending {
+                expected.reverse();
+            }
+            for limit in 1..=5 {
+                let (mut seen, mut after) = (Vec::new(), None);
+                loop {
+                    let page = PageRequest { after, limit };
+                    let query = ApiKeyQuery {
+                        owner: (limit % 2 == 0).then(|| owner.id.clone()),
+                        sort,
+                        descending,
+                        page,
+                        ..ApiKeyQuery::default()
+                    };
+                    let (some, next) = ids(&ports, query).await;
+                    seen.extend(some);
+                    after = next;
+                    if after.is_none() || seen.len() > 5 {
+                        break;
+                    }
+                }
+                assert_eq!(seen, expected, "{sort:?} {descending} {limit}");
+            }
+        }
+    }
+}
+
+pub async fn a_list_is_cut_to_what_is_asked_for(ports: Ports) {
+    let owner = ports.owner(1).await;
+    let label = |text: &str| text.to_owned();
+    ports.create(&ApiKeyRecord { label: label("night 1"), ..key(1, &owner) }).await;
+    let expires_at = Some(at(100));
+    ports.create(&ApiKeyRecord { label: label("night%"), expires_at, ..key(2, &owner) }).await;
+    let ends = ApiKeyRecord { expires_at: None, environment: Environment::Test, ..key(3, &owner) };
+    ports.create(&ApiKeyRecord { label: label("\u{e9}t\u{e9}"), ..ends }).await;
+    ports.create(&ApiKeyRecord { label: label("Night"), ..key(4, &owner) }).await;
+    assert_eq!(revoke(&ports, &key_id(4)).await, Revoked::Now);
+    let query = ApiKeyQuery::default;
+    let labelled = |text: &str| ApiKeyQuery { label: Some(text.into()), ..query() };
+    let standing = |is, second| ApiKeyQuery { standing: Some((is, at(second))), ..query() };
+    let table = [
+        (labelled("night"), vec![1, 2]),
+        (labelled("night%"), vec![2]),
+        (labelled("_"), vec![]),
+        (labelled("\u{e9}t"), vec![3]),
+        (labelled("\u{c3}"), vec![]),
+        (standing(KeyStanding::Active, 99), vec![1, 2, 3]),
+        (standing(KeyStanding::Active, 100), vec![1, 3]),
+        (standing(KeyStanding::Expired, 100), vec![2]),
+        (standing(KeyStanding::Revoked, 100), vec![4]),
+        (standing(KeyStanding::Rotated, 100), vec![]),
+        (ApiKeyQuery { environment: Some(Environment::Test), ..query() }, vec![3]),
+        (ApiKeyQuery { expires_before: Some(at(100)), ..query() }, vec![]),
+        (ApiKeyQuery { expires_before: Some(at(101)), ..query() }, vec![2]),
+        (ApiKeyQuery { label: Some("night".into()), usable_at: Some(at(100)), ..query() }, vec![1]),
+    ];
+    for (query, left) in table {
+        let left: Vec<KeyId> = left.into_iter().map(key_id).collect();
+        assert_eq!(ids(&ports, query.clone()).await.0, left, "{query:?}");
     }
 }
 
@@ -148,7 +231,7 @@ pub async fn a_cursor_of_another_make_is_refused(ports: Ports) {
         "99999999999999999999.k00000000001",
     ] {
         let page = PageRequest { after: Some(after.into()), limit: 10 };
-        let refused = ports.keys.list(ApiKeyQuery { owner: None, usable_at: None, page }).await;
+        let refused = ports.keys.list(ApiKeyQuery { page, ..ApiKeyQuery::default() }).await;
         assert_eq!(refused, Err(StoreError::Conflict("cursor_invalid")), "{after:?}");
     }
 }

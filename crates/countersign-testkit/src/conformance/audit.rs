@@ -67,6 +67,9 @@ pub async fn pages_by_action_subject_number_and_order(ports: Ports) {
         (AuditQuery { subject: subject.clone(), ..query() }, vec![3]),
         (AuditQuery { action, subject, ..query() }, vec![]),
         (AuditQuery { limit: 0, ..query() }, vec![1]),
+        (AuditQuery { before: Some(5), newest_first: true, limit: 2, ..query() }, vec![4, 3]),
+        (AuditQuery { actor: Some("host".into()), ..query() }, vec![1, 2, 3, 4, 5, 6]),
+        (AuditQuery { actor: Some("holder".into()), ..query() }, vec![]),
         (AuditQuery { after: Some(1), before: Some(4), ..query() }, vec![2, 3]),
         (AuditQuery { before: Some(1), ..query() }, vec![]),
     ];

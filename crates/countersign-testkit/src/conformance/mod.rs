@@ -52,6 +52,7 @@ macro_rules! conformance_cases {
                 the_last_operator_stays,
                 of_fifty_operators_disabled_at_once_one_stays,
                 a_list_goes_on_where_it_stopped,
+                a_list_is_sorted_and_cut,
                 operators_are_enabled_and_hold_an_operators_scope,
             ],
             api_key: [
@@ -60,6 +61,8 @@ macro_rules! conformance_cases {
                 an_owner_who_is_gone_or_disabled_gets_no_key,
                 a_list_goes_on_where_it_stopped,
                 a_list_can_leave_out_what_is_over,
+                a_list_is_sorted_and_goes_on_in_its_order,
+                a_list_is_cut_to_what_is_asked_for,
                 a_cursor_of_another_make_is_refused,
                 a_rotation_leaves_predecessor_and_successor,
                 a_rotation_is_guarded,

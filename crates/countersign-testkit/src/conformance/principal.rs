@@ -1,13 +1,13 @@
 //! The port of the principals.
 
-use super::{Ports, event, fifty, scopes, service};
+use super::{Ports, at, event, fifty, scopes, service};
 use countersign_core::{
     Node, PrincipalId, StoreError,
     page::PageRequest,
     principal::{Group, Principal, PrincipalKind, PrincipalName},
 };
 use countersign_methods::{
-    principal::store::{PrincipalChange, PrincipalQuery},
+    principal::store::{PrincipalChange, PrincipalQuery, PrincipalSort},
     revocation::store::ChangeKind,
 };
 
@@ -161,7 +161,7 @@ pub async fn a_list_goes_on_where_it_stopped(ports: Ports) {
     let mut after = None;
     for _ in 0..3 {
         let page = PageRequest { after, limit: 2 };
-        let query = PrincipalQuery { kind: Some(PrincipalKind::Service), page };
+        let query = PrincipalQuery { kind: Some(PrincipalKind::Service), page, ..PrincipalQuery::default() };
         let page = ports.principals.list(query).await.unwrap();
         names.extend(page.items.iter().map(|p| p.name.to_string()));
         after = page.next;
@@ -169,8 +169,44 @@ pub async fn a_list_goes_on_where_it_stopped(ports: Ports) {
     assert_eq!(names, ["service-001", "service-002", "service-003", "service-004", "service-005"]);
     assert_eq!(after, None);
     let page = PageRequest { after: None, limit: 10 };
-    let all = ports.principals.list(PrincipalQuery { kind: None, page }).await.unwrap();
+    let all = ports.principals.list(PrincipalQuery { page, ..PrincipalQuery::default() }).await.unwrap();
     assert_eq!((all.items.len(), all.next), (10, None), "a full last page has no next");
+}
+
+pub async fn a_list_is_sorted_and_cut(ports: Ports) {
+    for (n, second) in [(1, 30), (2, 10), (3, 30), (4, 20)] {
+        create(&ports, &Principal { created_at: at(second), ..user(n) }).await;
+    }
+    ports.principals.change(&user(2).id, 1, disable(), event("principal.disable", "x")).await.unwrap();
+    let query = PrincipalQuery::default;
+    let by_time = || PrincipalQuery { sort: PrincipalSort::CreatedAt, ..query() };
+    let name = |n: u32| Some(user(n).name.to_string());
+    let table = [
+        (query(), vec![1, 2, 3, 4]),
+        (PrincipalQuery { descending: true, ..query() }, vec![4, 3, 2, 1]),
+        (by_time(), vec![2, 4, 1, 3]),
+        (PrincipalQuery { descending: true, ..by_time() }, vec![3, 1, 4, 2]),
+        (PrincipalQuery { enabled: Some(false), ..query() }, vec![2]),
+        (PrincipalQuery { enabled: Some(true), kind: Some(PrincipalKind::User), ..by_time() }, vec![4, 1, 3]),
+        (PrincipalQuery { name: name(3), ..query() }, vec![3]),
+        (PrincipalQuery { name: Some("%".into()), ..query() }, vec![]),
+    ];
+    for (query, expected) in table {
+        for limit in 1..=4 {
+            let (mut seen, mut after) = (Vec::new(), None);
+            loop {
+                let page = PageRequest { after, limit };
+                let page = ports.principals.list(PrincipalQuery { page, ..query.clone() }).await.unwrap();
+                seen.extend(page.items.into_iter().map(|p| p.id));
+                after = page.next;
+                if after.is_none() || seen.len() > 4 {
+                    break;
+                }
+            }
+            let expected: Vec<_> = expected.iter().map(|n| user(*n).id).collect();
+            assert_eq!(seen, expected, "{query:?} {limit}");
+        }
+    }
 }
 
 pub async fn operators_are_enabled_and_hold_an_operators_scope(ports: Ports) {

@@ -19,8 +19,8 @@ use crate::{
 use countersign_core::{Node, PrincipalId, Refusal, ScopeSet, check::limit::RateLimit};
 use countersign_methods::api_key::{
     issue::{IssueError, Issued, Lifetime, NewKey, Rotate},
-    record::{ApiKeyRecord, KeyId, KeyState, RevocationReason},
-    store::ApiKeyQuery,
+    record::{ApiKeyRecord, Environment, KeyId, KeyStanding, KeyState, RevocationReason},
+    store::{ApiKeyQuery, KeySort},
     verify::Failure,
 };
 use http::StatusCode;
@@ -28,7 +28,14 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use std::time::Duration;
 
-const LIST: &str = "api-keys";
+/// By what a list may be sorted, the usual order first.
+const SORTS: [(&str, KeySort); 3] = [
+    ("created_at", KeySort::CreatedAt),
+    ("expires_at", KeySort::ExpiresAt),
+    ("last_used_at", KeySort::LastUsedAt),
+];
+const STANDINGS: [KeyStanding; 4] =
+    [KeyStanding::Active, KeyStanding::Rotated, KeyStanding::Expired, KeyStanding::Revoked];
 /// How long a rotated key stays good where the request does not say.
 const GRACE: Duration = Duration::from_secs(86_400);
 
@@ -96,24 +103,46 @@ struct Verdict {
     key: Option<Shown>,
 }
 
+/// A list in one order, to which its cursors belong.
+fn in_order(sort: KeySort, descending: bool) -> String {
+    format!("api-keys {sort:?} {descending}")
+}
+
 pub(crate) async fn list(call: Call) -> Answer {
     let mut query = call.query()?;
     let owner = query.optional("owner", read::text);
     let usable = query.optional("usable", read::flag).unwrap_or(false);
-    let page = read::page(&mut query, LIST);
+    let standing = query.optional("state", |v| read::one_of(v, &STANDINGS, KeyStanding::as_str));
+    let environment = query.optional("environment", |v| {
+        read::one_of(v, &[Environment::Live, Environment::Test], Environment::as_str)
+    });
+    let expires_before = query.optional("expires_before", |v| read::point_or_span(v, call.now));
+    let label = query.optional("label", read::label);
+    let (sort, descending) = read::sort(&mut query, &SORTS);
+    let page = read::page(&mut query, &in_order(sort, descending));
     query.finish(Some(()))?;
 
     let owner = match owner {
         Some(owner) => Some(principal::resolve(&call, &owner).await?.id),
         None => None,
     };
-    let query = ApiKeyQuery { owner, usable_at: usable.then_some(call.now), page };
+    let query = ApiKeyQuery {
+        owner,
+        usable_at: usable.then_some(call.now),
+        standing: standing.map(|standing| (standing, call.now)),
+        environment,
+        expires_before,
+        label,
+        sort,
+        descending,
+        page,
+    };
     let page = call.services.api_key_store.list(query).await?;
     let mut items = Vec::with_capacity(page.items.len());
     for record in &page.items {
         items.push(shown(&call, record).await);
     }
-    ok(&Listed { items, next: page.next.map(|after| cursor::encode(LIST, &after)) })
+    ok(&Listed { items, next: page.next.map(|after| cursor::encode(&in_order(sort, descending), &after)) })
 }
 
 pub(crate) async fn show(call: Call) -> Answer {
@@ -474,9 +503,19 @@ fn lifetimes() -> [(&'static str, Value); 2] {
 }
 
 pub(crate) fn describe_list() -> Described {
-    Described::new(TAG, "List keys, in the order of their making")
+    let states: Vec<&str> = STANDINGS.iter().map(|standing| standing.as_str()).collect();
+    Described::new(TAG, "List keys, in the order of their making unless `sort` says otherwise")
         .query("owner", "only of this principal", id_or_name())
         .query("usable", "only those that are neither revoked nor expired", boolean())
+        .query("state", "only in this state", words(&states))
+        .query("environment", "only of this environment", words(&["live", "test"]))
+        .query(
+            "expires_before",
+            "only those that end before this time, or within so long",
+            json!({"anyOf": [instant(), span()]}),
+        )
+        .query("label", "only those whose label begins so", json!({"type": "string", "maxLength": 200}))
+        .sort(&SORTS.map(|(name, _)| name))
         .page()
         .answer(200, "a page of keys", page_of("Key", string()))
         .problem(404, "principal_unknown")

@@ -96,7 +96,9 @@ pub(crate) async fn list(call: Call) -> Answer {
     let mut query = call.query()?;
     let action = query.optional("action", word);
     let subject = query.optional("subject", word);
+    let actor = query.optional("actor", word);
     let after = query.optional("after", |v| read::number(v, 0, i64::MAX));
+    let below = query.optional("before", |v| read::number(v, 0, i64::MAX));
     let since = query.optional("since", read::point);
     let until = query.optional("until", read::point);
     let newest_first = query.optional("order", order).unwrap_or(false);
@@ -113,11 +115,11 @@ pub(crate) async fn list(call: Call) -> Answer {
         Some(until) => audit.first_since(until).await?,
         None => None,
     };
+    let before = before.into_iter().chain(below).min();
     let after = after.max(first.map(|first| first.saturating_sub(1)));
-    let asked = AuditQuery { action, subject, after, before, newest_first, limit };
+    let asked = AuditQuery { action, subject, actor, after, before, newest_first, limit };
     let records = call.services.audit.page(asked).await?;
-    // `after` goes upwards, so only an ascending list goes on
-    let full = !newest_first && records.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
+    let full = records.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
     let next = records.last().filter(|_| full).map(|r| r.number);
     ok(&Listed { items: records.into_iter().map(Shown::from).collect(), next })
 }
@@ -238,6 +240,16 @@ pub(crate) fn describe_list() -> Described {
     Described::new(TAG, "List the trail")
         .query("action", "only this action, such as `api_key.create`", word_asked())
         .query("subject", "only what was done to this id", word_asked())
+        .query(
+            "actor",
+            "only what this one did: a principal's id, `host`, `holder` or `system`",
+            word_asked(),
+        )
+        .query(
+            "before",
+            "only below this number: the `next` of the page before, where the newest come first",
+            integer(0),
+        )
         .query("after", "only beyond this number: the `next` of the page before", integer(0))
         .query("since", "only what happened at this time or later", instant())
         .query("until", "only what happened before this time", instant())

@@ -21,12 +21,14 @@ use countersign_core::{
 };
 use countersign_methods::principal::{
     issue::{NewPrincipal, PrincipalError},
-    store::{PrincipalChange, PrincipalQuery},
+    store::{PrincipalChange, PrincipalQuery, PrincipalSort},
 };
 use serde::Serialize;
 use serde_json::{Value, json};
 
-const LIST: &str = "principals";
+/// By what a list may be sorted, the usual order first.
+const SORTS: [(&str, PrincipalSort); 2] =
+    [("name", PrincipalSort::Name), ("created_at", PrincipalSort::CreatedAt)];
 
 #[derive(Debug, Serialize)]
 struct Shown {
@@ -55,16 +57,25 @@ impl From<&Principal> for Shown {
     }
 }
 
+/// A list in one order, to which its cursors belong.
+fn in_order(sort: PrincipalSort, descending: bool) -> String {
+    format!("principals {sort:?} {descending}")
+}
+
 pub(crate) async fn list(call: Call) -> Answer {
     let mut query = call.query()?;
     let kind = query.optional("kind", kind);
-    let page = read::page(&mut query, LIST);
+    let enabled = query.optional("enabled", read::flag);
+    let name = query.optional("name", read::name_prefix);
+    let (sort, descending) = read::sort(&mut query, &SORTS);
+    let page = read::page(&mut query, &in_order(sort, descending));
     query.finish(Some(()))?;
 
-    let page = call.services.principal_store.list(PrincipalQuery { kind, page }).await?;
+    let query = PrincipalQuery { kind, enabled, name, sort, descending, page };
+    let page = call.services.principal_store.list(query).await?;
     ok(&Listed {
         items: page.items.iter().map(Shown::from).collect(),
-        next: page.next.map(|after| cursor::encode(LIST, &after)),
+        next: page.next.map(|after| cursor::encode(&in_order(sort, descending), &after)),
     })
 }
 
@@ -212,11 +223,13 @@ fn groups_asked() -> Value {
 }
 
 pub(crate) fn describe_list() -> Described {
-    Described::new(TAG, "List principals, by name").query("kind", "only of this kind", kinds()).page().answer(
-        200,
-        "a page of principals",
-        page_of("Principal", string()),
-    )
+    Described::new(TAG, "List principals, by name unless `sort` says otherwise")
+        .query("kind", "only of this kind", kinds())
+        .query("enabled", "only those that are, or are not", boolean())
+        .query("name", "only those whose name begins so", pattern("^[a-z0-9][a-z0-9._@-]{0,63}$"))
+        .sort(&SORTS.map(|(name, _)| name))
+        .page()
+        .answer(200, "a page of principals", page_of("Principal", string()))
 }
 
 pub(crate) fn describe_create() -> Described {

@@ -109,15 +109,15 @@ impl AuditStore for Store {
     fn page<'a>(&'a self, query: AuditQuery) -> BoxFuture<'a, Result<Vec<AuditRecord>, StoreError>> {
         const UP: &str = select!(
             "WHERE number > $1 AND number < $2 AND ($3 OR action = $4) AND ($5 OR subject = $6)
-             ORDER BY number LIMIT $7"
+             AND ($7 OR actor = $8) ORDER BY number LIMIT $9"
         );
         const DOWN: &str = select!(
             "WHERE number > $1 AND number < $2 AND ($3 OR action = $4) AND ($5 OR subject = $6)
-             ORDER BY number DESC LIMIT $7"
+             AND ($7 OR actor = $8) ORDER BY number DESC LIMIT $9"
         );
         self.read(move |conn| {
             Box::pin(async move {
-                let AuditQuery { action, subject, after, before, newest_first, limit } = query;
+                let AuditQuery { action, subject, actor, after, before, newest_first, limit } = query;
                 let rows: Vec<EventRow> = sql(if newest_first { DOWN } else { UP })
                     .bind(after.unwrap_or(0))
                     .bind(before.unwrap_or(i64::MAX))
@@ -125,6 +125,8 @@ impl AuditStore for Store {
                     .bind(action)
                     .bind(subject.is_none())
                     .bind(subject)
+                    .bind(actor.is_none())
+                    .bind(actor)
                     .bind(limit.clamp(1, PageRequest::MAX_LIMIT))
                     .all(conn)
                     .await?;

@@ -232,6 +232,47 @@ async fn an_operator_does_not_speak_for_the_holder() {
 }
 
 #[tokio::test]
+async fn keys_are_sorted_and_cut_and_a_cursor_keeps_to_its_order() {
+    let world = World::new().await;
+    let root = world.root.clone();
+    for n in 0..3 {
+        world.advance(Duration::from_secs(1));
+        world.key(&format!("s{n}"), "").await;
+    }
+    let names = async |query: &str| {
+        let page = world.get(&root, &format!("{KEYS}?{query}")).await.expect(200);
+        let items = page["items"].as_array().unwrap().iter();
+        let names = items.map(|i| i["owner"]["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+        (names, page["next"].as_str().map(ToOwned::to_owned))
+    };
+    let (first, next) = names("sort=-created_at&limit=3").await;
+    let next = next.unwrap();
+    assert_eq!(first, ["s2", "s1", "s0"]);
+    assert_eq!(names(&format!("sort=-created_at&cursor={next}")).await, (vec!["root".to_owned()], None));
+    for other in ["", "sort=created_at", "sort=-expires_at"] {
+        let reply = world.get(&root, &format!("{KEYS}?{other}&cursor={next}")).await;
+        reply.refused(400, "request_malformed");
+    }
+    assert_eq!(names("state=active&environment=live&expires_before=1y").await.0.len(), 4);
+    assert_eq!(names("state=revoked").await.0.len(), 0);
+    assert_eq!(names("expires_before=1h").await.0.len(), 0);
+    assert_eq!(names("label=x").await.0.len(), 0);
+    let wrong = [
+        "state=gone",
+        "environment=prod",
+        "expires_before=soon",
+        "sort=owner",
+        "sort=--created_at",
+        "stat=active",
+    ];
+    for query in wrong {
+        world.get(&root, &format!("{KEYS}?{query}")).await.refused(400, "request_malformed");
+    }
+    let meant = world.get(&root, &format!("{KEYS}?stat=active")).await.refused(400, "request_malformed");
+    assert!(meant["errors"][0]["detail"].as_str().unwrap().contains("did you mean `state`?"), "{meant}");
+}
+
+#[tokio::test]
 async fn keys_are_listed_page_by_page_in_the_order_of_their_making() {
     let world = World::new().await;
     let root = world.root.clone();
