@@ -99,6 +99,21 @@ pub struct List {
     /// Only keys that are neither revoked nor expired
     #[arg(long)]
     usable: bool,
+    /// Only keys in this state
+    #[arg(long, value_parser = ["active", "rotated", "expired", "revoked"])]
+    state: Option<String>,
+    /// Only keys of this environment
+    #[arg(long, value_parser = ["live", "test"])]
+    environment: Option<String>,
+    /// Only keys that end within so long, or before a time such as `2027-01-31T12:00:00Z`
+    #[arg(long, value_name = "DURATION")]
+    expires_before: Option<String>,
+    /// Only keys whose label begins so
+    #[arg(long)]
+    label: Option<String>,
+    /// By what; with `-` the greatest first
+    #[arg(long, allow_hyphen_values = true, value_parser = ["created_at", "-created_at", "expires_at", "-expires_at", "last_used_at", "-last_used_at"])]
+    sort: Option<String>,
     /// At most so many
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     limit: u32,
@@ -163,6 +178,11 @@ pub async fn run(command: Key, common: &Common) -> Result<Exit, Failure> {
             let mut query = Vec::new();
             query.extend(list.owner.map(|owner| ("owner", owner)));
             query.extend(list.usable.then(|| ("usable", "true".to_owned())));
+            query.extend(list.state.map(|state| ("state", state)));
+            query.extend(list.environment.map(|environment| ("environment", environment)));
+            query.extend(list.expires_before.map(|end| ("expires_before", end)));
+            query.extend(list.label.map(|label| ("label", label)));
+            query.extend(list.sort.map(|sort| ("sort", sort)));
             let most = usize::try_from(list.limit).unwrap_or(usize::MAX);
             let mut items = common.client()?.all(&["api-keys"], &query, most).await?;
             if out.format == crate::output::Format::Table {

@@ -103,6 +103,15 @@ pub struct Change {
 
 #[derive(Debug, Args)]
 pub struct List {
+    /// Only those that are enabled, or with `false` those that are not
+    #[arg(long)]
+    enabled: Option<bool>,
+    /// Only those whose name begins so
+    #[arg(long, value_name = "PREFIX")]
+    name: Option<String>,
+    /// By what; with `-` the greatest first
+    #[arg(long, allow_hyphen_values = true, value_parser = ["name", "-name", "created_at", "-created_at"])]
+    sort: Option<String>,
     /// At most so many
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     limit: u32,
@@ -175,9 +184,13 @@ pub async fn run(Principal { kind, verb }: Principal, common: &Common) -> Result
             let body = json!({"kind": kind, "name": name, "scopes": scopes, "groups": groups});
             out.record(&client.post(&["principals"], body).await?, "id")?;
         }
-        Verb::List(List { limit }) => {
+        Verb::List(List { enabled, name, sort, limit }) => {
             let most = usize::try_from(limit).unwrap_or(usize::MAX);
-            let items = client.all(&["principals"], &[("kind", kind.to_owned())], most).await?;
+            let mut query = vec![("kind", kind.to_owned())];
+            query.extend(enabled.map(|enabled| ("enabled", enabled.to_string())));
+            query.extend(name.map(|name| ("name", name)));
+            query.extend(sort.map(|sort| ("sort", sort)));
+            let items = client.all(&["principals"], &query, most).await?;
             out.list(&items, &COLUMNS, "id")?;
         }
         Verb::Show(One { name }) => {
