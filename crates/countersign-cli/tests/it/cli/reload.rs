@@ -48,7 +48,7 @@ fn said(served: &Served, message: &str, words: &str) -> bool {
     })
 }
 
-/// Issue 3: not one accepted request fails, on connections that stay and on fresh ones, whatever changes under them.
+/// Not one accepted request fails, on connections that stay and on fresh ones, whatever changes under them.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reload_under_load_drops_no_request() {
     const CLIENTS: usize = 4;
