@@ -2,7 +2,7 @@ use super::*;
 use crate::compose::World;
 
 fn sink(target: &RecordTarget) -> Result<Box<dyn RecordSink>, Failure> {
-    records(target, &way_out(&EgressSettings::default())?, &World::of_machine())
+    records(target, &EgressSettings::default(), &World::of_machine())
 }
 
 fn write(sink: &mut dyn RecordSink, line: &str) {
