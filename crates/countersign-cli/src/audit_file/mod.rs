@@ -61,8 +61,7 @@ impl<R: Read> AuditFile<R> {
         if text.last() != Some(&b'\n') {
             return Err("it does not end where a line does; was it cut short?".into());
         }
-        let line: Line = serde_json::from_slice(&text).map_err(|_| "it is no record of an exported trail")?;
-        line.into_record().map(Some)
+        record(&text).map(Some)
     }
 }
 
@@ -95,9 +94,9 @@ impl Line {
     }
 }
 
-/// One line, without its end.
-pub fn record(text: &str) -> Result<AuditRecord, String> {
-    let line: Line = serde_json::from_str(text).map_err(|_| "it is no record of an exported trail")?;
+/// One line.
+pub fn record(text: &[u8]) -> Result<AuditRecord, String> {
+    let line: Line = serde_json::from_slice(text).map_err(|_| "it is no record of an exported trail")?;
     line.into_record()
 }
 

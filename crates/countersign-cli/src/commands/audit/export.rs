@@ -76,7 +76,7 @@ pub(super) async fn run(export: Export, common: &Common) -> Result<Exit, Failure
         query.extend(after.map(|after| ("after", after.to_string())));
         let Page { items, next } = client.get_as(&["audit"], &query).await?;
         for item in &items {
-            let record = audit_file::record(item.get()).map_err(|why| {
+            let record = audit_file::record(item.get().as_bytes()).map_err(|why| {
                 Failure::failed(format!("the admin API gave a record that cannot be read: {why}"))
             })?;
             let written = match export.format {
