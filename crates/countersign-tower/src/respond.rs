@@ -94,14 +94,14 @@ pub fn problem<B: From<Bytes>>(
     let mut body = Vec::with_capacity(512);
     // RFC 9457 3.1, in the order in which it is read
     body.extend_from_slice(b"{\"type\":");
-    string(&mut body, &[PROBLEMS, code].concat());
+    json_string(&mut body, &[PROBLEMS, code].concat());
     body.extend_from_slice(b",\"title\":");
-    string(&mut body, title);
+    json_string(&mut body, title);
     body.extend_from_slice(b",\"status\":");
     body.extend_from_slice(status.as_str().as_bytes());
     for (name, text) in [(&b",\"detail\":"[..], detail), (b",\"instance\":", &id), (b",\"code\":", code)] {
         body.extend_from_slice(name);
-        string(&mut body, text);
+        json_string(&mut body, text);
     }
     body.push(b'}');
     // for whoever reads it in a terminal: the prompt begins on a line of its own
@@ -118,7 +118,7 @@ pub fn problem<B: From<Bytes>>(
 }
 
 /// A JSON string. Refusals are what a flood costs, and their words need no escape.
-fn string(out: &mut Vec<u8>, text: &str) {
+pub fn json_string(out: &mut Vec<u8>, text: &str) {
     // all of it is looked at, because that takes many bytes at once
     if text.bytes().fold(false, |found, b| found | (b < 0x20) | (b == b'"') | (b == b'\\')) {
         out.extend_from_slice(&serde_json::to_vec(text).unwrap_or_else(|_| b"\"\"".to_vec()));

@@ -118,7 +118,8 @@ impl Outbox {
         if count == 0 {
             return;
         }
-        let lines = self.gathering.replace(Vec::new());
+        // all the room at once: growing would copy the parcel several times over
+        let lines = self.gathering.replace(Vec::with_capacity(PARCEL + SPARE));
         match self.queue.try_send(Parcel { lines, count }) {
             Ok(()) => {}
             Err(TrySendError::Full(parcel) | TrySendError::Disconnected(parcel)) => {

@@ -11,59 +11,30 @@ use super::{
 };
 use crate::{http1::fields::Fields, worker::Worker};
 use countersign_core::{
-    MethodName, RequestId, ScopeSet, Timestamp,
+    MethodName, RequestId, Timestamp,
     check::decision::{Denial, Known, Permit},
 };
-use serde::Serialize;
+use countersign_tower::respond::json_string;
 use std::{borrow::Cow, cell::RefCell, io::Write, net::IpAddr, time::Duration};
 
 /// Bytes of a path, a method or a host in a record; a longer one is cut.
 const LONGEST: usize = 512;
 
 /// What is known when it is decided.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default)]
 pub(crate) struct Facts<'f> {
     decision: &'static str,
     code: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     route: Option<&'f str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     upstream: Option<&'f str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     method: Option<Cow<'f, str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     host: Option<Cow<'f, str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     path: Option<Cow<'f, str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     peer: Option<IpAddr>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    principal: Option<&'f str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    subject: Option<Proof<'f>>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    actors: Vec<Proof<'f>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<&'f Known>,
+    actors: &'f [Known],
     trace: Option<&'f str>,
-}
-
-/// By what somebody was known.
-#[derive(Debug, Serialize)]
-struct Proof<'f> {
-    method: &'static str,
-    credential: &'f str,
-    #[serde(serialize_with = "as_text", skip_serializing_if = "is_empty")]
-    scopes: &'f ScopeSet,
-}
-
-fn is_empty(scopes: &&ScopeSet) -> bool {
-    scopes.is_empty()
-}
-
-fn as_text<S: serde::Serializer>(scopes: &&ScopeSet, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(scopes.iter().map(|scope| scope.as_str()))
 }
 
 impl<'f> Facts<'f> {
@@ -103,36 +74,74 @@ impl<'f> Facts<'f> {
         Self { decision: "deny", code, reason: Some(reason), peer: Some(peer), ..Self::default() }
     }
 
-    fn known(mut self, subject: Option<&'f Known>, actors: &'f [Known]) -> Self {
-        let proof = |known: &'f Known| Proof {
-            method: MethodName::as_str(known.authentication.method),
-            credential: known.authentication.credential.as_str(),
-            scopes: &known.scopes,
-        };
-        self.principal = subject.map(|known| known.authentication.principal.as_str());
-        self.subject = subject.map(proof);
-        self.actors = actors.iter().map(proof).collect();
-        self
+    fn known(self, subject: Option<&'f Known>, actors: &'f [Known]) -> Self {
+        Self { subject, actors, ..self }
+    }
+
+    fn write(&self, line: &mut Vec<u8>) {
+        let texts = [
+            ("decision", Some(self.decision)),
+            ("code", Some(self.code)),
+            ("reason", self.reason),
+            ("route", self.route),
+            ("upstream", self.upstream),
+            ("method", self.method.as_deref()),
+            ("host", self.host.as_deref()),
+            ("path", self.path.as_deref()),
+        ];
+        for (name, value) in texts {
+            text(line, name, value);
+        }
+        if let Some(peer) = self.peer {
+            // a vector takes what it is given
+            let _ = write!(line, ",\"peer\":\"{peer}\"");
+        }
+        if let Some(subject) = self.subject {
+            text(line, "principal", Some(subject.authentication.principal.as_str()));
+            line.extend_from_slice(b",\"subject\":");
+            proof(line, subject);
+        }
+        for (n, actor) in self.actors.iter().enumerate() {
+            line.extend_from_slice(if n == 0 { b",\"actors\":[" } else { b"," });
+            proof(line, actor);
+        }
+        if !self.actors.is_empty() {
+            line.push(b']');
+        }
+        text(line, "trace", self.trace);
     }
 }
 
-/// The first half. `None`: it could not be written, which is said once by whoever counts.
+fn text(line: &mut Vec<u8>, name: &'static str, value: Option<&str>) {
+    let Some(value) = value else { return };
+    for piece in [",\"", name, "\":"] {
+        line.extend_from_slice(piece.as_bytes());
+    }
+    json_string(line, value);
+}
+
+/// By what somebody was known.
+fn proof(line: &mut Vec<u8>, known: &Known) {
+    let Known { authentication, scopes, .. } = known;
+    line.extend_from_slice(b"{\"method\":");
+    json_string(line, MethodName::as_str(authentication.method));
+    text(line, "credential", Some(authentication.credential.as_str()));
+    for (n, scope) in scopes.iter().enumerate() {
+        line.extend_from_slice(if n == 0 { b",\"scopes\":[" } else { b"," });
+        json_string(line, scope.as_str());
+    }
+    line.extend_from_slice(if scopes.is_empty() { b"}" } else { b"]}" });
+}
+
+/// The first half. `None`: nothing is recorded.
 pub(crate) fn begin(worker: &Worker, id: RequestId, facts: &Facts<'_>) -> Option<Vec<u8>> {
     let outbox = worker.observed.outboxes.records.as_ref()?;
     let mut line = outbox.spare();
-    let now = worker.ports.point.clock().now();
-    let written = with_time(now, |time| {
-        line.extend_from_slice(b"{\"time\":\"");
-        line.extend_from_slice(time.as_bytes());
-        write!(line, "\",\"request\":\"{id}\"").ok()?;
-        let at = line.len();
-        serde_json::to_writer(&mut line, facts).ok()?;
-        // an object within an object becomes the rest of it: its first brace a comma, its last one written at the end
-        *line.get_mut(at)? = b',';
-        line.pop();
-        Some(())
-    });
-    written.map(|()| line)
+    line.extend_from_slice(b"{\"time\":\"");
+    with_time(worker.ports.point.clock().now(), |time| line.extend_from_slice(time.as_bytes()));
+    let _ = write!(line, "\",\"request\":\"{id}\"");
+    facts.write(&mut line);
+    Some(line)
 }
 
 /// The second half.
@@ -148,12 +157,17 @@ pub(crate) fn end(
     if let Some(failure) = failure {
         let _ = write!(line, ",\"failure\":\"{failure}\"");
     }
-    let _ = write!(line, ",\"duration_us\":{}", took.as_micros());
+    let _ = write!(line, ",\"duration_us\":{}", microseconds(took));
     if let Some(upstream) = upstream {
-        let _ = write!(line, ",\"upstream_us\":{}", upstream.as_micros());
+        let _ = write!(line, ",\"upstream_us\":{}", microseconds(upstream));
     }
     line.extend_from_slice(b"}\n");
     outbox.put(line);
+}
+
+/// In 64 bits: 128 take several times as long to write.
+fn microseconds(took: Duration) -> u64 {
+    u64::try_from(took.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// RFC 3339, to the millisecond; the second is written once.
