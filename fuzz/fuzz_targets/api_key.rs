@@ -15,9 +15,9 @@ use countersign_crypto::{
 use countersign_methods::api_key::{
     authenticator::ApiKeyAuthenticator,
     config::ApiKeyConfig,
-    credential::KeyFormats,
-    record::{ApiKeyRecord, KeyId, RevocationReason},
-    store::{ApiKeyQuery, ApiKeyStore, Revoked, Rotation},
+    credential::{KeyFormats, PlainKey},
+    record::{ApiKeyRecord, KeyId, Lookup, RevocationReason},
+    store::{ApiKeyQuery, ApiKeyStore, Revoked, Rotation, Upgrade},
     uses::Uses,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, uri::PathAndQuery};
@@ -26,15 +26,24 @@ use std::sync::{Arc, LazyLock, Mutex};
 
 fuzz_target!(|data: &[u8]| {
     let formats = &*FORMATS;
-    if let Ok(token) = formats.parse(data) {
-        let written =
-            format!("{}_{}{}", formats.ours().name(), token.id(), String::from_utf8_lossy(token.secret()));
-        assert!(data.starts_with(written.as_bytes()) && data.len() == written.len() + 6);
-        assert!(KeyId::parse(token.id()).is_some());
+    match formats.parse(data) {
+        Ok(PlainKey::Issued(token)) => {
+            let secret = String::from_utf8_lossy(token.secret());
+            let written = format!("{}_{}{secret}", formats.ours().name(), token.id());
+            assert!(data.starts_with(written.as_bytes()) && data.len() == written.len() + 6);
+            assert!(KeyId::parse(token.id()).is_some());
+        }
+        Ok(PlainKey::Imported(value)) => {
+            assert!(value.expose() == data && data.starts_with(b"acme_") && data.is_ascii());
+        }
+        Err(_) => {}
     }
     let made = formats.ours().generate(&Given::new(data));
     let token = formats.parse(made.token.expose().as_bytes());
-    assert!(token.is_ok_and(|t| t.id() == made.id), "what is made is not read back");
+    assert!(
+        matches!(token, Ok(PlainKey::Issued(token)) if token.id() == made.id),
+        "what is made is not read back"
+    );
     find(data, made.token.expose());
 });
 
@@ -72,7 +81,7 @@ fn find(data: &[u8], good: &str) {
     }
 }
 
-static FORMATS: LazyLock<KeyFormats> = LazyLock::new(|| KeyFormats::new(&ApiKeyConfig::default()).unwrap());
+static FORMATS: LazyLock<KeyFormats> = LazyLock::new(|| KeyFormats::new(&config()).unwrap());
 static RULE: LazyLock<MethodRule> = LazyLock::new(|| MethodRule {
     header: Some(HeaderName::from_static("x-mine")),
     query: Some("key".into()),
@@ -83,12 +92,16 @@ static ROOM: LazyLock<ApiKeyAuthenticator> = LazyLock::new(|| {
     ApiKeyAuthenticator::new(
         Arc::new(Nobody),
         Arc::new(peppers),
-        ApiKeyConfig::default(),
+        config(),
         Arc::new(fingerprint),
         Arc::new(Uses::default()),
     )
     .unwrap()
 });
+
+fn config() -> ApiKeyConfig {
+    ApiKeyConfig { imported_prefixes: vec!["acme_".into()], ..ApiKeyConfig::default() }
+}
 
 /// The input over and over, with a counter so that it ends.
 #[derive(Debug)]
@@ -128,6 +141,18 @@ impl ApiKeyStore for Nobody {
         no()
     }
     fn create<'a>(&'a self, _: ApiKeyRecord, _: AuditEvent) -> BoxFuture<'a, Result<(), StoreError>> {
+        no()
+    }
+    fn find_imported<'a>(
+        &'a self,
+        _: Vec<Lookup>,
+    ) -> BoxFuture<'a, Result<Vec<ApiKeyRecord>, StoreError>> {
+        no()
+    }
+    fn import<'a>(&'a self, _: Vec<(ApiKeyRecord, AuditEvent)>) -> BoxFuture<'a, Result<(), StoreError>> {
+        no()
+    }
+    fn upgrade<'a>(&'a self, _: Upgrade, _: AuditEvent) -> BoxFuture<'a, Result<(), StoreError>> {
         no()
     }
     fn rotate<'a>(&'a self, _: Rotation, _: AuditEvent) -> BoxFuture<'a, Result<(), StoreError>> {

@@ -38,6 +38,9 @@ pub struct AdminClient {
     key: String,
 }
 
+/// Status, document, and the scope that the challenge asked for.
+type Refused = (StatusCode, Bytes, Option<String>);
+
 /// More than any page; an answer beyond it is not ours.
 const LONGEST_ANSWER: usize = 16 << 20;
 
@@ -89,6 +92,19 @@ impl AdminClient {
 
     pub async fn post(&self, path: &[&str], body: Value) -> Result<Value, Failure> {
         self.call(self.http.post(self.url(path, &[])?).json(&body)).await
+    }
+
+    /// What was refused with 422 comes back as it was told, for who can say more of it.
+    pub async fn post_or_told(&self, path: &[&str], body: &Value) -> Result<Result<Value, Value>, Failure> {
+        let request = self.http.post(self.url(path, &[])?).json(body).bearer_auth(&self.key);
+        let (status, bytes) = match self.ask(request).await? {
+            Ok(bytes) => (StatusCode::OK, bytes),
+            Err((StatusCode::UNPROCESSABLE_ENTITY, bytes, _)) => (StatusCode::UNPROCESSABLE_ENTITY, bytes),
+            Err((status, bytes, needs)) => return Err(refusal(status, &bytes, needs.as_deref())),
+        };
+        let document: Value =
+            serde_json::from_slice(&bytes).map_err(|_| self.strange("an answer that is not JSON"))?;
+        Ok(if status.is_success() { Ok(document) } else { Err(document) })
     }
 
     /// As long as the record still is at this version.
@@ -165,6 +181,11 @@ impl AdminClient {
     }
 
     async fn answer(&self, request: RequestBuilder) -> Result<Bytes, Failure> {
+        let refused = |(status, bytes, needs): Refused| refusal(status, &bytes, needs.as_deref());
+        self.ask(request).await?.map_err(refused)
+    }
+
+    async fn ask(&self, request: RequestBuilder) -> Result<Result<Bytes, Refused>, Failure> {
         let response = request.send().await.map_err(|e| self.unreachable(&e))?;
         let status = response.status();
         let challenge =
@@ -174,10 +195,10 @@ impl AdminClient {
             return Err(self.strange("an answer that is too long"));
         }
         if !status.is_success() {
-            let needs = challenge.as_deref().and_then(needed_scope);
-            return Err(refusal(status, &bytes, needs));
+            let needs = challenge.as_deref().and_then(needed_scope).map(str::to_owned);
+            return Ok(Err((status, bytes, needs)));
         }
-        Ok(bytes)
+        Ok(Ok(bytes))
     }
 
     fn strange(&self, what: &str) -> Failure {

@@ -11,7 +11,7 @@ use countersign_core::{
 };
 use countersign_methods::{
     api_key::{
-        issue::{Lifetime, NewKey},
+        issue::{KeyVerdict, Lifetime, NewKey},
         record::{KeyId, RevocationReason},
         store::{ApiKeyQuery, ApiKeyStore},
     },
@@ -65,7 +65,7 @@ pub async fn recover(rooms: &Rooms, file: &Path, now: Timestamp) -> Result<KeyId
 pub async fn renew(rooms: &Rooms, file: &Path, now: Timestamp) -> Result<(), Failure> {
     if let Some(text) = private_file::read(file)? {
         let verified = rooms.api_keys.verify_presented(text.trim().as_bytes(), now).await.map_err(failed)?;
-        if let Ok(record) = verified {
+        if let KeyVerdict::Good(record) = verified {
             let soon = now + LIFETIME / 2;
             let owner = PrincipalStore::find(&*rooms.store, &record.owner).await.map_err(failed)?;
             let active = owner.is_some_and(|p| p.enabled && operator::can_administer(&p.scopes));

@@ -25,8 +25,8 @@ use countersign_methods::{
     api_key::{
         authenticator::ApiKeyAuthenticator,
         config::ApiKeyConfig,
-        record::{ApiKeyRecord, KeyId, RevocationReason},
-        store::{ApiKeyQuery, ApiKeyStore, Revoked, Rotation},
+        record::{ApiKeyRecord, KeyId, Lookup, RevocationReason},
+        store::{ApiKeyQuery, ApiKeyStore, Revoked, Rotation, Upgrade},
         uses::Uses,
     },
     principal::{
@@ -158,6 +158,15 @@ impl ApiKeyStore for Nobody {
         no()
     }
     fn create<'a>(&'a self, _: ApiKeyRecord, _: AuditEvent) -> BoxFuture<'a, Result<(), StoreError>> {
+        no()
+    }
+    fn find_imported<'a>(&'a self, _: Vec<Lookup>) -> BoxFuture<'a, Result<Vec<ApiKeyRecord>, StoreError>> {
+        no()
+    }
+    fn import<'a>(&'a self, _: Vec<(ApiKeyRecord, AuditEvent)>) -> BoxFuture<'a, Result<(), StoreError>> {
+        no()
+    }
+    fn upgrade<'a>(&'a self, _: Upgrade, _: AuditEvent) -> BoxFuture<'a, Result<(), StoreError>> {
         no()
     }
     fn rotate<'a>(&'a self, _: Rotation, _: AuditEvent) -> BoxFuture<'a, Result<(), StoreError>> {

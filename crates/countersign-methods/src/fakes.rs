@@ -3,8 +3,8 @@
 use crate::{
     api_key::{
         config::ApiKeyConfig,
-        record::{ApiKeyRecord, KeyId, KeyState, RevocationReason},
-        store::{ApiKeyQuery, ApiKeyStore, Revoked, Rotation},
+        record::{ApiKeyRecord, Covers, KeyId, KeyState, Lookup, Origin, RevocationReason},
+        store::{ApiKeyQuery, ApiKeyStore, Revoked, Rotation, Upgrade},
     },
     operator::administers,
     principal::store::{PrincipalChange, PrincipalQuery, PrincipalStore},
@@ -125,6 +125,37 @@ impl ApiKeyStore for FakeStore {
             self.explain(event);
             self.keys.lock().unwrap().insert(record.id, record);
             Ok(())
+        }))
+    }
+
+    fn find_imported<'a>(
+        &'a self,
+        lookups: Vec<Lookup>,
+    ) -> BoxFuture<'a, Result<Vec<ApiKeyRecord>, StoreError>> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        done(self.up().map(|()| {
+            let keys = self.keys.lock().unwrap();
+            let one_of = |r: &&ApiKeyRecord| r.origin.lookup().is_some_and(|l| lookups.contains(&l));
+            keys.values().filter(one_of).cloned().collect()
+        }))
+    }
+
+    fn import<'a>(&'a self, keys: Vec<(ApiKeyRecord, AuditEvent)>) -> BoxFuture<'a, Result<(), StoreError>> {
+        done(self.up().map(|()| {
+            for (key, event) in keys {
+                self.keys.lock().unwrap().insert(key.id, key);
+                self.explain(event);
+            }
+        }))
+    }
+
+    fn upgrade<'a>(&'a self, upgrade: Upgrade, event: AuditEvent) -> BoxFuture<'a, Result<(), StoreError>> {
+        done(self.up().map(|()| {
+            self.edit(&upgrade.id, |key| {
+                key.digest = upgrade.digest;
+                key.origin = Origin::Imported { lookup: upgrade.lookup, covers: Covers::Value };
+            });
+            self.explain(event);
         }))
     }
 

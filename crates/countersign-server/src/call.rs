@@ -15,8 +15,9 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::Serialize;
 use std::{sync::Arc, time::Duration};
 
-/// No body of ours needs more.
+/// No body of ours needs more, but for lists of what is brought from elsewhere.
 pub(crate) const MAX_BODY: usize = 64 * 1024;
+pub(crate) const MAX_IMPORT: usize = 1024 * 1024;
 /// Who cannot send so little in so long is not sending.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -56,10 +57,10 @@ impl Facts {
         request: RequestId,
         peer: Peer,
         parts: Parts,
-        body: Body,
+        (body, most): (Body, usize),
     ) -> Result<Self, Problem> {
         let body = match parts.method {
-            Method::POST | Method::PATCH | Method::PUT => read_body(&parts, body).await?,
+            Method::POST | Method::PATCH | Method::PUT => read_body(&parts, body, most).await?,
             _ => Bytes::new(),
         };
         let now = services.clock.now();
@@ -167,20 +168,20 @@ fn unsupported(wanted: &str) -> Problem {
     )
 }
 
-async fn read_body(parts: &Parts, body: Body) -> Result<Bytes, Problem> {
+async fn read_body(parts: &Parts, body: Body, most: usize) -> Result<Bytes, Problem> {
     let too_large = || {
         Problem::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "body_too_large",
-            format!("the body is larger than {MAX_BODY} bytes; nothing here needs so much"),
+            format!("the body is larger than {most} bytes; nothing here needs so much"),
         )
     };
     let declared =
         parts.headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
-    if declared.is_some_and(|length| length > MAX_BODY as u64) {
+    if declared.is_some_and(|length| length > most as u64) {
         return Err(too_large());
     }
-    let collected = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY).collect()).await;
+    let collected = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, most).collect()).await;
     match collected {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),

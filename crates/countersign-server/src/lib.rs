@@ -22,5 +22,5 @@ pub mod services;
 mod test_world;
 mod words;
 
-pub use router::{admin_routes, operator, public};
+pub use router::{admin_plan, admin_routes, operator, public};
 pub use services::{Limits, Services};

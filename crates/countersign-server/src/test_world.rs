@@ -2,7 +2,7 @@
 //! decision points, the real layer; only store, clock, entropy and counter are stand-ins.
 
 use crate::{
-    Limits, Services, admin_routes,
+    Limits, Services, admin_plan, admin_routes,
     observe::{Probing, Watched},
     router,
 };
@@ -13,6 +13,7 @@ use countersign_core::{
     audit::{Actor, AuditEvent},
     check::{
         DecisionPoint, Parts, Settings,
+        limit::RateLimit,
         request::{Peer, Transport},
         route::{Alternative, Route, RouteTable, SecurityRequirement},
     },
@@ -44,7 +45,7 @@ use countersign_tower::respond::Options;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use serde_json::Value;
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 use tower::ServiceExt;
 
 /// Always ready, and counts nothing.
@@ -114,6 +115,9 @@ impl Reply {
     }
 }
 
+/// More than any test asks but the one that means to.
+pub(crate) const ADMIN_LIMIT: RateLimit = RateLimit { quota: 2000, window: Duration::from_secs(60) };
+
 impl World {
     pub(crate) async fn new() -> Self {
         Self::judged_by(admin_routes()).await
@@ -131,7 +135,8 @@ impl World {
 
         let peppers = Arc::new(Peppers::new(Pepper::new(1, &[7; 32]).unwrap(), Vec::new()).unwrap());
         let fingerprint = Arc::new(FingerprintKey::new(&*entropy));
-        let config = ApiKeyConfig::default();
+        let imported_prefixes = vec!["acme_".to_owned()];
+        let config = ApiKeyConfig { imported_prefixes, ..ApiKeyConfig::default() };
         let room: Arc<dyn Authenticator> = Arc::new(
             ApiKeyAuthenticator::new(
                 store.clone(),
@@ -145,7 +150,9 @@ impl World {
         let counter = Arc::new(MemoryCounter::default());
         let judge = |routes: Vec<Route>| {
             let authenticators = vec![room.clone()];
-            let routes = Arc::new(StaticRoutes::new(RouteTable::new(routes, &authenticators).unwrap()));
+            let plans = HashMap::from([(admin_plan(), ADMIN_LIMIT)]);
+            let table = RouteTable::new(routes, &authenticators).unwrap().with_plans(plans);
+            let routes = Arc::new(StaticRoutes::new(table));
             let point = DecisionPoint::new(Parts {
                 routes: routes.clone(),
                 authenticators,

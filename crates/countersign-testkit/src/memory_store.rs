@@ -11,8 +11,8 @@ use countersign_core::{
 };
 use countersign_methods::{
     api_key::{
-        record::{ApiKeyRecord, KeyId, KeyState, RevocationReason},
-        store::{ApiKeyQuery, ApiKeyStore, KeySort, Revoked, Rotation},
+        record::{ApiKeyRecord, Covers, KeyId, KeyState, Lookup, Origin, RevocationReason},
+        store::{ApiKeyQuery, ApiKeyStore, KeySort, Revoked, Rotation, Upgrade},
     },
     operator::administers,
     principal::store::{PrincipalChange, PrincipalQuery, PrincipalSort, PrincipalStore},
@@ -208,6 +208,45 @@ impl ApiKeyStore for MemoryStore {
                 return Err(StoreError::Conflict("owner_unknown"));
             }
             state.keys.insert(record.id, record);
+            state.tell(event);
+            Ok(())
+        })
+    }
+
+    fn find_imported<'a>(
+        &'a self,
+        lookups: Vec<Lookup>,
+    ) -> BoxFuture<'a, Result<Vec<ApiKeyRecord>, StoreError>> {
+        self.answer(|state| {
+            let one_of = |r: &&ApiKeyRecord| r.origin.lookup().is_some_and(|l| lookups.contains(&l));
+            Ok(state.keys.values().filter(one_of).cloned().collect())
+        })
+    }
+
+    fn import<'a>(&'a self, keys: Vec<(ApiKeyRecord, AuditEvent)>) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.answer(|state| {
+            let taken = |key: &ApiKeyRecord| {
+                let same = |r: &ApiKeyRecord| r.id == key.id || r.origin.lookup() == key.origin.lookup();
+                state.keys.values().any(same)
+            };
+            if keys.iter().any(|(key, _)| taken(key)) {
+                return Err(StoreError::Conflict("key_exists"));
+            }
+            for (key, event) in keys {
+                state.keys.insert(key.id, key);
+                state.tell(event);
+            }
+            Ok(())
+        })
+    }
+
+    fn upgrade<'a>(&'a self, upgrade: Upgrade, event: AuditEvent) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.answer(|state| {
+            let Some(record) = state.keys.get_mut(&upgrade.id).filter(|r| r.digest == upgrade.was) else {
+                return Ok(());
+            };
+            record.digest = upgrade.digest;
+            record.origin = Origin::Imported { lookup: upgrade.lookup, covers: Covers::Value };
             state.tell(event);
             Ok(())
         })

@@ -35,7 +35,7 @@ use countersign_methods::{
     api_key::store::ApiKeyStore, principal::directory::LocalDirectory, revocation::memory::ChangeMemory,
 };
 use countersign_server::{
-    Limits, Services, admin_routes,
+    Limits, Services, admin_plan, admin_routes,
     listen::{HostList, ListenConfig, ListenError, Listener, serve},
     router,
 };
@@ -80,6 +80,7 @@ pub struct Running {
 struct Serving {
     settings: Settings,
     routes: Arc<RouteTableCell>,
+    door: Arc<RouteTableCell>,
     authenticators: Vec<Arc<dyn Authenticator>>,
     loaded: Loaded,
     keyring: KeyringFile,
@@ -108,7 +109,8 @@ pub async fn start(settings: &Settings, rooms: Rooms) -> Result<Running, Failure
     let routes = table(settings.routes.clone(), &authenticators)?;
     let routes = cell(routes.with_plans(settings.plans.clone()));
     let gateway_point = point(&routes);
-    let door = point(&cell(table(admin_routes(), &authenticators)?));
+    let door_table = cell(door_table(settings, &authenticators)?);
+    let door = point(&door_table);
 
     let mut loaded = Loaded::default();
     let gateway_config = gateway_config(settings, &mut loaded)?;
@@ -195,6 +197,7 @@ pub async fn start(settings: &Settings, rooms: Rooms) -> Result<Running, Failure
     let serving = Serving {
         settings: settings.clone(),
         routes,
+        door: door_table,
         authenticators,
         loaded,
         keyring: KeyringFile::of(&settings.keyring),
@@ -283,6 +286,11 @@ async fn flush(rooms: Rooms, stopping: CancellationToken) {
             () = stopping.cancelled() => true,
             _ = ticks.tick() => false,
         };
+        for upgrade in rooms.uses.take_upgrades() {
+            if let Err(error) = rooms.api_keys.upgrade(upgrade, rooms.now()).await {
+                tracing::warn!(%error, "an imported key is kept as it was; its next use tries again");
+            }
+        }
         let uses = rooms.uses.take();
         if !uses.is_empty()
             && let Err(error) = ApiKeyStore::used(&*rooms.store, uses).await
@@ -304,6 +312,13 @@ fn table(
             errors.iter().map(|e| format!("route `{}`: {}: {}", e.route, e.field, e.message)).collect();
         Failure::failed(lines.join("\n"))
     })
+}
+
+/// What operators' requests are judged by: with the plans that their keys may name.
+fn door_table(settings: &Settings, authenticators: &[Arc<dyn Authenticator>]) -> Result<RouteTable, Failure> {
+    let mut plans = settings.plans.clone();
+    plans.insert(admin_plan(), settings.admin.limit);
+    Ok(table(admin_routes(), authenticators)?.with_plans(plans))
 }
 
 fn cell(table: RouteTable) -> Arc<RouteTableCell> {

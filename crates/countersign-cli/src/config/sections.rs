@@ -151,12 +151,18 @@ fn gateway(root: &Table<'_, '_>, folder: &Path) -> Option<GatewaySettings> {
 fn admin(root: &Table<'_, '_>, folder: &Path) -> Option<AdminSettings> {
     let default = SocketAddr::from((Ipv4Addr::LOCALHOST, 8445));
     let Some(section) = root.section("admin") else {
-        return Some(AdminSettings { listen: default, tls: None, hosts: Vec::new() });
+        let limit = AdminSettings::LIMIT;
+        return Some(AdminSettings { listen: default, tls: None, hosts: Vec::new(), limit });
     };
     let listen = section.get("listen").map_or(Some(default), |field| field.parsed(values::address));
     let tls_field = section.get("tls");
     let tls = tls_field.as_ref().map(|field| tls(field, folder));
     let hosts = section.get("hosts").map(|field| field.list(values::one_host));
+    let limit = section.get("limit").map_or(Some(AdminSettings::LIMIT), |field| {
+        field.parsed(|text| {
+            values::parse_limit(text).ok_or_else(|| format!("`{text}` is not a limit such as `6000/1m`"))
+        })
+    });
     // RULES 1.7: no key over plain HTTP, loopback aside
     if tls_field.is_none() && listen.is_some_and(|a| !a.ip().is_loopback()) {
         section.problem_at("tls", "is missing: beyond loopback operators' keys need TLS");
@@ -173,6 +179,7 @@ fn admin(root: &Table<'_, '_>, folder: &Path) -> Option<AdminSettings> {
             None => None,
         },
         hosts: hosts.unwrap_or_else(|| Some(Vec::new()))?,
+        limit: limit?,
     })
 }
 
@@ -244,6 +251,23 @@ fn store(root: &Table<'_, '_>, folder: &Path) -> Option<StoreUrl> {
     }))
 }
 
+/// What a key from elsewhere begins with: nothing that is ours, and nothing that would draw a token to the room of keys
+/// (RULES 1.4).
+fn imported_prefix(text: &str, word: &str) -> Result<String, String> {
+    let good = text.len() <= 32 && text.bytes().all(|b| b.is_ascii_graphic());
+    if !good {
+        return Err(format!("`{text}` is not at most 32 visible ASCII characters"));
+    }
+    let meet = |other: &str| text.starts_with(other) || other.starts_with(text);
+    if !text.is_empty() && meet(&format!("{word}_")) {
+        return Err(format!("`{text}`: what begins with `{word}_` is made here"));
+    }
+    if !text.is_empty() && meet("eyJ") {
+        return Err(format!("`{text}`: what begins with `eyJ` is a JSON Web Token"));
+    }
+    Ok(text.to_owned())
+}
+
 fn api_keys(section: &Table<'_, '_>) -> Option<ApiKeyConfig> {
     let default = ApiKeyConfig::default();
     let word = section.get("word").map_or(Some(default.word), |field| {
@@ -267,6 +291,10 @@ fn api_keys(section: &Table<'_, '_>) -> Option<ApiKeyConfig> {
             good.then(|| text.to_owned()).ok_or_else(|| "must be 1 to 64 printable ASCII characters".into())
         })
     });
+    let imported_prefixes =
+        section.get("imported_prefixes").map_or(Some(default.imported_prefixes), |field| {
+            field.list(|text| imported_prefix(text, word.as_deref().unwrap_or_default()))
+        });
     if let (Some(default), Some(max)) = (default_lifetime, max_lifetime)
         && default > max
     {
@@ -286,5 +314,6 @@ fn api_keys(section: &Table<'_, '_>) -> Option<ApiKeyConfig> {
         max_lifetime: max_lifetime?,
         allow_never: allow_never?,
         realm: realm?,
+        imported_prefixes: imported_prefixes?,
     })
 }

@@ -120,6 +120,12 @@ pub struct AdminSettings {
     pub tls: Option<TlsSettings>,
     /// Names under which operators reach it, beside loopback ones (RULES 3.8: Host allow-list).
     pub hosts: Vec<String>,
+    /// Of each principal that calls it.
+    pub limit: RateLimit,
+}
+
+impl AdminSettings {
+    pub const LIMIT: RateLimit = RateLimit { quota: 6000, window: Duration::from_secs(60) };
 }
 
 #[derive(Debug, Clone)]

@@ -31,6 +31,11 @@ impl PlanName {
         ((1..=64).contains(&text.len()) && text.bytes().all(word)).then(|| Self(text.into()))
     }
 
+    /// One that no configuration can name, as long as it holds a space.
+    pub fn of_ours(name: &'static str) -> Self {
+        Self(name.into())
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }

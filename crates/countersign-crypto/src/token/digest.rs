@@ -98,6 +98,11 @@ impl Peppers {
         self.current.digest(parts)
     }
 
+    /// Under each pepper, the current one first: what a value that names no row may be found by.
+    pub fn digests(&self, parts: &TokenParts<'_>) -> Vec<[u8; 32]> {
+        std::iter::once(&self.current).chain(&self.retired).map(|pepper| pepper.digest(parts)).collect()
+    }
+
     /// Does the token fit what was stored?
     pub fn verify(
         &self,

@@ -2,11 +2,12 @@
 
 use super::{
     config::ApiKeyConfig,
-    credential::{self, KeyFormats},
+    credential::{self, KeyFormats, PlainKey},
+    foreign,
     record::KeyId,
     store::ApiKeyStore,
     uses::Uses,
-    verify::{Judged, verify},
+    verify::{Judged, look_up, verify},
 };
 use countersign_core::{
     Authentication, Authenticator, Found, MethodName, MethodRule, Place, Presented, Refusal, Timestamp,
@@ -51,18 +52,23 @@ impl ApiKeyAuthenticator {
         now: Timestamp,
     ) -> Result<Authentication, Refusal> {
         // Parsed again rather than carried along: it takes no longer than passing it through the seam would.
-        let token = self.formats.parse(presented.credential).map_err(Refusal::Rejected)?;
-        // Twelve base62 characters, as the format made sure of.
-        let id = KeyId::parse(token.id()).ok_or(Refusal::Unavailable)?;
-        let record = self.store.find(&id).await?;
+        let key = self.formats.parse(presented.credential).map_err(Refusal::Rejected)?;
+        let record = look_up(&*self.store, &key, &self.peppers).await?;
         let with =
             Judged { peppers: &self.peppers, config: &self.config, prefix: self.formats.ours().name(), now };
-        verify(&token, presented.place, record.as_ref(), with).map_err(|failure| {
+        let known = verify(&key, presented.place, record.as_ref(), with).map_err(|failure| {
             if failure == super::verify::Failure::PepperMissing {
-                tracing::error!(key = %id, "a key names a pepper that is not configured");
+                let id = record.as_ref().map(|record| record.id);
+                tracing::error!(key = ?id, "a key names a pepper that is not configured");
             }
             failure.refusal()
-        })
+        })?;
+        if let (PlainKey::Imported(value), Some(record)) = (key, &record)
+            && let Some(upgrade) = foreign::upgrade(value, record, &self.peppers)
+        {
+            self.uses.upgrade(upgrade);
+        }
+        Ok(known)
     }
 }
 

@@ -15,6 +15,9 @@ pub struct ApiKeyConfig {
     pub allow_never: bool,
     /// The `realm` of challenges.
     pub realm: String,
+    /// What keys that were brought from elsewhere may begin with; `""`: with anything, in a header or parameter of
+    /// their own. None: no such key is taken, and none is looked up.
+    pub imported_prefixes: Vec<String>,
 }
 
 /// What holds for a new key; other terms may come while the process runs.
@@ -44,6 +47,7 @@ impl Default for ApiKeyConfig {
             max_lifetime: DAY * 365,
             allow_never: false,
             realm: "countersign".into(),
+            imported_prefixes: Vec::new(),
         }
     }
 }

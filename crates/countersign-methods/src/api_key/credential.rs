@@ -7,6 +7,9 @@
 //! ?<the route's parameter>=cs_live_...   only where the route names one
 //! ```
 //! A key in two places is two keys: 400, never a choice.
+//!
+//! Where keys were brought from elsewhere, a value that does not begin as ours do may be one of those: in `Authorization`
+//! where it begins as the configuration says that they do, in a place of its own whatever it begins with if that says so.
 
 use super::{config::ApiKeyConfig, record::Environment};
 use countersign_core::{
@@ -17,17 +20,63 @@ use countersign_core::{
 };
 use countersign_crypto::token::format::{FormatError, PlainToken, TokenFormat, WordError};
 use http::{HeaderName, header::AUTHORIZATION};
+use std::fmt;
 
 pub const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 /// Longer values are not searched for what else is wrong with them.
 const MAX_LENGTH: usize = 256;
 
-/// The formats of this deployment: its environment's, and the one that it refuses (RULES 4.3).
+/// An imported key shorter than this could be guessed.
+pub const SHORTEST_IMPORTED: usize = 16;
+
+/// The formats of this deployment: its environment's, and the one that it refuses (RULES 4.3); and what those begin with
+/// that came from elsewhere.
 #[derive(Debug, Clone)]
 pub struct KeyFormats {
     ours: TokenFormat,
     other: TokenFormat,
+    /// `cs_`: nothing that begins so came from elsewhere.
+    word: Box<str>,
+    imported: Box<[Box<str>]>,
+}
+
+/// A key whose shape is right, and nothing more is known of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PlainKey<'r> {
+    Issued(PlainToken<'r>),
+    Imported(ForeignValue<'r>),
+}
+
+/// Long enough and visible ASCII. Debug shows nothing of it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct ForeignValue<'r>(&'r [u8]);
+
+impl<'r> ForeignValue<'r> {
+    pub fn expose(self) -> &'r [u8] {
+        self.0
+    }
+}
+
+impl fmt::Debug for ForeignValue<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ForeignValue(..)")
+    }
+}
+
+/// Why a value cannot be a key from elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ForeignError {
+    #[error("begins as the keys that are made here do")]
+    Ours,
+    #[error("begins with none of the prefixes that `[api_keys] imported_prefixes` names")]
+    Prefix,
+    #[error("is shorter than 16 characters: it could be guessed")]
+    Short,
+    #[error("is longer than 256 characters")]
+    Long,
+    #[error("holds a character that is not visible ASCII")]
+    Alphabet,
 }
 
 impl KeyFormats {
@@ -39,7 +88,32 @@ impl KeyFormats {
         Ok(Self {
             ours: TokenFormat::new(&config.word, config.environment.as_str())?,
             other: TokenFormat::new(&config.word, other.as_str())?,
+            word: format!("{}_", config.word).into(),
+            imported: config.imported_prefixes.iter().map(|p| p.as_str().into()).collect(),
         })
+    }
+
+    /// Are keys from elsewhere taken at all?
+    pub fn takes_imported(&self) -> bool {
+        !self.imported.is_empty()
+    }
+
+    /// Could it be a key from elsewhere?
+    pub fn foreign<'r>(&self, value: &'r [u8]) -> Result<ForeignValue<'r>, ForeignError> {
+        if value.starts_with(self.word.as_bytes()) {
+            return Err(ForeignError::Ours);
+        }
+        if !self.imported.iter().any(|prefix| value.starts_with(prefix.as_bytes())) {
+            return Err(ForeignError::Prefix);
+        }
+        match value.len() {
+            0..SHORTEST_IMPORTED => Err(ForeignError::Short),
+            SHORTEST_IMPORTED..=MAX_LENGTH if value.iter().all(u8::is_ascii_graphic) => {
+                Ok(ForeignValue(value))
+            }
+            SHORTEST_IMPORTED..=MAX_LENGTH => Err(ForeignError::Alphabet),
+            _ => Err(ForeignError::Long),
+        }
     }
 
     pub fn ours(&self) -> &TokenFormat {
@@ -48,12 +122,25 @@ impl KeyFormats {
 
     /// Does a Bearer value belong to this room (RULES 1.4)?
     fn claims(&self, value: &[u8]) -> bool {
-        self.ours.is_prefix_of(value) || self.other.is_prefix_of(value)
+        self.ours.is_prefix_of(value)
+            || self.other.is_prefix_of(value)
+            || self.imported.iter().any(|prefix| !prefix.is_empty() && value.starts_with(prefix.as_bytes()))
     }
 
-    /// Shape, environment and checksum.
-    pub fn parse<'r>(&self, value: &'r [u8]) -> Result<PlainToken<'r>, Rejection> {
-        self.ours.parse(value).map_err(|error| self.explain(value, error))
+    /// Shape, environment and checksum; of a key from elsewhere its shape.
+    pub fn parse<'r>(&self, value: &'r [u8]) -> Result<PlainKey<'r>, Rejection> {
+        match self.ours.parse(value) {
+            Ok(token) => Ok(PlainKey::Issued(token)),
+            Err(error) => self.parse_foreign(value, error),
+        }
+    }
+
+    #[cold]
+    fn parse_foreign<'r>(&self, value: &'r [u8], error: FormatError) -> Result<PlainKey<'r>, Rejection> {
+        match self.foreign(value) {
+            Ok(value) => Ok(PlainKey::Imported(value)),
+            Err(_) => Err(self.explain(value, error)),
+        }
     }
 
     /// Only after the fast path said no.

@@ -10,11 +10,13 @@
 //!              └──────revoke───────┴──────────────────────> Revoked   (for ever; also from expired)
 //! the secret leaves at create and at rotate, once; what stays is a keyed hash
 //! scopes count only as far as the owner has them, at every use
+//! a key brought from elsewhere (`foreign`) begins as Active and is found by its value; its successor is one of ours
 //! ```
 
 pub mod authenticator;
 pub mod config;
 pub mod credential;
+pub mod foreign;
 pub mod issue;
 pub mod record;
 pub mod store;
@@ -26,3 +28,6 @@ mod tests;
 
 /// What a digest of this room is made for (RULES 4.3).
 const KIND: &str = "api_key";
+const KIND_IMPORTED: &str = "api_key imported";
+const KIND_IMPORTED_SHA256: &str = "api_key imported sha256";
+const KIND_LOOKUP: &str = "api_key lookup";

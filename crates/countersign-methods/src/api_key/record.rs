@@ -81,6 +81,51 @@ impl fmt::Debug for KeyDigest {
     }
 }
 
+/// What a key that was brought from elsewhere is found by, having no id within it: its value, keyed.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Lookup(pub [u8; 32]);
+
+impl fmt::Debug for Lookup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Lookup(..)")
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// Made here; its id stands within it.
+    Issued,
+    Imported {
+        lookup: Lookup,
+        covers: Covers,
+    },
+}
+
+impl Origin {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Origin::Issued => "issued",
+            Origin::Imported { .. } => "imported",
+        }
+    }
+
+    pub fn lookup(self) -> Option<Lookup> {
+        match self {
+            Origin::Issued => None,
+            Origin::Imported { lookup, .. } => Some(lookup),
+        }
+    }
+}
+
+/// What the digest of an imported key is a digest of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Covers {
+    /// The whole key.
+    Value,
+    /// Its SHA-256, which is all that was brought: until it is first shown.
+    Sha256,
+}
+
 /// The life of a key: active -> rotated (still good until its grace ends) -> ended by expiry; or revoked from any.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyState {
@@ -171,8 +216,9 @@ impl RevocationReason {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiKeyRecord {
     pub id: KeyId,
+    pub origin: Origin,
     pub environment: Environment,
-    /// What stands before the id: `cs_live` unless the deployment chose another word for `cs`.
+    /// What stands before the id: `cs_live` unless the deployment chose another word for `cs`; empty where imported.
     pub prefix: String,
     pub owner: PrincipalId,
     /// A label for people; empty where none was given.

@@ -1,6 +1,6 @@
 //! The port: one method, one transaction, with the audit event that explains it.
 
-use super::record::{ApiKeyRecord, Environment, KeyId, KeyStanding, RevocationReason};
+use super::record::{ApiKeyRecord, Environment, KeyDigest, KeyId, KeyStanding, Lookup, RevocationReason};
 use countersign_core::{
     BoxFuture, PrincipalId, StoreError, Timestamp,
     audit::AuditEvent,
@@ -47,6 +47,15 @@ pub struct Rotation {
     pub successor: ApiKeyRecord,
 }
 
+/// An imported key under a better digest; guarded by the one that it replaces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upgrade {
+    pub id: KeyId,
+    pub was: KeyDigest,
+    pub digest: KeyDigest,
+    pub lookup: Lookup,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Revoked {
     Now,
@@ -59,11 +68,20 @@ pub enum Revoked {
 
 pub trait ApiKeyStore: fmt::Debug + Send + Sync {
     fn find<'a>(&'a self, id: &'a KeyId) -> BoxFuture<'a, Result<Option<ApiKeyRecord>, StoreError>>;
+    /// Whichever of them there are.
+    fn find_imported<'a>(
+        &'a self,
+        lookups: Vec<Lookup>,
+    ) -> BoxFuture<'a, Result<Vec<ApiKeyRecord>, StoreError>>;
     /// In the order of the query. Its cursor is good for that order only.
     fn list<'a>(&'a self, query: ApiKeyQuery) -> BoxFuture<'a, Result<Page<ApiKeyRecord>, StoreError>>;
     /// `Conflict("key_exists")`, or `Conflict("owner_unknown")` where the owner is gone or disabled.
     fn create<'a>(&'a self, record: ApiKeyRecord, event: AuditEvent)
     -> BoxFuture<'a, Result<(), StoreError>>;
+    /// All or none, each with its event. `Conflict("key_exists")` where one of the ids or lookups is there already.
+    fn import<'a>(&'a self, keys: Vec<(ApiKeyRecord, AuditEvent)>) -> BoxFuture<'a, Result<(), StoreError>>;
+    /// The digest covers the whole key from here on. Nothing, where another process was first.
+    fn upgrade<'a>(&'a self, upgrade: Upgrade, event: AuditEvent) -> BoxFuture<'a, Result<(), StoreError>>;
     /// Puts the predecessor's key node into the feed. `Conflict("key_changed")` where the guard did not hold.
     fn rotate<'a>(&'a self, rotation: Rotation, event: AuditEvent) -> BoxFuture<'a, Result<(), StoreError>>;
     /// Puts the key node into the feed as revoked. Guarded by `version` where one is given.

@@ -4,16 +4,16 @@
 use super::{
     KIND,
     config::ApiKeyConfig,
-    record::{ApiKeyRecord, KeyStanding},
+    credential::PlainKey,
+    foreign,
+    record::{ApiKeyRecord, KeyId, KeyStanding, Origin},
+    store::ApiKeyStore,
 };
 use countersign_core::{
-    Authentication, CredentialId, Lineage, MethodName, Node, Place, Refusal, Rejection, Timestamp,
-    authenticator::Fault,
+    Authentication, CredentialId, Lineage, MethodName, Node, Place, Refusal, Rejection, StoreError,
+    Timestamp, authenticator::Fault,
 };
-use countersign_crypto::token::{
-    digest::{Peppers, TokenParts},
-    format::PlainToken,
-};
+use countersign_crypto::token::digest::{Peppers, TokenParts};
 
 use std::sync::Arc;
 
@@ -57,6 +57,26 @@ impl Failure {
     }
 }
 
+/// The record that the key names: by the id in it, or, of one from elsewhere, by its value.
+pub(super) async fn look_up(
+    store: &dyn ApiKeyStore,
+    key: &PlainKey<'_>,
+    peppers: &Peppers,
+) -> Result<Option<ApiKeyRecord>, StoreError> {
+    match key {
+        PlainKey::Issued(token) => {
+            // twelve base62 characters, as the format made sure of
+            let id = KeyId::parse(token.id())
+                .ok_or_else(|| StoreError::Unavailable("a key without an id passed its format".into()))?;
+            store.find(&id).await
+        }
+        PlainKey::Imported(value) => {
+            let found = store.find_imported(foreign::lookups_of(*value, peppers)).await?;
+            Ok(found.into_iter().next())
+        }
+    }
+}
+
 /// What stands with a record when a key is held against it.
 #[derive(Debug, Clone, Copy)]
 pub struct Judged<'a> {
@@ -69,12 +89,12 @@ pub struct Judged<'a> {
 
 /// `place` goes into the answer: a cached yes is good for the place where it was given (RULES 1.1).
 pub fn verify(
-    token: &PlainToken<'_>,
+    key: &PlainKey<'_>,
     place: Place,
     record: Option<&ApiKeyRecord>,
     with: Judged<'_>,
 ) -> Result<Authentication, Failure> {
-    let record = possession(token, record, with)?;
+    let record = possession(key, record, with)?;
     match record.standing(with.now) {
         KeyStanding::Active | KeyStanding::Rotated => Ok(established(record, place, with.now)),
         KeyStanding::Expired => Err(Failure::Expired),
@@ -84,24 +104,33 @@ pub fn verify(
 
 /// Does the caller hold the key, whatever its state? RULES 4.3: an unknown id costs the same as a wrong secret.
 pub fn possession<'r>(
-    token: &PlainToken<'_>,
+    key: &PlainKey<'_>,
     record: Option<&'r ApiKeyRecord>,
     with: Judged<'_>,
 ) -> Result<&'r ApiKeyRecord, Failure> {
-    let parts = TokenParts { kind: KIND, prefix: with.prefix, id: token.id(), secret: token.secret() };
-    let Some(record) = record else {
-        with.peppers.verify_dummy(&parts);
-        return Err(Failure::Unknown);
+    let fits = match (key, record) {
+        (PlainKey::Issued(token), record) => {
+            let parts =
+                TokenParts { kind: KIND, prefix: with.prefix, id: token.id(), secret: token.secret() };
+            let Some(record) = record else {
+                with.peppers.verify_dummy(&parts);
+                return Err(Failure::Unknown);
+            };
+            let fits = with.peppers.verify(record.digest.pepper, &record.digest.hash, &parts);
+            // A store that answered with another key's record would otherwise lend that one's owner.
+            fits.map(|fits| fits && record.id.as_str() == token.id())
+        }
+        // what it is found by took as much as what would be held against it
+        (PlainKey::Imported(_), None) => return Err(Failure::Unknown),
+        (PlainKey::Imported(value), Some(record)) => foreign::fits(*value, record, with.peppers),
     };
-    let fits = with
-        .peppers
-        .verify(record.digest.pepper, &record.digest.hash, &parts)
-        .map_err(|_| Failure::PepperMissing)?;
-    // A store that answered with another key's record would otherwise lend that one's owner.
-    if !fits || record.id.as_str() != token.id() {
-        return Err(Failure::WrongSecret);
-    }
-    if record.environment != with.config.environment || record.prefix != with.prefix {
+    let Some(record) = record.filter(|_| fits != Ok(false)) else { return Err(Failure::WrongSecret) };
+    fits.map_err(|_| Failure::PepperMissing)?;
+    let prefix_fits = match record.origin {
+        Origin::Issued => record.prefix == with.prefix,
+        Origin::Imported { .. } => true,
+    };
+    if record.environment != with.config.environment || !prefix_fits {
         return Err(Failure::WrongEnvironment);
     }
     Ok(record)

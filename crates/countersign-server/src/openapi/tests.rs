@@ -203,6 +203,18 @@ async fn real_answers_of_every_operation_are_as_described() {
     asked.ask(&root, (post.clone(), revoke), id, &[], json!({"reason": "leaked"})).await;
     asked.ask(&root, (post.clone(), verify), "", &[], json!({"key": secret})).await;
 
+    let import = "/admin/v1/api-keys/import";
+    let foreign = json!({"owner": "demo", "scopes": ["orders:read"], "key": "acme_0123456789abcdef"});
+    for body in [
+        json!({"keys": [foreign], "dry_run": true}),
+        json!({"keys": [foreign]}),
+        json!({"keys": [foreign]}),
+        json!({"keys": [foreign], "skip_existing": true}),
+        json!({"keys": [{"key": 1}]}),
+    ] {
+        asked.ask(&root, (post.clone(), import), "", &[], body).await;
+    }
+
     asked.ask(&root, (get.clone(), "/admin/v1/routes"), "", &[], Value::Null).await;
     let check = "/admin/v1/routes/check";
     for body in [

@@ -3,7 +3,7 @@
 
 use crate::{
     admin::v1::{api_key, audit, openapi as described, principal, probe, revocation, route},
-    call::{Answer, Call, Facts},
+    call::{Answer, Call, Facts, MAX_BODY, MAX_IMPORT},
     observe,
     openapi::{self, Described},
     problem::{self, Problem},
@@ -20,6 +20,7 @@ use countersign_core::{
     BoxFuture, MethodName, RequestId, Scope, ScopeSet,
     check::{
         decision::Permit,
+        limit::PlanName,
         request::Peer,
         route::{Alternative, MethodSet, Route, SecurityRequirement},
     },
@@ -44,6 +45,8 @@ struct Operation {
     scope: &'static str,
     handler: fn(Call) -> BoxFuture<'static, Answer>,
     describe: fn() -> Described,
+    /// Bytes of a body.
+    most: usize,
 }
 
 /// One operation that anybody may call.
@@ -53,9 +56,10 @@ struct PublicOperation {
     path: &'static str,
     handler: fn(Facts) -> BoxFuture<'static, Answer>,
     describe: fn() -> Described,
+    most: usize,
 }
 
-macro_rules! operations { ($($kind:ident: $name:literal $method:ident $path:literal $($scope:ident)? => $file:ident::$handler:ident, $describe:ident;)*) => {
+macro_rules! operations { ($($kind:ident: $name:literal $method:ident $path:literal $($scope:ident)? => $file:ident::$handler:ident, $describe:ident $(up to $most:ident)?;)*) => {
     &[$($kind {
         name: $name,
         method: Method::$method,
@@ -63,6 +67,7 @@ macro_rules! operations { ($($kind:ident: $name:literal $method:ident $path:lite
         $(scope: $scope,)?
         handler: |call| Box::pin($file::$handler(call)),
         describe: $file::$describe,
+        most: [$($most,)? MAX_BODY][0],
     }),*]
 } }
 
@@ -74,6 +79,7 @@ static OPERATOR: &[Operation] = operations! {
     Operation: "principal.change"   PATCH "/admin/v1/principals/{id}"        PRINCIPALS  => principal::change, describe_change;
     Operation: "api_key.list"       GET   "/admin/v1/api-keys"               READ        => api_key::list, describe_list;
     Operation: "api_key.create"     POST  "/admin/v1/api-keys"               KEYS        => api_key::create, describe_create;
+    Operation: "api_key.import"     POST  "/admin/v1/api-keys/import"        KEYS        => api_key::import, describe_import up to MAX_IMPORT;
     Operation: "api_key.verify"     POST  "/admin/v1/api-keys/verify"        READ        => api_key::verify, describe_verify;
     Operation: "api_key.show"       GET   "/admin/v1/api-keys/{id}"          READ        => api_key::show, describe_show;
     Operation: "api_key.rotate"     POST  "/admin/v1/api-keys/{id}/rotate"   KEYS        => api_key::rotate, describe_rotate;
@@ -97,7 +103,7 @@ static PUBLIC: &[PublicOperation] = operations! {
 };
 
 /// What every URL of the admin API demands, as ordinary routes for an ordinary decision point: no operation without
-/// a credential that holds its `countersign:` scope.
+/// a credential that holds its `countersign:` scope. Whoever judges by them has the plan that they name.
 pub fn admin_routes() -> Vec<Route> {
     OPERATOR
         .iter()
@@ -107,9 +113,15 @@ pub fn admin_routes() -> Vec<Route> {
             let mut route = Route::new(operation.path, "admin", security);
             route.name = operation.name.into();
             route.methods = MethodSet::Of(vec![operation.method.clone()]);
+            route.plan = Some(admin_plan());
             route
         })
         .collect()
+}
+
+/// What each principal that calls the admin API is limited by, over all its operations.
+pub fn admin_plan() -> PlanName {
+    PlanName::of_ours("the admin API")
 }
 
 /// All of this as an OpenAPI 3.1 document.
@@ -264,7 +276,7 @@ async fn operate(
             .await
             .map_err(|_| Problem::malformed("the URL's path is not UTF-8"))?;
         let subject = named.iter().find(|(name, _)| *name == "id").map(|(_, value)| value.to_owned());
-        let facts = Facts::read(services, id, peer, parts, body).await?;
+        let facts = Facts::read(services, id, peer, parts, (body, operation.most)).await?;
         (operation.handler)(Call { facts, caller, id: subject.unwrap_or_default() }).await
     };
     settle(operation.name, id, work).await
@@ -282,7 +294,7 @@ async fn serve(
             tracing::error!(operation = operation.name, "reached without a peer; nothing was done");
             return Err(Problem::internal());
         };
-        let facts = Facts::read(services, id, peer, parts, body).await?;
+        let facts = Facts::read(services, id, peer, parts, (body, operation.most)).await?;
         (operation.handler)(facts).await
     };
     settle(operation.name, id, work).await

@@ -38,7 +38,11 @@ pub(crate) fn integer(value: Json, lowest: i64, highest: i64) -> Result<i64, Wro
 }
 
 /// A list of at most `most`, each fault with its index.
-fn list<T>(value: Json, most: usize, each: impl Fn(Json) -> Result<T, Wrong>) -> Result<Vec<T>, Wrong> {
+pub(crate) fn list<T>(
+    value: Json,
+    most: usize,
+    each: impl Fn(Json) -> Result<T, Wrong>,
+) -> Result<Vec<T>, Wrong> {
     let Json::Array(items) = value else {
         return Err(format!("must be an array, not {}", value.what()).into());
     };

@@ -14,8 +14,11 @@ use countersign_core::{
 };
 use countersign_methods::{
     api_key::{
-        record::{ApiKeyRecord, Environment, KeyDigest, KeyId, KeyStanding, KeyState, RevocationReason},
-        store::{ApiKeyQuery, ApiKeyStore, KeySort, Revoked, Rotation},
+        record::{
+            ApiKeyRecord, Covers, Environment, KeyDigest, KeyId, KeyStanding, KeyState, Lookup, Origin,
+            RevocationReason,
+        },
+        store::{ApiKeyQuery, ApiKeyStore, KeySort, Revoked, Rotation, Upgrade},
     },
     revocation::store::ChangeKind,
 };
@@ -25,11 +28,12 @@ row! { KeyRow {
     id: String, environment: String, prefix: String, owner: String, label: String, pepper: i64, digest: Vec<u8>,
     scopes: String, networks: String, limit_quota: Option<i64>, limit_window: Option<i64>, plan: Option<String>,
     parents: String, created_at: i64, expires_at: Option<i64>, last_used_at: Option<i64>, state: String,
-    ended_at: Option<i64>, successor: Option<String>, reason: Option<String>, version: i64,
+    ended_at: Option<i64>, successor: Option<String>, reason: Option<String>, version: i64, origin: String,
+    lookup: Option<Vec<u8>>,
 } }
 
 macro_rules! columns { () => {
-    "id, environment, prefix, owner, label, pepper, digest, scopes, networks, limit_quota, limit_window, plan, parents, created_at, expires_at, last_used_at, state, ended_at, successor, reason, version"
+    "id, environment, prefix, owner, label, pepper, digest, scopes, networks, limit_quota, limit_window, plan, parents, created_at, expires_at, last_used_at, state, ended_at, successor, reason, version, origin, lookup"
 } }
 macro_rules! select {
     ($rest:literal) => {
@@ -41,12 +45,17 @@ const ACTIVE: &str = "active";
 const ROTATED: &str = "rotated";
 const REVOKED: &str = "revoked";
 
+const ISSUED: &str = "issued";
+const IMPORTED: &str = "imported";
+const IMPORTED_SHA256: &str = "imported_sha256";
+
 impl KeyRow {
     fn into_record(self) -> Result<ApiKeyRecord, Failed> {
         let unreadable = |what| Failed::Unreadable(format!("{what} of api key `{}`", self.id));
         let networks = self.networks.split(' ').filter(|word| !word.is_empty()).map(str::parse);
         Ok(ApiKeyRecord {
             id: KeyId::parse(&self.id).ok_or_else(|| unreadable("id"))?,
+            origin: self.origin().ok_or_else(|| unreadable("origin"))?,
             environment: Environment::parse(&self.environment).ok_or_else(|| unreadable("environment"))?,
             owner: PrincipalId::parse(&self.owner).ok_or_else(|| unreadable("owner"))?,
             digest: KeyDigest {
@@ -70,6 +79,17 @@ impl KeyRow {
             prefix: self.prefix,
             label: self.label,
         })
+    }
+
+    fn origin(&self) -> Option<Origin> {
+        let covers = match (self.origin.as_str(), &self.lookup) {
+            (ISSUED, None) => return Some(Origin::Issued),
+            (IMPORTED, _) => Covers::Value,
+            (IMPORTED_SHA256, _) => Covers::Sha256,
+            _ => return None,
+        };
+        let lookup = self.lookup.as_deref()?.try_into().ok()?;
+        Some(Origin::Imported { lookup: Lookup(lookup), covers })
     }
 
     fn limit(&self) -> Option<Option<RateLimit>> {
@@ -116,12 +136,18 @@ async fn insert(conn: &mut Conn<'_>, record: &ApiKeyRecord) -> Result<(), Failed
         KeyState::Rotated { at, successor } => (ROTATED, Some(at), Some(successor.to_string()), None),
         KeyState::Revoked { at, reason } => (REVOKED, Some(at), None, Some(reason.as_str())),
     };
+    let (origin, lookup) = match record.origin {
+        Origin::Issued => (ISSUED, None),
+        Origin::Imported { lookup, covers: Covers::Value } => (IMPORTED, Some(lookup)),
+        Origin::Imported { lookup, covers: Covers::Sha256 } => (IMPORTED_SHA256, Some(lookup)),
+    };
+    let lookup = lookup.map(|lookup| lookup.0.to_vec());
     let window = |limit: RateLimit| i64::try_from(limit.window.as_micros()).unwrap_or(i64::MAX);
     let networks = record.networks.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
     let made = sql(concat!(
         "INSERT INTO api_key (",
         columns!(),
-        ") SELECT $1, $2, $3, id, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21
+        ") SELECT $1, $2, $3, id, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23
          FROM principal WHERE id = $4 AND enabled /* share */ ON CONFLICT DO NOTHING"
     ))
     .bind(record.id.as_str())
@@ -145,13 +171,18 @@ async fn insert(conn: &mut Conn<'_>, record: &ApiKeyRecord) -> Result<(), Failed
     .bind(successor)
     .bind(reason)
     .bind(record.version)
+    .bind(origin)
+    .bind(lookup.clone())
     .execute(conn)
     .await?;
     if made == 1 {
         return Ok(());
     }
-    let there: Option<(i64,)> =
-        sql("SELECT version FROM api_key WHERE id = $1").bind(record.id.as_str()).optional(conn).await?;
+    let there: Option<(i64,)> = sql("SELECT version FROM api_key WHERE id = $1 OR lookup = $2 LIMIT 1")
+        .bind(record.id.as_str())
+        .bind(lookup)
+        .optional(conn)
+        .await?;
     Err(Failed::Conflict(if there.is_some() { "key_exists" } else { "owner_unknown" }))
 }
 
@@ -233,6 +264,23 @@ impl ApiKeyStore for Store {
         })
     }
 
+    fn find_imported<'a>(
+        &'a self,
+        lookups: Vec<Lookup>,
+    ) -> BoxFuture<'a, Result<Vec<ApiKeyRecord>, StoreError>> {
+        self.read(move |conn| {
+            Box::pin(async move {
+                let mut found = Vec::new();
+                for lookup in lookups {
+                    let row: Option<KeyRow> =
+                        sql(select!("WHERE lookup = $1")).bind(lookup.0.as_slice()).optional(conn).await?;
+                    found.extend(row.map(KeyRow::into_record).transpose()?);
+                }
+                Ok(found)
+            })
+        })
+    }
+
     fn list<'a>(&'a self, query: ApiKeyQuery) -> BoxFuture<'a, Result<Page<ApiKeyRecord>, StoreError>> {
         self.read(move |conn| {
             Box::pin(async move {
@@ -273,6 +321,43 @@ impl ApiKeyStore for Store {
                 unit.claim(&event).await?;
                 insert(&mut unit.conn, &record).await?;
                 unit.audit(event);
+                Ok(())
+            })
+        });
+        Box::pin(async move { write.await.map(|_| ()) })
+    }
+
+    fn import<'a>(&'a self, keys: Vec<(ApiKeyRecord, AuditEvent)>) -> BoxFuture<'a, Result<(), StoreError>> {
+        let write = self.write(Purpose::Ordinary, move |unit| {
+            Box::pin(async move {
+                for (record, event) in keys {
+                    insert(&mut unit.conn, &record).await?;
+                    unit.audit(event);
+                }
+                Ok(())
+            })
+        });
+        Box::pin(async move { write.await.map(|_| ()) })
+    }
+
+    fn upgrade<'a>(&'a self, upgrade: Upgrade, event: AuditEvent) -> BoxFuture<'a, Result<(), StoreError>> {
+        let write = self.write(Purpose::Ordinary, move |unit| {
+            Box::pin(async move {
+                let Upgrade { id, was, digest, lookup } = upgrade;
+                let upgraded =
+                    sql("UPDATE api_key SET digest = $4, pepper = $5, lookup = $6, origin = 'imported'
+                     WHERE id = $1 AND digest = $2 AND pepper = $3 AND lookup IS NOT NULL")
+                    .bind(id.as_str())
+                    .bind(was.hash.as_slice())
+                    .bind(was.pepper)
+                    .bind(digest.hash.as_slice())
+                    .bind(digest.pepper)
+                    .bind(lookup.0.as_slice())
+                    .execute(&mut unit.conn)
+                    .await?;
+                if upgraded == 1 {
+                    unit.audit(event);
+                }
                 Ok(())
             })
         });

@@ -18,6 +18,11 @@ const MIGRATIONS: &[Migration] = &[
     Migration { number: 1, name: "foundation", text: include_str!("../../migrations/0001_foundation.sql") },
     Migration { number: 2, name: "idempotency", text: include_str!("../../migrations/0002_idempotency.sql") },
     Migration { number: 3, name: "lease", text: include_str!("../../migrations/0003_lease.sql") },
+    Migration {
+        number: 4,
+        name: "imported_key",
+        text: include_str!("../../migrations/0004_imported_key.sql"),
+    },
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migration (

@@ -5,11 +5,15 @@ use countersign_core::{
     Node, NodeKind, StoreError, Timestamp,
     check::limit::{PlanName, RateLimit},
     page::PageRequest,
+    principal::Principal,
 };
 use countersign_methods::{
     api_key::{
-        record::{ApiKeyRecord, Environment, KeyDigest, KeyId, KeyStanding, KeyState, RevocationReason},
-        store::{ApiKeyQuery, KeySort, Revoked, Rotation},
+        record::{
+            ApiKeyRecord, Covers, Environment, KeyDigest, KeyId, KeyStanding, KeyState, Lookup, Origin,
+            RevocationReason,
+        },
+        store::{ApiKeyQuery, KeySort, Revoked, Rotation, Upgrade},
     },
     principal::store::PrincipalChange,
     revocation::store::ChangeKind,
@@ -385,6 +389,67 @@ pub async fn last_use_only_moves_forward(ports: Ports) {
     // no state that a guard looks at
     assert_eq!(ports.key(&key_id(1)).await.version, 1);
     ports.keys.used(Vec::new()).await.unwrap();
+}
+
+fn imported(n: u32, owner: &Principal) -> ApiKeyRecord {
+    let lookup = Lookup([u8::try_from(n).unwrap(); 32]);
+    let origin = Origin::Imported { lookup, covers: Covers::Sha256 };
+    ApiKeyRecord { origin, prefix: String::new(), ..key(n, owner) }
+}
+
+async fn import(ports: &Ports, keys: &[ApiKeyRecord]) -> Result<(), StoreError> {
+    let keys = keys.iter().map(|key| (key.clone(), event("api_key.import", key.id.as_str()))).collect();
+    ports.keys.import(keys).await
+}
+
+pub async fn an_imported_key_is_found_by_its_lookup(ports: Ports) {
+    let owner = ports.owner(1).await;
+    ports.create(&key(9, &owner)).await;
+    let keys = [imported(1, &owner), imported(2, &owner)];
+    import(&ports, &keys).await.unwrap();
+    assert_eq!(ports.key(&key_id(1)).await, keys[0]);
+    assert_eq!(ports.trail("api_key.import").await.len(), 2);
+    let found = |lookups: &[u8]| {
+        let lookups = lookups.iter().map(|n| Lookup([*n; 32])).collect();
+        async {
+            ports.keys.find_imported(lookups).await.unwrap().into_iter().map(|r| r.id).collect::<Vec<_>>()
+        }
+    };
+    assert_eq!(found(&[2]).await, [key_id(2)]);
+    assert_eq!(found(&[7, 1, 2]).await.len(), 2);
+    assert_eq!(found(&[9]).await, []);
+    assert_eq!(found(&[]).await, []);
+}
+
+pub async fn imported_keys_are_all_there_or_none(ports: Ports) {
+    let owner = ports.owner(1).await;
+    import(&ports, &[imported(1, &owner)]).await.unwrap();
+    let same_value = ApiKeyRecord { id: key_id(3), ..imported(1, &owner) };
+    let same_id = ApiKeyRecord { id: key_id(1), ..imported(3, &owner) };
+    for taken in [same_value, same_id] {
+        let refused = import(&ports, &[imported(2, &owner), taken]).await;
+        assert_eq!(refused, Err(StoreError::Conflict("key_exists")));
+        assert_eq!(ports.keys.find(&key_id(2)).await.unwrap(), None);
+    }
+    assert_eq!(ports.trail("api_key.import").await.len(), 1);
+}
+
+pub async fn an_imported_key_is_upgraded_once(ports: Ports) {
+    let owner = ports.owner(1).await;
+    let key = imported(1, &owner);
+    import(&ports, std::slice::from_ref(&key)).await.unwrap();
+    let digest = KeyDigest { pepper: 2, hash: [8; 32] };
+    let lookup = Lookup([9; 32]);
+    let upgrade = Upgrade { id: key.id, was: key.digest.clone(), digest: digest.clone(), lookup };
+    ports.keys.upgrade(upgrade.clone(), event("api_key.upgrade", "x")).await.unwrap();
+    let origin = Origin::Imported { lookup, covers: Covers::Value };
+    assert_eq!(ports.key(&key.id).await, ApiKeyRecord { digest, origin, ..key.clone() });
+    assert_eq!(ports.keys.find_imported(vec![Lookup([1; 32])]).await.unwrap(), []);
+    // what it was is gone: whoever comes second changes nothing, and says nothing
+    let late = Upgrade { digest: KeyDigest { pepper: 3, hash: [7; 32] }, ..upgrade };
+    ports.keys.upgrade(late, event("api_key.upgrade", "x")).await.unwrap();
+    assert_eq!(ports.key(&key.id).await.digest.pepper, 2);
+    assert_eq!(ports.trail("api_key.upgrade").await.len(), 1);
 }
 
 // RULES 4.3

@@ -18,7 +18,7 @@ use countersign_core::{
 };
 use countersign_methods::{
     api_key::{
-        record::{ApiKeyRecord, Environment, KeyDigest, KeyId, KeyState},
+        record::{ApiKeyRecord, Environment, KeyDigest, KeyId, KeyState, Origin},
         store::ApiKeyStore,
     },
     principal::store::PrincipalStore,
@@ -73,6 +73,9 @@ macro_rules! conformance_cases {
                 of_fifty_revocations_at_once_one_writes,
                 a_revoked_key_is_not_rotated,
                 last_use_only_moves_forward,
+                imported_keys_are_all_there_or_none,
+                an_imported_key_is_found_by_its_lookup,
+                an_imported_key_is_upgraded_once,
                 peppers_of_usable_keys_are_named,
             ],
             feed: [
@@ -145,6 +148,7 @@ pub fn key_id(n: u32) -> KeyId {
 pub fn key(n: u32, owner: &Principal) -> ApiKeyRecord {
     ApiKeyRecord {
         id: key_id(n),
+        origin: Origin::Issued,
         environment: Environment::Live,
         prefix: "cs_live".into(),
         owner: owner.id.clone(),

@@ -1,5 +1,7 @@
 //! `countersign key ...`
 
+mod import;
+
 use super::{Common, duration, scope};
 use crate::{
     config::{Environment, parse_limit, show_duration},
@@ -53,6 +55,17 @@ pub enum Key {
         #[arg(short, long)]
         yes: bool,
     },
+    /// Take in keys that were made elsewhere, all of a file or none
+    #[command(before_help = "Examples:
+  countersign key import keys.csv --dry-run
+  countersign key import keys.csv --owner billing --scope orders:read
+  countersign key import keys.json --skip-existing
+
+A CSV file begins with the names of its columns, of these:
+  owner,scopes,key,sha256,label,expires,networks,limit,plan
+Each line has a `key`, or the `sha256` of one. A JSON file is an array of objects with the members that
+`POST /admin/v1/api-keys` takes, and `key` or `sha256`.")]
+    Import(import::Import),
     /// Is this key good, and what does it carry? Read from stdin or a file, never from the line
     #[command(before_help = "Examples:
   countersign key verify < key
@@ -228,6 +241,7 @@ pub async fn run(command: Key, common: &Common) -> Result<Exit, Failure> {
             out.record(&key, "id")?;
             Ok(Exit::Ok)
         }
+        Key::Import(import) => import.run(common).await,
         Key::Verify { key_file } => {
             let key = private_file::secret_from(&key_file)?;
             let mut answer = common.client()?.post(&["api-keys", "verify"], json!({"key": key})).await?;

@@ -1,6 +1,6 @@
 //! Other settings while serving: what can change does, all of it at one moment; what cannot is named.
 
-use super::{Running, gateway_config, start_failed, table};
+use super::{Running, door_table, gateway_config, start_failed, table};
 use crate::{
     config::{
         DecisionSettings, GatewaySettings, KeyringPlace, ListenerSettings, ObserveSettings, Settings,
@@ -63,6 +63,7 @@ impl Running {
         }
         let routes = table(settings.routes.clone(), &serving.authenticators)?;
         let routes = Arc::new(routes.with_plans(settings.plans.clone()));
+        let door = door_table(&settings, &serving.authenticators)?;
         let config = gateway_config(&settings, &mut serving.loaded)?;
         self.gateway.reload(config, routes.clone()).await.map_err(start_failed)?;
         // from here on nothing can fail
@@ -70,6 +71,7 @@ impl Running {
         serving.routes.swap(routes.clone());
         let plans = settings.plans.keys().cloned().collect();
         self.rooms.api_keys.set_terms(settings.api_keys.terms(plans));
+        serving.door.swap(Arc::new(door));
         serving.loaded.keep(&settings);
         let listeners = more_believed(&serving.settings.gateway, &settings.gateway);
         serving.settings = settings;
@@ -178,6 +180,7 @@ fn settled(old: &Settings, new: Settings) -> (Settings, Vec<String>) {
     keep("admin.listen", admin.listen == old.admin.listen);
     keep("admin.tls", admin.tls == old.admin.tls);
     keep("admin.hosts", admin.hosts == old.admin.hosts);
+    keep("admin.limit", admin.limit == old.admin.limit);
     match (&issuer, &old.issuer) {
         (Some(issuer), Some(old)) => {
             keep("issuer.listen", issuer.listen == old.listen);
@@ -190,11 +193,20 @@ fn settled(old: &Settings, new: Settings) -> (Settings, Vec<String>) {
     keep("egress", egress == old.egress);
     keep("audit.keep", audit == old.audit);
     keep("store.url", store_url.0 == old.store_url.0);
-    let ApiKeyConfig { word, environment, default_lifetime, max_lifetime, allow_never, realm } = &api_keys;
+    let ApiKeyConfig {
+        word,
+        environment,
+        default_lifetime,
+        max_lifetime,
+        allow_never,
+        realm,
+        imported_prefixes,
+    } = &api_keys;
     let was = &old.api_keys;
     keep("api_keys.word", *word == was.word);
     keep("api_keys.environment", *environment == was.environment);
     keep("api_keys.realm", *realm == was.realm);
+    keep("api_keys.imported_prefixes", *imported_prefixes == was.imported_prefixes);
     let api_keys = ApiKeyConfig {
         default_lifetime: *default_lifetime,
         max_lifetime: *max_lifetime,

@@ -189,8 +189,14 @@ fn only(tls: Option<&TlsSettings>) -> Value {
     })
 }
 
-fn admin_table(AdminSettings { listen, tls, hosts }: &AdminSettings) -> Value {
-    table([("listen", words(listen)), ("tls", only(tls.as_ref())), ("hosts", json!(hosts))])
+fn admin_table(AdminSettings { listen, tls, hosts, limit }: &AdminSettings) -> Value {
+    let limit = format!("{}/{}", limit.quota, show_duration(limit.window));
+    table([
+        ("listen", words(listen)),
+        ("tls", only(tls.as_ref())),
+        ("hosts", json!(hosts)),
+        ("limit", json!(limit)),
+    ])
 }
 
 fn issuer_table(IssuerSettings { listen, url, tls }: &IssuerSettings) -> Value {
@@ -265,7 +271,15 @@ fn masked_url(url: &str) -> String {
 }
 
 fn api_keys_table(config: &ApiKeyConfig) -> Value {
-    let ApiKeyConfig { word, environment, default_lifetime, max_lifetime, allow_never, realm } = config;
+    let ApiKeyConfig {
+        word,
+        environment,
+        default_lifetime,
+        max_lifetime,
+        allow_never,
+        realm,
+        imported_prefixes,
+    } = config;
     let environment = match environment {
         Environment::Live => "live",
         Environment::Test => "test",
@@ -273,6 +287,7 @@ fn api_keys_table(config: &ApiKeyConfig) -> Value {
     json!({
         "word": word, "environment": environment, "default_lifetime": time(*default_lifetime),
         "max_lifetime": time(*max_lifetime), "allow_never": allow_never, "realm": realm,
+        "imported_prefixes": imported_prefixes,
     })
 }
 

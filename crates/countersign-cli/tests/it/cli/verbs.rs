@@ -1,7 +1,8 @@
 //! Every verb against a running server: what it prints, and how it exits.
 
-use crate::support::{LONG, Process, Served, binary, run, text};
+use crate::support::{LONG, Process, ROUTES, Served, binary, run, text};
 use countersign_cli::{echo::Echo, private_file};
+use countersign_crypto::hash::sha256;
 use serde_json::{Value, json};
 use std::{io::Write, process::Stdio};
 
@@ -272,5 +273,144 @@ async fn an_authority_that_is_not_ours_is_not_trusted() {
     crate::support::certify(other.path());
     let (code, _, err) = console.say(&format!("key list --ca {}", other.path().join("ca.pem").display()));
     assert!(code == 1 && err.contains("--ca"), "{code} {err}");
+    console.end().await;
+}
+
+/// Keys of another product: from its export into the gateway, with every bad line named first.
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_from_elsewhere() {
+    let echo = Echo::start().await.unwrap();
+    let served = Served::prepare(&echo.url());
+    let taken = format!("{ROUTES}[api_keys]\nimported_prefixes = [\"acme_\"]\n");
+    served.put(&served.configuration(&echo.url(), &taken));
+    let folder = served.folder.path().to_owned();
+    let put = |name: &str, text: &str| std::fs::write(folder.join(name), text).unwrap();
+    let process = Some(served.start().await);
+    let console = Console { served, process, echo };
+    assert_eq!(console.say("service create demo --scope orders:read").0, 0);
+
+    put(
+        "bad.csv",
+        "owner,scopes,key,limit\ndemo,orders:read,acme_0123456789abcdef,\ndemo,x,acme_0123456789abcdeg,\nnobody,,acme_0123456789abcdef,\n",
+    );
+    let (code, out, err) = console.say("key import bad.csv");
+    assert!(code == 1 && out.is_empty(), "{code} {out}");
+    assert_eq!(
+        err,
+        "countersign: one of the keys cannot be imported, so none was:\n  line 4: is the same key as line 2\n"
+    );
+    put(
+        "bad.csv",
+        "owner,scopes,key,limit\ndemo,orders:read,acme_0123456789abcdef,\ndemo,x,acme_0123456789abcdeg,\nnobody,,acme_0123456789abcdeh,\n",
+    );
+    let (code, _, err) = console.say("key import bad.csv");
+    assert!(code == 1 && err.contains("line 4: owner: there is no principal `nobody`"), "{code} {err}");
+    put("bad.csv", "owner,scopes,key,limit\ndemo,orders:read,acme_0123456789abcdef,often\n");
+    let (code, _, err) = console.say("key import bad.csv");
+    assert!(code == 1 && err.contains("line 2: limit: not a limit such as `100/1m`"), "{code} {err}");
+    for (text, why) in [
+        ("demo,orders:read,acme_0123456789abcdef\n", "the name of column 1 is unknown"),
+        ("owner,key\ndemo\n", "it has 1 fields"),
+        ("[{\"owner\": ", "line 1 column 11 breaks its grammar"),
+        ("{\"keys\": [], \"x\": 1}", "it is an object without `keys`"),
+        ("[7]", "key 1 is no object"),
+        ("", "holds no keys"),
+    ] {
+        put("bad.csv", text);
+        let (code, _, err) = console.say("key import bad.csv");
+        assert!(code == 2 && err.contains(why) && !err.contains("0123456789"), "{code} {err}");
+    }
+
+    // `printf acme_fedcba9876543210 | sha256sum`
+    let hash: String = sha256(&[b"acme_fedcba9876543210"]).iter().map(|byte| format!("{byte:02x}")).collect();
+    put(
+        "keys.csv",
+        &format!(
+            "Owner, Scopes, Key, SHA256, Label, Expires, Networks\ndemo, orders:read, acme_0123456789abcdef, , till, 30d, 127.0.0.0/8;::1/128\n, , , {hash}, , ,\n"
+        ),
+    );
+    let (code, out, err) = console.say("key import keys.csv --owner demo --scope orders:read --dry-run -q");
+    assert_eq!((code, out.lines().count()), (0, 2), "{err}");
+    assert!(err.is_empty() || err.contains("2 would be imported"), "{err}");
+    assert!(console.json("key list --owner demo").as_array().unwrap().is_empty());
+    let (code, out, err) = console.say("key import keys.csv --owner demo --scope orders:read");
+    assert!(
+        code == 0 && out.starts_with("AT ") && err.contains("2 imported, 0 were here already"),
+        "{out}{err}"
+    );
+
+    let gateway = format!("https://{}/orders/1", console.served.address());
+    let http = crate::support::client(&folder);
+    let ask = async |name: &str, value: &str| http.get(&gateway).header(name, value).send().await.unwrap();
+    for (name, value) in [
+        ("x-api-key", "acme_0123456789abcdef"),
+        ("authorization", "Bearer acme_0123456789abcdef"),
+        ("x-api-key", "acme_fedcba9876543210"),
+        ("authorization", "Bearer acme_fedcba9876543210"),
+    ] {
+        let answer = ask(name, value).await;
+        assert_eq!(answer.status(), 200, "{name}");
+        let echoed = answer.text().await.unwrap();
+        assert!(!echoed.contains("acme_"), "it is stripped as any key is: {echoed}");
+    }
+    for (name, value) in [
+        ("x-api-key", "acme_0123456789abcdeX"),
+        ("authorization", "Bearer acme_0123456789abcdeX"),
+        ("x-api-key", &hash),
+    ] {
+        assert_eq!(ask(name, value).await.status(), 401, "{name} {value}");
+    }
+    // what came as a hash is a digest of the whole key soon after its first use
+    countersign_testkit::eventually(LONG, || async {
+        console.json("audit tail --action api_key.upgrade").as_array().unwrap().len() == 1
+    })
+    .await;
+    assert_eq!(ask("x-api-key", "acme_fedcba9876543210").await.status(), 200);
+
+    put("keys.json", "[{\"key\": \"acme_0123456789abcdef\"}, {\"key\": \"acme_another_0123456\"}]");
+    let defaults = "--owner demo --scope orders:read";
+    let (code, _, err) = console.say(&format!("key import keys.json {defaults}"));
+    assert!(code == 1 && err.contains("key 1: is here already"), "{err}");
+    let (code, _, err) = console.say(&format!("key import keys.json {defaults} --skip-existing"));
+    assert!(code == 0 && err.contains("1 imported, 1 were here already"), "{err}");
+    assert_eq!(console.verify("acme_another_0123456").0, 0);
+    let listed = console.json("key list --owner demo");
+    let till = listed.as_array().unwrap().iter().find(|key| key["label"] == "till").unwrap();
+    assert_eq!(console.say(&format!("key revoke {} --yes", till["id"].as_str().unwrap())).0, 0);
+    countersign_testkit::eventually(LONG, || async {
+        ask("x-api-key", "acme_0123456789abcdef").await.status() == 401
+    })
+    .await;
+    let log = console.served.log();
+    assert!(!log.contains("0123456789abcdef") && !log.contains(&hash), "no key in the log");
+    console.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_keys_than_one_request_takes() {
+    let echo = Echo::start().await.unwrap();
+    let served = Served::prepare(&echo.url());
+    let taken = format!("{ROUTES}[api_keys]\nimported_prefixes = [\"\"]\n");
+    served.put(&served.configuration(&echo.url(), &taken));
+    let folder = served.folder.path().to_owned();
+    let process = Some(served.start().await);
+    let console = Console { served, process, echo };
+    assert_eq!(console.say("service create demo --scope orders:read").0, 0);
+    let file =
+        |keys: &[String]| std::fs::write(folder.join("keys.csv"), format!("key\n{}\n", keys.join("\n")));
+    let mut keys: Vec<String> = (0..2500).map(|n| format!("0123456789abcdef-{n}")).collect();
+    keys.push("short".into());
+    file(&keys).unwrap();
+    let (code, _, err) = console.say("key import keys.csv --owner demo");
+    assert!(code == 1 && err.contains("line 2502: key: "), "{err}");
+    assert!(
+        console.json("key list --owner demo").as_array().unwrap().is_empty(),
+        "what stands before it neither"
+    );
+    keys.pop();
+    file(&keys).unwrap();
+    let (code, out, err) = console.say("key import keys.csv --owner demo -q");
+    assert_eq!((code, out.lines().count()), (0, 2500), "{err}");
+    assert_eq!(console.verify("0123456789abcdef-2499").0, 0);
     console.end().await;
 }

@@ -4,7 +4,7 @@ use super::{DAY, House, demo, new_key, stranger};
 use crate::{
     api_key::{
         config::ApiKeyConfig,
-        issue::{Ended, IssueError, Issued, Lifetime, NewKey, Rotate},
+        issue::{Ended, IssueError, Issued, KeyVerdict, Lifetime, NewKey, Rotate},
         record::{Environment, KeyId, KeyStanding, KeyState, RevocationReason},
         verify::Failure,
     },
@@ -304,8 +304,9 @@ fn a_shown_key_is_judged() {
     let house = House::new();
     let (record, key) = house.key();
     let judge = |key: &str, now| now_or_never(house.issuer.verify_presented(key.as_bytes(), now)).unwrap();
-    assert_eq!(judge("rubbish", NOW), Err(None));
-    assert_eq!(judge(&stranger(Environment::Live), NOW), Err(Some(Failure::Unknown)));
-    assert_eq!(judge(&key, NOW + DAY * 90), Err(Some(Failure::Expired)));
-    assert_eq!(judge(&key, NOW), Ok(record));
+    assert_eq!(judge("rubbish", NOW), KeyVerdict::NoKey);
+    assert_eq!(judge(&stranger(Environment::Live), NOW), KeyVerdict::Bad(Failure::Unknown, None));
+    let over = KeyVerdict::Bad(Failure::Expired, Some(record.clone()));
+    assert_eq!(judge(&key, NOW + DAY * 90), over);
+    assert_eq!(judge(&key, NOW), KeyVerdict::Good(record));
 }

@@ -4,6 +4,7 @@
 
 mod authenticator;
 mod credential;
+mod import;
 mod issue;
 mod record;
 mod uses;

@@ -1,9 +1,11 @@
 //! Credential against record: one row per `Failure`.
 
-use super::{DAY, House, formats, stranger};
+use super::{DAY, House, stranger};
 use crate::{
     api_key::{
-        record::{ApiKeyRecord, Environment, KeyId, RevocationReason},
+        config::ApiKeyConfig,
+        credential::KeyFormats,
+        record::{ApiKeyRecord, Covers, Environment, KeyId, Lookup, Origin, RevocationReason},
         verify::{Failure, Judged, verify},
     },
     fakes::{NOW, config, peppers},
@@ -12,8 +14,11 @@ use countersign_core::{
     Authentication, MethodName, Node, NodeKind, Place, Refusal, Timestamp, authenticator::Fault,
 };
 
+const IMPORTED: Origin = Origin::Imported { lookup: Lookup([0; 32]), covers: Covers::Value };
+
 fn judge(key: &str, record: Option<&ApiKeyRecord>, now: Timestamp) -> Result<Authentication, Failure> {
-    let (formats, peppers, config) = (formats(), peppers(), config());
+    let (peppers, config) = (peppers(), ApiKeyConfig { imported_prefixes: vec!["acme_".into()], ..config() });
+    let formats = KeyFormats::new(&config).unwrap();
     let token = formats.parse(key.as_bytes()).unwrap();
     let with = Judged { peppers: &peppers, config: &config, prefix: formats.ours().name(), now };
     verify(&token, Place::Header, record, with)
@@ -46,6 +51,10 @@ fn rows(record: &ApiKeyRecord) -> Vec<Row> {
         (is(|r| r.environment = Environment::Test), None, NOW, Failure::WrongEnvironment),
         (is(|r| r.prefix = "cs_test".into()), None, NOW, Failure::WrongEnvironment),
         (is(|r| r.prefix = String::new()), None, NOW, Failure::WrongEnvironment),
+        // a digest of one kind is none of another
+        (is(|r| r.origin = IMPORTED), Some("acme_0123456789abcdef".into()), NOW, Failure::WrongSecret),
+        (is(|_| ()), Some("acme_0123456789abcdef".into()), NOW, Failure::WrongSecret),
+        (None, Some("acme_0123456789abcdef".into()), NOW, Failure::Unknown),
         (is(|r| r.expires_at = Some(NOW)), None, NOW, Failure::Expired),
         (is(|_| ()), None, NOW + DAY * 90, Failure::Expired),
         (Some(rotated), None, NOW + DAY, Failure::Expired),

@@ -1,10 +1,14 @@
 //! `/admin/v1/api-keys`: the life of keys. A secret leaves in the 201 that made it and nowhere else.
 
+mod import;
+
+pub(crate) use import::{describe_import, import};
+
 use super::principal;
 use crate::{
     call::{self, Answer, Call, Facts, Listed, created, ok},
     condition,
-    input::Wrong,
+    input::{Members, Wrong},
     once::{Done, once, replayed},
     openapi::{
         Described, page_of,
@@ -16,14 +20,18 @@ use crate::{
     problem::{Problem, quoted},
     words::{cursor, duration, read, time},
 };
-use countersign_core::{Node, PrincipalId, Refusal, ScopeSet, check::limit::RateLimit};
+use countersign_core::{
+    Node, PrincipalId, Refusal, ScopeSet,
+    check::limit::{PlanName, RateLimit},
+};
 use countersign_methods::api_key::{
-    issue::{IssueError, Issued, Lifetime, NewKey, Rotate},
+    issue::{IssueError, Issued, KeyVerdict, Lifetime, NewKey, Rotate},
     record::{ApiKeyRecord, Environment, KeyId, KeyStanding, KeyState, RevocationReason},
     store::{ApiKeyQuery, KeySort},
     verify::Failure,
 };
 use http::StatusCode;
+use ipnet::IpNet;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -65,6 +73,7 @@ struct Shown {
     id: String,
     prefix: String,
     environment: &'static str,
+    origin: &'static str,
     owner: Owner,
     label: String,
     scopes: Vec<String>,
@@ -153,21 +162,44 @@ pub(crate) async fn show(call: Call) -> Answer {
 
 pub(crate) async fn create(call: Call) -> Answer {
     let mut body = call.members()?;
-    let owner = body.required("owner", read::text);
-    let label = body.optional("label", read::label).unwrap_or_default();
-    let scopes = body.required("scopes", read::scopes);
-    let lifetime = lifetime(&mut body);
-    let networks = body.optional("networks", read::networks).unwrap_or_default();
-    let limit = body.optional("limit", read::limit);
-    let plan = body.optional("plan", read::plan);
-    let (owner, scopes) = body.finish(owner.zip(scopes))?;
-
-    let owner = principal::resolve(&call, &owner).await?.id;
-    let new = NewKey { owner, label, scopes, lifetime, networks, limit, plan };
+    let wanted = Wanted::read(&mut body);
+    let wanted = body.finish(wanted)?;
+    let owner = principal::resolve(&call, &wanted.owner).await?.id;
+    let new = wanted.of(owner);
     let made = once(&call, async |caller| Ok(call.services.api_keys.create(new, caller, call.now).await?));
     match made.await? {
         Done::Now(issued) => shown_once(&call, issued, None).await,
         Done::Before(id) => shown_again(&call, &id).await,
+    }
+}
+
+/// A key that is to be, as it was asked for: the owner by id or name.
+struct Wanted {
+    owner: String,
+    label: String,
+    scopes: ScopeSet,
+    lifetime: Lifetime,
+    networks: Vec<IpNet>,
+    limit: Option<RateLimit>,
+    plan: Option<PlanName>,
+}
+
+impl Wanted {
+    fn read(body: &mut Members) -> Option<Self> {
+        let owner = body.required("owner", read::text);
+        let label = body.optional("label", read::label).unwrap_or_default();
+        let scopes = body.required("scopes", read::scopes);
+        let lifetime = lifetime(body);
+        let networks = body.optional("networks", read::networks).unwrap_or_default();
+        let limit = body.optional("limit", read::limit);
+        let plan = body.optional("plan", read::plan);
+        let (owner, scopes) = owner.zip(scopes)?;
+        Some(Self { owner, label, scopes, lifetime, networks, limit, plan })
+    }
+
+    fn of(self, owner: PrincipalId) -> NewKey {
+        let Self { label, scopes, lifetime, networks, limit, plan, .. } = self;
+        NewKey { owner, label, scopes, lifetime, networks, limit, plan }
     }
 }
 
@@ -225,9 +257,9 @@ pub(crate) async fn verify(call: Call) -> Answer {
 
     let services = &call.services;
     let record = match services.api_keys.verify_presented(key.as_bytes(), call.now).await? {
-        Ok(record) => record,
-        Err(None) => return ok(&Verdict::bad("credential_invalid", None)),
-        Err(Some(failure)) => return refuted(&call, &key, failure).await,
+        KeyVerdict::Good(record) => record,
+        KeyVerdict::NoKey => return ok(&Verdict::bad("credential_invalid", None)),
+        KeyVerdict::Bad(failure, record) => return refuted(&call, failure, record).await,
     };
     let owner = services.principal_store.find(&record.owner).await?;
     // what the judgement asks on every request, beside what credential and record establish (RULES 1.1)
@@ -243,15 +275,11 @@ pub(crate) async fn verify(call: Call) -> Answer {
     ok(&Verdict { valid: reason.is_none(), reason, key: Some(shown(&call, &record).await) })
 }
 
-/// Not good. The record is shown only where possession was proved.
-async fn refuted(call: &Call, key: &str, failure: Failure) -> Answer {
+async fn refuted(call: &Call, failure: Failure, record: Option<ApiKeyRecord>) -> Answer {
     let code = match failure.refusal() {
         Refusal::Unavailable => return Err(Problem::unavailable()),
         Refusal::Rejected(rejection) => rejection.code,
     };
-    let id = matches!(failure, Failure::Expired | Failure::Revoked).then(|| id_within(key)).flatten();
-    let Some(id) = id else { return ok(&Verdict::bad(code, None)) };
-    let record = call.services.api_key_store.find(&id).await?;
     let shown = match &record {
         Some(record) => Some(shown(call, record).await),
         None => None,
@@ -266,7 +294,7 @@ impl Verdict {
 }
 
 /// `expires_in` or `expires_at`, not both.
-fn lifetime(body: &mut crate::input::Members) -> Lifetime {
+fn lifetime(body: &mut Members) -> Lifetime {
     let span = body.optional("expires_in", read::lifetime);
     let until = body.optional("expires_at", read::point);
     match (span, until) {
@@ -315,11 +343,6 @@ async fn find(call: &Call, id: &KeyId) -> Result<ApiKeyRecord, Problem> {
     call.services.api_key_store.find(id).await?.ok_or_else(|| unknown(id.as_str()))
 }
 
-/// The public id within a key that the room has already parsed and believed.
-fn id_within(key: &str) -> Option<KeyId> {
-    KeyId::parse(key.rsplit('_').next()?.get(..KeyId::LENGTH)?)
-}
-
 fn unknown(id: &str) -> Problem {
     let detail = format!("there is no key with the id {}; `GET /admin/v1/api-keys` lists them", quoted(id));
     Problem::not_found("key_unknown", detail)
@@ -354,6 +377,7 @@ async fn shown(facts: &Facts, record: &ApiKeyRecord) -> Shown {
         id: record.id.to_string(),
         prefix: record.prefix.clone(),
         environment: record.environment.as_str(),
+        origin: record.origin.as_str(),
         owner: owner(facts, &record.owner).await,
         label: record.label.clone(),
         scopes: record.scopes.iter().map(ToString::to_string).collect(),
@@ -445,6 +469,9 @@ impl From<IssueError> for Problem {
 
 const TAG: &str = "api-keys";
 
+/// Of a body, with its schema.
+type Member = (&'static str, Value);
+
 pub(crate) fn schemas() -> Vec<(&'static str, Value)> {
     let owner = object(
         "Whom the key belongs to. No key of a disabled owner works, whatever its own state.",
@@ -462,6 +489,7 @@ pub(crate) fn schemas() -> Vec<(&'static str, Value)> {
             ("id", key_id()),
             ("prefix", string()),
             ("environment", words(&["live", "test"])),
+            ("origin", words(&["issued", "imported"])),
             ("owner", defined("Owner")),
             ("label", string()),
             ("scopes", array(scope())),
@@ -490,7 +518,14 @@ pub(crate) fn schemas() -> Vec<(&'static str, Value)> {
         &[("valid", boolean())],
         &[("reason", string()), ("key", defined("Key"))],
     );
-    vec![("Owner", owner), ("Limit", limit), ("Key", key), ("IssuedKey", issued), ("KeyVerdict", verdict)]
+    vec![
+        ("Owner", owner),
+        ("Limit", limit),
+        ("Key", key),
+        ("IssuedKey", issued),
+        ("KeyVerdict", verdict),
+        ("KeyImport", import::schema()),
+    ]
 }
 
 fn key_id() -> Value {
@@ -498,7 +533,7 @@ fn key_id() -> Value {
 }
 
 /// `expires_in` and `expires_at`, of which one may be given.
-fn lifetimes() -> [(&'static str, Value); 2] {
+fn lifetimes() -> [Member; 2] {
     [("expires_in", json!({"anyOf": [span(), {"const": "never"}]})), ("expires_at", instant())]
 }
 
@@ -521,11 +556,12 @@ pub(crate) fn describe_list() -> Described {
         .problem(404, "principal_unknown")
 }
 
-pub(crate) fn describe_create() -> Described {
+/// What is said of a key that is to be: what must be, and what may be.
+fn new_key() -> ([Member; 2], [Member; 6]) {
     let [expires_in, expires_at] = lifetimes();
-    let body = request(
-        &[("owner", string()), ("scopes", few(scope(), ScopeSet::MAX_SCOPES))],
-        &[
+    (
+        [("owner", string()), ("scopes", few(scope(), ScopeSet::MAX_SCOPES))],
+        [
             ("label", json!({"type": "string", "maxLength": 200})),
             expires_in,
             expires_at,
@@ -533,7 +569,12 @@ pub(crate) fn describe_create() -> Described {
             ("limit", defined("Limit")),
             ("plan", pattern("^[a-z0-9_-]{1,64}$")),
         ],
-    );
+    )
+}
+
+pub(crate) fn describe_create() -> Described {
+    let (required, optional) = new_key();
+    let body = request(&required, &optional);
     issuing(Described::new(TAG, "Make a key"))
         .body(body, json!({"owner": "billing", "scopes": ["orders:read"], "label": "nightly export", "expires_in": "30d"}))
         .problem(404, "principal_unknown")

@@ -1,4 +1,4 @@
-use crate::test_world::{World, forged, request};
+use crate::test_world::{ADMIN_LIMIT, World, forged, request};
 use axum::body::Body;
 use http::Method;
 use serde_json::{Value, json};
@@ -347,4 +347,87 @@ async fn rotation_and_revocation_keep_to_the_version_that_was_seen() {
     let nobody = format!("{KEYS}/000000000000/revoke");
     let reply = world.with(&root, Method::POST, &nobody, ("if-match", "*"), json!({})).await;
     reply.refused(404, "key_unknown");
+}
+
+const IMPORT: &str = "/admin/v1/api-keys/import";
+
+#[tokio::test]
+async fn keys_from_elsewhere_come_all_or_none_and_every_bad_one_is_named() {
+    let world = World::new().await;
+    let root = world.root.clone();
+    world.service("demo", "orders:read").await;
+    let key = |more: Value| {
+        let mut key = json!({"owner": "demo", "scopes": ["orders:read"]});
+        key.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        key
+    };
+    let hex = "0a".repeat(32);
+    let rows = json!([
+        key(json!({"key": "acme_0123456789abcdef", "label": "till"})),
+        key(json!({"sha256": hex})),
+        key(json!({"sha256": "q6urq6urq6urq6urq6urq6urq6urq6urq6urq6urq6s="})),
+        key(json!({"sha256": "q-urq6urq6urq6urq6urq6urq6urq6urq6urq6urq_s"})),
+    ]);
+    let bad = [
+        (key(json!({})), 400, "keys[4].key"),
+        (key(json!({"key": "acme_0123456789abcdeX", "sha256": hex})), 400, "keys[4].sha256"),
+        (key(json!({"sha256": "0a0b"})), 400, "keys[4].sha256"),
+        (key(json!({"sha256": "zz".repeat(32)})), 400, "keys[4].sha256"),
+        (key(json!({"key": 7})), 400, "keys[4].key"),
+        (key(json!({"key": "acme_0123456789abcdeX", "expires": "1d"})), 400, "keys[4].expires"),
+        (json!("acme_0123456789abcdeX"), 400, "keys[4]"),
+        (key(json!({"key": "other_0123456789abcdef"})), 422, "keys[4].key"),
+        (key(json!({"key": "acme_short"})), 422, "keys[4].key"),
+        (key(json!({"key": "acme_0123456789abcdef"})), 422, "keys[4]"),
+        (key(json!({"key": "acme_0123456789abcdeX", "owner": "nobody"})), 422, "keys[4].owner"),
+        (key(json!({"key": "acme_0123456789abcdeX", "scopes": ["x"]})), 422, "keys[4].scopes"),
+        (key(json!({"key": "acme_0123456789abcdeX", "plan": "gold"})), 422, "keys[4].plan"),
+        (key(json!({"key": "acme_0123456789abcdeX", "expires_in": "2y"})), 422, "keys[4].expires_in"),
+    ];
+    for (row, status, member) in bad {
+        let mut rows = rows.clone();
+        rows.as_array_mut().unwrap().push(row);
+        let reply = world.post(&root, IMPORT, json!({"keys": rows})).await;
+        let code = if status == 400 { "request_malformed" } else { "import_refused" };
+        let refused = reply.refused(status, code);
+        assert_eq!(refused["errors"][0]["member"], member, "{refused}");
+        assert!(!refused.to_string().contains("0123456789"), "no value is told back: {refused}");
+    }
+    assert!(!world.store.actions().iter().any(|action| action == "api_key.import"));
+
+    let report = world.post(&root, IMPORT, json!({"keys": rows})).await.expect(200);
+    assert_eq!((&report["imported"], &report["existed"]), (&json!(4), &json!(0)));
+    let id = report["keys"][0]["id"].as_str().unwrap();
+    let shown = world.get(&root, &format!("{KEYS}/{id}")).await.expect(200);
+    assert_eq!((&shown["origin"], &shown["label"]), (&json!("imported"), &json!("till")));
+    let verdict =
+        world.post(&root, "/admin/v1/api-keys/verify", json!({"key": "acme_0123456789abcdef"})).await;
+    assert_eq!(verdict.expect(200)["key"]["id"], id);
+
+    let again = world.post(&root, IMPORT, json!({"keys": rows, "skip_existing": true})).await.expect(200);
+    assert_eq!((&again["imported"], &again["existed"]), (&json!(0), &json!(4)));
+    assert_eq!(again["keys"][0], json!({"row": 0, "outcome": "existed", "id": id}));
+    world.post(&root, IMPORT, json!({"keys": rows})).await.refused(422, "import_refused");
+    assert_eq!(world.store.actions().iter().filter(|action| *action == "api_key.import").count(), 4);
+    let most: Vec<&Value> = std::iter::repeat_n(&rows[0], 1001).collect();
+    world.post(&root, IMPORT, json!({"keys": most})).await.refused(400, "request_malformed");
+}
+
+/// By principal, over all operations and all its keys; what is left is said with every refusal.
+#[tokio::test]
+async fn whoever_asks_too_often_waits() {
+    let world = World::new().await;
+    let busy = world.key("busy", "countersign:read").await;
+    for _ in 0..ADMIN_LIMIT.quota {
+        world.get(&busy, "/admin/v1/api-keys/none").await.refused(404, "key_unknown");
+    }
+    for path in [KEYS, "/admin/v1/principals"] {
+        let reply = world.get(&busy, path).await;
+        reply.refused(429, "limit_exceeded");
+        assert!(reply.headers.contains_key("retry-after"), "{reply:?}");
+        assert_eq!(reply.headers["ratelimit-policy"], "\"default\";q=2000;w=60");
+    }
+    world.get(&world.root, KEYS).await.expect(200);
+    world.advance(Duration::from_secs(1));
+    world.get(&busy, KEYS).await.expect(200);
 }

@@ -1,12 +1,15 @@
-//! The life of a key, over ports: create, rotate, revoke. The secret leaves exactly once.
+//! The life of a key, over ports: create, rotate, revoke; and those that were made elsewhere ([`import`]). The secret
+//! leaves exactly once.
+
+pub mod import;
 
 use super::{
     KIND,
     config::{ApiKeyConfig, Terms},
-    credential::KeyFormats,
-    record::{ApiKeyRecord, KeyDigest, KeyId, KeyState, RevocationReason},
+    credential::{KeyFormats, PlainKey},
+    record::{ApiKeyRecord, KeyDigest, KeyId, KeyState, Origin, RevocationReason},
     store::{ApiKeyStore, Revoked, Rotation},
-    verify::{Failure, Judged, possession},
+    verify::{Failure, Judged, look_up, possession},
 };
 use crate::principal::{caller::Caller, store::PrincipalStore};
 use countersign_core::{
@@ -121,6 +124,16 @@ pub enum IssueError {
     Store(#[from] StoreError),
 }
 
+/// What was found out about a key that somebody showed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyVerdict {
+    /// Nothing that could be a key.
+    NoKey,
+    Good(ApiKeyRecord),
+    /// The record only where the secret was right.
+    Bad(Failure, Option<ApiKeyRecord>),
+}
+
 /// What became of a revocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
@@ -164,27 +177,8 @@ impl ApiKeyIssuer {
     }
 
     pub async fn create(&self, new: NewKey, caller: &Caller, now: Timestamp) -> Result<Issued, IssueError> {
-        if let Some(beyond) = caller.beyond(&new.scopes) {
-            return Err(IssueError::ScopesBeyondCaller(beyond));
-        }
-        if new.plan.as_ref().is_some_and(|plan| !self.terms().plans.contains(plan)) {
-            return Err(IssueError::PlanUnknown);
-        }
-        let expires_at = self.end_of(new.lifetime, caller, now)?;
-        let owner = self.owner(&new.owner).await?;
-        if let Some(beyond) = beyond(&new.scopes, &owner.scopes) {
-            return Err(IssueError::ScopesBeyondOwner(beyond));
-        }
-        let draft = Draft {
-            owner: new.owner,
-            label: new.label,
-            scopes: new.scopes,
-            networks: new.networks,
-            limit: new.limit,
-            plan: new.plan,
-            parents: caller.parents().to_vec(),
-            expires_at,
-        };
+        let owner = self.owner(&new.owner).await;
+        let draft = self.draft(new, owner, caller, now)?;
         for _ in 0..ATTEMPTS {
             let issued = self.mint(&draft, now)?;
             let record = &issued.record;
@@ -198,6 +192,36 @@ impl ApiKeyIssuer {
             }
         }
         Err(StoreError::Unavailable("every new key id was taken".into()).into())
+    }
+
+    /// Within the bounds of configuration, caller and owner.
+    fn draft(
+        &self,
+        new: NewKey,
+        owner: Result<Principal, IssueError>,
+        caller: &Caller,
+        now: Timestamp,
+    ) -> Result<Draft, IssueError> {
+        if let Some(beyond) = caller.beyond(&new.scopes) {
+            return Err(IssueError::ScopesBeyondCaller(beyond));
+        }
+        if new.plan.as_ref().is_some_and(|plan| !self.terms().plans.contains(plan)) {
+            return Err(IssueError::PlanUnknown);
+        }
+        let expires_at = self.end_of(new.lifetime, caller, now)?;
+        if let Some(beyond) = beyond(&new.scopes, &owner?.scopes) {
+            return Err(IssueError::ScopesBeyondOwner(beyond));
+        }
+        Ok(Draft {
+            owner: new.owner,
+            label: new.label,
+            scopes: new.scopes,
+            networks: new.networks,
+            limit: new.limit,
+            plan: new.plan,
+            parents: caller.parents().to_vec(),
+            expires_at,
+        })
     }
 
     /// The successor keeps owner, scopes, plan, limits and networks; the predecessor stays good for `grace`. Who rotates
@@ -289,16 +313,15 @@ impl ApiKeyIssuer {
         request: Option<RequestId>,
         now: Timestamp,
     ) -> Result<Option<KeyId>, StoreError> {
-        let Ok(token) = self.formats.parse(key) else { return Ok(None) };
-        let Some(id) = KeyId::parse(token.id()) else { return Ok(None) };
-        let record = self.store.find(&id).await?;
-        match possession(&token, record.as_ref(), self.judged(now)) {
-            Ok(_) => {}
+        let Ok(key) = self.formats.parse(key) else { return Ok(None) };
+        let record = look_up(&*self.store, &key, &self.peppers).await?;
+        let id = match possession(&key, record.as_ref(), self.judged(now)) {
+            Ok(record) => record.id,
             Err(Failure::PepperMissing) => {
-                return Err(StoreError::Unavailable(format!("the pepper of key {id} is not configured")));
+                return Err(StoreError::Unavailable("the pepper of a key is not configured".into()));
             }
             Err(_) => return Ok(None),
-        }
+        };
         let reason = RevocationReason::Holder;
         let event = AuditEvent {
             at: now,
@@ -314,20 +337,20 @@ impl ApiKeyIssuer {
         Ok((revoked == Revoked::Now).then_some(id))
     }
 
-    /// Whose key was shown, and is it good? For `POST /admin/v1/api-keys/verify`. `Err(None)`: not the shape of a key.
-    pub async fn verify_presented(
-        &self,
-        key: &[u8],
-        now: Timestamp,
-    ) -> Result<Result<ApiKeyRecord, Option<Failure>>, StoreError> {
-        let Ok(token) = self.formats.parse(key) else { return Ok(Err(None)) };
-        let Some(id) = KeyId::parse(token.id()) else { return Ok(Err(None)) };
-        let record = self.store.find(&id).await?;
+    /// Whose key was shown, and is it good? For `POST /admin/v1/api-keys/verify`.
+    pub async fn verify_presented(&self, key: &[u8], now: Timestamp) -> Result<KeyVerdict, StoreError> {
+        let Ok(key) = self.formats.parse(key) else { return Ok(KeyVerdict::NoKey) };
+        let record = look_up(&*self.store, &key, &self.peppers).await?;
         let place = countersign_core::Place::Header;
-        match super::verify::verify(&token, place, record.as_ref(), self.judged(now)) {
-            Ok(_) => Ok(record.ok_or(Some(Failure::Unknown))),
-            Err(failure) => Ok(Err(Some(failure))),
-        }
+        let verdict = super::verify::verify(&key, place, record.as_ref(), self.judged(now));
+        Ok(match (verdict, record) {
+            (Ok(_), Some(record)) => KeyVerdict::Good(record),
+            (Ok(_), None) => KeyVerdict::Bad(Failure::Unknown, None),
+            (Err(failure), record) => {
+                let proved = matches!(failure, Failure::Expired | Failure::Revoked);
+                KeyVerdict::Bad(failure, record.filter(|_| proved))
+            }
+        })
     }
 
     fn judged(&self, now: Timestamp) -> Judged<'_> {
@@ -381,14 +404,31 @@ impl ApiKeyIssuer {
     fn mint(&self, draft: &Draft, now: Timestamp) -> Result<Issued, StoreError> {
         let broken = || StoreError::Unavailable("a new key breaks its own format".into());
         let made = self.formats.ours().generate(&*self.entropy);
-        let token = self.formats.parse(made.token.expose().as_bytes()).map_err(|_| broken())?;
+        let Ok(PlainKey::Issued(token)) = self.formats.parse(made.token.expose().as_bytes()) else {
+            return Err(broken());
+        };
         let prefix = self.formats.ours().name();
         let parts = TokenParts { kind: KIND, prefix, id: token.id(), secret: token.secret() };
         let digest = KeyDigest { pepper: self.peppers.current(), hash: self.peppers.digest(&parts) };
-        let record = ApiKeyRecord {
-            id: KeyId::parse(token.id()).ok_or_else(broken)?,
+        let id = KeyId::parse(token.id()).ok_or_else(broken)?;
+        let record = self.record(id, Origin::Issued, prefix.to_owned(), digest, draft, now);
+        Ok(Issued { record, secret: made.token })
+    }
+
+    fn record(
+        &self,
+        id: KeyId,
+        origin: Origin,
+        prefix: String,
+        digest: KeyDigest,
+        draft: &Draft,
+        now: Timestamp,
+    ) -> ApiKeyRecord {
+        ApiKeyRecord {
+            id,
+            origin,
             environment: self.config.environment,
-            prefix: prefix.to_string(),
+            prefix,
             owner: draft.owner.clone(),
             label: draft.label.clone(),
             digest,
@@ -402,8 +442,7 @@ impl ApiKeyIssuer {
             last_used_at: None,
             state: KeyState::Active,
             version: 1,
-        };
-        Ok(Issued { record, secret: made.token })
+        }
     }
 }
 
