@@ -4,6 +4,7 @@
 pub mod api_key;
 mod id_hash;
 pub mod operator;
+pub mod password;
 pub mod principal;
 pub mod registry;
 pub mod revocation;

@@ -1,0 +1,3 @@
+//! The hall's tests, one file for each of its own.
+
+mod normal;
