@@ -9,6 +9,7 @@
 //! change     bytes -> Password::parse -> PasswordPolicy::judge (Breached) -> hash -> Throttle::password_changed
 //! ```
 
+pub mod breached;
 pub mod normal;
 
 mod precis;

@@ -96,6 +96,13 @@ fn freeform(text: &str) -> Result<(), PasswordError> {
     Ok(())
 }
 
+/// For comparing with words, never for hashing: compatible forms and case are one.
+pub(super) fn fold(text: &str) -> Zeroizing<String> {
+    let mut folded = Zeroizing::new(String::with_capacity(text.len() * 3));
+    folded.extend(text.nfkc().flat_map(char::to_lowercase));
+    folded
+}
+
 // General category Zs, all of it
 fn is_space(c: char) -> bool {
     matches!(c, ' ' | '\u{a0}' | '\u{1680}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}')

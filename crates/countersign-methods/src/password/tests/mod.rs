@@ -1,3 +1,4 @@
 //! The hall's tests, one file for each of its own.
 
+mod breached;
 mod normal;
