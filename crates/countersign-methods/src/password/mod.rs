@@ -11,6 +11,7 @@
 
 pub mod breached;
 pub mod normal;
+pub mod policy;
 
 mod precis;
 

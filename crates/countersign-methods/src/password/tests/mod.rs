@@ -2,3 +2,4 @@
 
 mod breached;
 mod normal;
+mod policy;
