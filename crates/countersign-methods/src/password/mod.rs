@@ -12,6 +12,7 @@
 pub mod breached;
 pub mod normal;
 pub mod policy;
+pub mod throttle;
 
 mod precis;
 

@@ -3,3 +3,4 @@
 mod breached;
 mod normal;
 mod policy;
+mod throttle;
