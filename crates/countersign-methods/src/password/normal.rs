@@ -14,7 +14,7 @@ pub const NORMAL_VERSION: u16 = 1;
 
 /// A password, normal: 1 to 256 code points, no controls, spaces of every kind as U+0020, NFC. Not yet judged whether
 /// it is a good one.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Password {
     text: SecretString,
     code_points: usize,
@@ -75,6 +75,13 @@ impl Password {
 
     pub fn code_points(&self) -> usize {
         self.code_points
+    }
+}
+
+// not even how long it is
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password(***)")
     }
 }
 
