@@ -264,22 +264,21 @@ impl Throttle {
     }
 
     /// Before the hash. Open counts as a failure until the attempt says otherwise.
+    ///
+    /// That a place failed too often is said before its hash: the answer must take as long all the same (RULES 5.1).
     pub fn before(&self, account: AccountKey, source: impl Into<Source>, now: Timestamp) -> Gate<'_> {
         match self.enter(account, source.into(), now) {
             Ok(seat) => {
                 count(&self.figures.opened);
                 Gate::Open(Attempt { throttle: self, seat: Some(seat), began: now })
             }
-            Err(shut) => {
-                let figure = match shut {
-                    Shut::Delayed(..) => &self.figures.delayed,
-                    Shut::Closed(..) => &self.figures.closed,
-                };
-                count(figure);
-                match shut {
-                    Shut::Delayed(until, because) => Gate::Delayed { until, because },
-                    Shut::Closed(failures, since) => Gate::Closed { failures, since },
-                }
+            Err(Shut::Delayed(until, because)) => {
+                count(&self.figures.delayed);
+                Gate::Delayed { until, because }
+            }
+            Err(Shut::Closed(failures, since)) => {
+                count(&self.figures.closed);
+                Gate::Closed { failures, since }
             }
         }
     }
