@@ -1,7 +1,7 @@
-//! SHA-256 (FIPS 180-4), and HMAC over it (RFC 2104).
+//! SHA-256 (FIPS 180-4), and HMAC over it (RFC 2104). SHA-1 only where somebody else's list or file speaks it.
 
 use aws_lc_rs::{
-    digest::{Context, SHA256},
+    digest::{Context, SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest},
     hmac::{self, HMAC_SHA256},
 };
 use std::fmt;
@@ -23,6 +23,18 @@ pub fn hmac_sha256(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
     }
     let mut out = [0; 32];
     out.copy_from_slice(context.sign().as_ref());
+    out
+}
+
+/// How lists of breached passwords name a password (the order of their files, the prefix of their look-ups). SHA-1 is
+/// broken: for nothing that is stored, and nothing that is believed.
+pub fn sha1_for_breached_password_lists(password: &[u8]) -> [u8; 20] {
+    legacy_sha1(password)
+}
+
+pub(crate) fn legacy_sha1(bytes: &[u8]) -> [u8; 20] {
+    let mut out = [0; 20];
+    out.copy_from_slice(digest(&SHA1_FOR_LEGACY_USE_ONLY, bytes).as_ref());
     out
 }
 

@@ -1,6 +1,6 @@
 //! The only crate that links a cryptography library. A leaf: it knows no word of the judgement.
 //!
-//! Owns secrets in memory, randomness, hashing, opaque tokens, the development authority and the TLS provider. Does
+//! Owns secrets in memory, randomness, hashing (of passwords too), opaque tokens, the development authority and the TLS provider. Does
 //! not know what a key, a principal or a request is: a room hands it bytes and numbers. Next in the walk: the rooms
 //! of `countersign-methods`.
 
@@ -9,6 +9,7 @@ pub mod entropy;
 pub mod fingerprint;
 pub mod hash;
 pub mod key;
+pub mod password;
 pub mod sealed_file;
 pub mod secret;
 pub mod tls;
