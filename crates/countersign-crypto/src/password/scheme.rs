@@ -1,6 +1,7 @@
 //! The grammar of each form, the bounds of what checking it may cost, and its computation.
 //!
-//! The bounds are such that no hash takes more than a few seconds or a GiB, however it came into the store.
+//! The bounds are such that what somebody else chose takes two or three seconds of one core at most. Only Argon2's reach
+//! further here, as far as an operator may choose for themselves; what `import` takes over is bounded there.
 
 use super::{Argon2Parameters, ImportError, crypt, memory, phc::LONGEST_HASH};
 use crate::{constant_time, hash::legacy_sha1};

@@ -10,8 +10,8 @@ pub(super) type Job = Box<dyn FnOnce() + Send>;
 
 /// A key stands in `round` exactly once while it has a queue, and no queue is empty.
 pub(super) struct Turns<K> {
-    queues: HashMap<K, VecDeque<(u64, Job)>>,
-    round: VecDeque<K>,
+    pub(super) queues: HashMap<K, VecDeque<(u64, Job)>>,
+    pub(super) round: VecDeque<K>,
     waiting: usize,
     most: usize,
     most_per_key: usize,

@@ -107,7 +107,7 @@ fn nobody_has_the_password_of_the_dummy() {
 fn a_password_has_an_end() {
     let long = "x".repeat(LONGEST_PASSWORD + 1);
     assert_eq!(hash(long.as_bytes(), &cheap(), &SystemEntropy), Err(HashError::TooLong));
-    assert!(!verify(long.as_bytes(), &made(&long[1..])));
+    assert!(!verify(long.as_bytes(), &made(long.strip_prefix('x').unwrap())));
 }
 
 #[test]
@@ -415,7 +415,7 @@ fn a_text_has_an_end() {
 fn every_truncation_and_addition_is_refused() {
     for vector in VECTORS {
         for end in 0..vector.hash.len() {
-            let cut = &vector.hash[..end];
+            let cut = vector.hash.get(..end).unwrap();
             // A tag of these may be shorter, down to 16 bytes; all others have one length.
             if let Ok(hash) = PasswordHash::parse(cut) {
                 assert!(["argon2", "scrypt", "pbkdf2"].iter().any(|s| hash.scheme().starts_with(s)), "{cut}");
