@@ -85,6 +85,7 @@ static FORMATS: LazyLock<KeyFormats> = LazyLock::new(|| KeyFormats::new(&config(
 static RULE: LazyLock<MethodRule> = LazyLock::new(|| MethodRule {
     header: Some(HeaderName::from_static("x-mine")),
     query: Some("key".into()),
+    ..MethodRule::DEFAULT
 });
 static ROOM: LazyLock<ApiKeyAuthenticator> = LazyLock::new(|| {
     let peppers = Peppers::new(Pepper::new(1, &[1; 32]).unwrap(), Vec::new()).unwrap();

@@ -107,6 +107,15 @@ impl AdminClient {
         Ok(if status.is_success() { Ok(document) } else { Err(document) })
     }
 
+    pub async fn put(&self, path: &[&str], body: Value) -> Result<Value, Failure> {
+        self.call(self.http.put(self.url(path, &[])?).json(&body)).await
+    }
+
+    /// Whatever stands.
+    pub async fn delete(&self, path: &[&str]) -> Result<Value, Failure> {
+        self.call(self.http.delete(self.url(path, &[])?).header(IF_MATCH, "*")).await
+    }
+
     /// As long as the record still is at this version.
     pub async fn patch(&self, path: &[&str], version: i64, body: Value) -> Result<Value, Failure> {
         let request = self.http.patch(self.url(path, &[])?).header(IF_MATCH, format!("\"{version}\""));

@@ -42,6 +42,7 @@ impl Authenticator for Room {
                 cache_key: credential.first_chunk().copied().map(CacheKey),
                 place: Place::Header,
                 credential,
+                from: request.peer.address,
             }),
             _ => Found::Absent,
         }

@@ -15,6 +15,7 @@ use std::{fmt, sync::Arc};
 pub enum NodeKind {
     Principal,
     Password,
+    AppPassword,
     Client,
     Session,
     ApiKey,
@@ -23,9 +24,10 @@ pub enum NodeKind {
 }
 
 impl NodeKind {
-    pub const ALL: [NodeKind; 7] = [
+    pub const ALL: [NodeKind; 8] = [
         NodeKind::Principal,
         NodeKind::Password,
+        NodeKind::AppPassword,
         NodeKind::Client,
         NodeKind::Session,
         NodeKind::ApiKey,
@@ -37,6 +39,7 @@ impl NodeKind {
         match self {
             NodeKind::Principal => "principal",
             NodeKind::Password => "password",
+            NodeKind::AppPassword => "app_password",
             NodeKind::Client => "client",
             NodeKind::Session => "session",
             NodeKind::ApiKey => "api_key",
@@ -107,6 +110,8 @@ impl Lineage {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Place {
     Authorization,
+    /// The password of `Authorization: Basic`, where it is no person's.
+    Password,
     /// A header of its own.
     Header,
     /// The query string: only where the route allows it, redacted everywhere.

@@ -7,7 +7,7 @@ use crate::{
     clock::Timestamp,
 };
 use http::HeaderName;
-use std::{fmt, future::Future, pin::Pin};
+use std::{fmt, future::Future, net::IpAddr, pin::Pin};
 
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -52,6 +52,18 @@ pub struct MethodRule {
     pub header: Option<HeaderName>,
     /// The query parameter that may carry the credential; `None`: none may.
     pub query: Option<Box<str>>,
+    /// Keys may stand as the password of `Authorization: Basic`: `api_key` reads them there, and `basic` leaves them.
+    pub keys_as_passwords: bool,
+    /// What the challenge names; `None`: what the room usually does.
+    pub realm: Option<Box<str>>,
+    /// A browser that navigates is asked for a password, too.
+    pub asks_browsers: bool,
+}
+
+impl MethodRule {
+    /// What holds where a route says nothing.
+    pub const DEFAULT: MethodRule =
+        MethodRule { header: None, query: None, keys_as_passwords: false, realm: None, asks_browsers: false };
 }
 
 /// The key under which the verified-credential cache keeps an answer: a keyed hash over method, configuration of the
@@ -73,6 +85,8 @@ pub struct Presented<'r> {
     pub place: Place,
     /// The credential as it stood in the request; its room parses it again when the cache has no answer.
     pub credential: &'r [u8],
+    /// Who showed it.
+    pub from: IpAddr,
 }
 
 impl fmt::Debug for Presented<'_> {

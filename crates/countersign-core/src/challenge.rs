@@ -4,7 +4,10 @@ use http::HeaderValue;
 
 /// Ready to send. Built once per route, not per request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Challenge(HeaderValue);
+pub struct Challenge {
+    value: HeaderValue,
+    to_browsers: bool,
+}
 
 impl Challenge {
     /// `realm` is always a quoted-string; `"` and `\` are escaped (RFC 9110 5.6.4). `None` where a parameter holds
@@ -23,10 +26,19 @@ impl Challenge {
             }
             text.push('"');
         }
-        HeaderValue::try_from(text).ok().map(Self)
+        HeaderValue::try_from(text).ok().map(|value| Self { value, to_browsers: true })
+    }
+
+    /// Not for a browser that navigates: it would ask the person for a password in a window of its own.
+    pub fn not_to_browsers(self) -> Self {
+        Self { to_browsers: false, ..self }
+    }
+
+    pub(crate) fn is_for_browsers(&self) -> bool {
+        self.to_browsers
     }
 
     pub fn value(&self) -> &HeaderValue {
-        &self.0
+        &self.value
     }
 }

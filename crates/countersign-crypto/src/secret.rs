@@ -1,7 +1,7 @@
 //! Secrets in memory: wiped when dropped, and never printed.
 
 use std::fmt;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 /// Text that nobody may see by accident. [`SecretString::expose`] is the one way to it, easy to search for.
 #[derive(Clone, Default)]
@@ -10,6 +10,11 @@ pub struct SecretString(Zeroizing<String>);
 /// The same for bytes.
 #[derive(Clone, Default)]
 pub struct SecretBytes(Zeroizing<Vec<u8>>);
+
+/// For what held a secret in memory of its own.
+pub fn wipe(bytes: &mut [u8]) {
+    bytes.zeroize();
+}
 
 impl SecretString {
     pub fn new(text: String) -> Self {

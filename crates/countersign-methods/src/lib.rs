@@ -2,12 +2,14 @@
 //! reached through the ports in `store.rs` of each folder. Next in the walk: the adapters in `countersign-store`.
 
 pub mod api_key;
+pub mod basic;
 mod id_hash;
 pub mod operator;
 pub mod password;
 pub mod principal;
 pub mod registry;
 pub mod revocation;
+mod user_pass;
 
 #[cfg(test)]
 mod fakes;

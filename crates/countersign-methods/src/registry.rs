@@ -17,16 +17,23 @@ pub struct Noun {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Room {
+    /// The folder here, and the file in `countersign-store`, under `admin/v1`, of its commands and of its fuzz target.
+    pub folder: &'static str,
     pub method: MethodName,
     pub nouns: &'static [Noun],
 }
 
 pub const API_KEY: Noun = Noun { rust: "api_key", url: "api-keys", commands: &["key"] };
+pub const APP_PASSWORD: Noun =
+    Noun { rust: "app_password", url: "app-passwords", commands: &["app-password"] };
 pub const PRINCIPAL: Noun = Noun { rust: "principal", url: "principals", commands: &["user", "service"] };
 pub const REVOCATION: Noun = Noun { rust: "revocation", url: "revocations", commands: &[] };
 
 /// Every room, in the order of [`MethodName::ALL`].
-pub const ROOMS: &[Room] = &[Room { method: MethodName::ApiKey, nouns: &[API_KEY] }];
+pub const ROOMS: &[Room] = &[
+    Room { folder: "basic", method: MethodName::Basic, nouns: &[APP_PASSWORD] },
+    Room { folder: "api_key", method: MethodName::ApiKey, nouns: &[API_KEY] },
+];
 
 /// The halls that keep something of their own.
 pub const HALLS: &[Noun] = &[PRINCIPAL, REVOCATION];

@@ -24,6 +24,9 @@ fn every_noun_has_one_spelling() {
         assert_eq!(noun.url.trim_end_matches('s').replace('-', "_"), noun.rust);
         assert_eq!(nouns.iter().filter(|n| n.rust == noun.rust).count(), 1);
     }
-    assert_eq!(registry::ROOMS.iter().map(|r| r.method).collect::<Vec<_>>(), [MethodName::ApiKey]);
+    assert_eq!(
+        registry::ROOMS.iter().map(|r| r.method).collect::<Vec<_>>(),
+        [MethodName::Basic, MethodName::ApiKey]
+    );
     assert_eq!(registry::API_KEY.rust, MethodName::ApiKey.as_str());
 }

@@ -19,6 +19,7 @@ use countersign_core::{
 use countersign_crypto::{Entropy, fingerprint::FingerprintKey, key::AttestKeys};
 use countersign_methods::{
     api_key::{issue::ApiKeyIssuer, store::ApiKeyStore},
+    basic::{issue::BasicIssuer, store::BasicStore},
     principal::{issue::PrincipalIssuer, store::PrincipalStore},
     revocation::store::FeedStore,
 };
@@ -29,8 +30,10 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 pub struct Services {
     pub api_keys: Arc<ApiKeyIssuer>,
     pub principals: Arc<PrincipalIssuer>,
+    pub basic: Arc<BasicIssuer>,
     pub api_key_store: Arc<dyn ApiKeyStore>,
     pub principal_store: Arc<dyn PrincipalStore>,
+    pub basic_store: Arc<dyn BasicStore>,
     pub feed_store: Arc<dyn FeedStore>,
     pub audit: Arc<dyn AuditStore>,
     pub idempotency: Arc<dyn IdempotencyStore>,
@@ -61,7 +64,7 @@ pub struct Services {
 pub struct Limits {
     /// `POST /api-keys/verify` and `POST /routes/check`, per principal that asks.
     pub verify: RateLimit,
-    /// `POST /revoke`, per source network.
+    /// `POST /revoke` and `POST /password`, per source network.
     pub revoke: RateLimit,
 }
 

@@ -22,6 +22,7 @@ use countersign_core::{
 use countersign_crypto::{
     FingerprintKey,
     key::AttestKeys,
+    password::{Argon2Parameters, HashPool, PoolLimits},
     token::digest::{Pepper, Peppers},
 };
 use countersign_methods::{
@@ -31,7 +32,17 @@ use countersign_methods::{
         issue::{ApiKeyIssuer, Lifetime, NewKey},
         uses::Uses,
     },
+    basic::{
+        authenticator::{BasicAuthenticator, Parts as BasicParts},
+        config::BasicConfig,
+        issue::BasicIssuer,
+    },
     operator,
+    password::{
+        Pause,
+        breached::CommonPasswords,
+        throttle::{Throttle, ThrottleSettings},
+    },
     principal::{
         caller::Caller,
         directory::LocalDirectory,
@@ -47,6 +58,16 @@ use http_body_util::BodyExt;
 use serde_json::Value;
 use std::{collections::HashMap, sync::Arc, time::Duration};
 use tower::ServiceExt;
+
+/// Nothing here has to take its time.
+#[derive(Debug)]
+struct Hurry;
+
+impl Pause for Hurry {
+    fn pause(&self, _: Duration) -> BoxFuture<'static, ()> {
+        Box::pin(std::future::ready(()))
+    }
+}
 
 /// Always ready, and counts nothing.
 #[derive(Debug)]
@@ -168,6 +189,23 @@ impl World {
             let scopes = ScopeSet::parse(scopes).unwrap();
             SecurityRequirement::AnyOf(vec![Alternative(vec![(MethodName::ApiKey, scopes)])])
         };
+        let parts = BasicParts {
+            store: store.clone(),
+            peppers: peppers.clone(),
+            pool: Arc::new(HashPool::new(PoolLimits::for_this_machine()).unwrap()),
+            throttle: Arc::new(Throttle::new(ThrottleSettings::default(), FingerprintKey::new(&*entropy))),
+            fingerprint: fingerprint.clone(),
+            entropy: entropy.clone(),
+            clock: clock.clone(),
+            pause: Arc::new(Hurry),
+            config: BasicConfig {
+                // as cheap as it may be
+                argon2: Argon2Parameters::new(8192, 1, 1).unwrap(),
+                ..BasicConfig::default()
+            },
+        };
+        let passwords = Arc::new(BasicAuthenticator::new(parts.clone()).unwrap());
+        let basic = BasicIssuer::new(parts, store.clone(), passwords, Arc::new(CommonPasswords)).unwrap();
         let (door, _) = judge(admin_routes);
         let (gateway, gateway_routes) = judge(vec![
             Route::new("/orders/{id}", "orders", needs("orders:read")),
@@ -178,8 +216,10 @@ impl World {
         let services = Arc::new(Services {
             api_keys: Arc::new(api_keys.unwrap()),
             principals: Arc::new(PrincipalIssuer::new(store.clone(), entropy.clone())),
+            basic: Arc::new(basic),
             api_key_store: store.clone(),
             principal_store: store.clone(),
+            basic_store: store.clone(),
             feed_store: store.clone(),
             audit: store.clone(),
             idempotency: store.clone(),

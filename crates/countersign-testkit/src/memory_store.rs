@@ -2,17 +2,24 @@
 //! ports (guards, conflicts, one audit record a write) and none of durability; `conformance/` is for stores that must.
 
 use countersign_core::{
-    BoxFuture, Node, PrincipalId, StoreError, Timestamp,
+    BoxFuture, CredentialId, Node, PrincipalId, StoreError, Timestamp,
     audit::{Actor, AuditEvent, AuditHead, AuditQuery, AuditRecord, AuditStore, ChainState, StoredEvent},
     check::revocation::Position,
     idempotency::{IdempotencyStore, Once, REPEATED},
     page::{Page, PageRequest},
     principal::{Principal, PrincipalName},
 };
+use countersign_crypto::password::PasswordHash;
+use countersign_methods::password::normal::NORMAL_VERSION;
 use countersign_methods::{
     api_key::{
         record::{ApiKeyRecord, Covers, KeyId, KeyState, Lookup, Origin, RevocationReason},
         store::{ApiKeyQuery, ApiKeyStore, KeySort, Revoked, Rotation, Upgrade},
+    },
+    basic::{
+        app_password::{self, AppPasswordRecord, AppPasswordStanding, AppPasswordState},
+        record::{PasswordRecord, Person, password_node},
+        store::{AppPasswordQuery, AppPasswordRevoked, BasicStore, ImportedPerson},
     },
     operator::administers,
     principal::store::{PrincipalChange, PrincipalQuery, PrincipalSort, PrincipalStore},
@@ -41,6 +48,8 @@ pub struct MemoryStore {
 struct State {
     keys: BTreeMap<KeyId, ApiKeyRecord>,
     principals: BTreeMap<PrincipalId, Principal>,
+    passwords: BTreeMap<PrincipalId, PasswordRecord>,
+    app_passwords: BTreeMap<CredentialId, AppPasswordRecord>,
     changes: Vec<Change>,
     audit: Vec<AuditRecord>,
     once: Vec<Once>,
@@ -313,6 +322,201 @@ impl ApiKeyStore for MemoryStore {
             let live = state.keys.values().filter(|r| {
                 !matches!(r.state, KeyState::Revoked { .. }) && r.expires_at.is_none_or(|end| end > now)
             });
+            let mut numbers: Vec<u32> = live.map(|r| r.digest.pepper).collect();
+            numbers.sort_unstable();
+            numbers.dedup();
+            Ok(numbers)
+        })
+    }
+}
+
+impl BasicStore for MemoryStore {
+    fn find_person<'a>(
+        &'a self,
+        name: &'a PrincipalName,
+    ) -> BoxFuture<'a, Result<Option<Person>, StoreError>> {
+        self.answer(|state| {
+            let principal = state.principals.values().find(|p| p.name == *name).cloned();
+            Ok(principal.map(|principal| {
+                let password = state.passwords.get(&principal.id).cloned();
+                Person { principal, password }
+            }))
+        })
+    }
+
+    fn find_password<'a>(
+        &'a self,
+        principal: &'a PrincipalId,
+    ) -> BoxFuture<'a, Result<Option<PasswordRecord>, StoreError>> {
+        self.answer(|state| Ok(state.passwords.get(principal).cloned()))
+    }
+
+    fn set_password<'a>(
+        &'a self,
+        record: PasswordRecord,
+        replaces: Option<i64>,
+        event: AuditEvent,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.answer(|state| {
+            if !state.principals.contains_key(&record.principal) {
+                return Err(StoreError::Conflict("principal_unknown"));
+            }
+            if state.passwords.get(&record.principal).map(|standing| standing.version) != replaces {
+                return Err(StoreError::Conflict("password_changed"));
+            }
+            if let Some(version) = replaces {
+                let node = password_node(&record.principal, version);
+                state.change(ChangeKind::Revoked, node, record.set_at, None);
+            }
+            state.passwords.insert(record.principal.clone(), record);
+            state.tell(event);
+            Ok(())
+        })
+    }
+
+    fn remove_password<'a>(
+        &'a self,
+        principal: &'a PrincipalId,
+        event: AuditEvent,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        self.answer(|state| {
+            let Some(record) = state.passwords.remove(principal) else { return Ok(false) };
+            state.change(ChangeKind::Revoked, record.node(), event.at, None);
+            state.tell(event);
+            Ok(true)
+        })
+    }
+
+    fn rehash<'a>(
+        &'a self,
+        principal: &'a PrincipalId,
+        version: i64,
+        was: PasswordHash,
+        hash: PasswordHash,
+        event: AuditEvent,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.answer(|state| {
+            let standing = state.passwords.get_mut(principal);
+            if let Some(record) = standing.filter(|r| r.version == version && r.hash == was) {
+                record.hash = hash;
+                record.normal = NORMAL_VERSION;
+                state.tell(event);
+            }
+            Ok(())
+        })
+    }
+
+    fn import_people<'a>(&'a self, people: Vec<ImportedPerson>) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.answer(|state| {
+            for ImportedPerson { principal, password, .. } in &people {
+                let taken = |new: &Principal| state.principals.values().any(|p| p.name == new.name);
+                if principal.as_ref().is_some_and(|(new, _)| taken(new)) {
+                    return Err(StoreError::Conflict("name_taken"));
+                }
+                if state.passwords.contains_key(&password.principal) {
+                    return Err(StoreError::Conflict("password_changed"));
+                }
+            }
+            for ImportedPerson { principal, password, event } in people {
+                if let Some((principal, event)) = principal {
+                    state.principals.insert(principal.id.clone(), principal);
+                    state.tell(event);
+                }
+                state.passwords.insert(password.principal.clone(), password);
+                state.tell(event);
+            }
+            Ok(())
+        })
+    }
+
+    fn find_app_password<'a>(
+        &'a self,
+        id: &'a CredentialId,
+    ) -> BoxFuture<'a, Result<Option<(AppPasswordRecord, Principal)>, StoreError>> {
+        self.answer(|state| {
+            let record = state.app_passwords.get(id).cloned();
+            Ok(record.and_then(|record| {
+                let owner = state.principals.get(&record.owner)?.clone();
+                Some((record, owner))
+            }))
+        })
+    }
+
+    fn list_app_passwords<'a>(
+        &'a self,
+        query: AppPasswordQuery,
+    ) -> BoxFuture<'a, Result<Page<AppPasswordRecord>, StoreError>> {
+        self.answer(|state| {
+            let wanted = |r: &&AppPasswordRecord| {
+                query.owner.as_ref().is_none_or(|owner| *owner == r.owner)
+                    && query.usable_at.is_none_or(|at| r.standing(at) == AppPasswordStanding::Active)
+            };
+            let place = |r: &AppPasswordRecord| format!("{}.{}", r.created_at.as_micros(), r.id);
+            let mut all: Vec<(String, AppPasswordRecord)> =
+                state.app_passwords.values().filter(wanted).map(|r| (place(r), r.clone())).collect();
+            all.sort_by(|a, b| a.0.cmp(&b.0));
+            Ok(page(all.into_iter(), &query.page, false))
+        })
+    }
+
+    fn create_app_password<'a>(
+        &'a self,
+        record: AppPasswordRecord,
+        event: AuditEvent,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.answer(|state| {
+            state.claim(&event)?;
+            if state.app_passwords.contains_key(&record.id) {
+                return Err(StoreError::Conflict("app_password_exists"));
+            }
+            if !state.principals.get(&record.owner).is_some_and(|o| o.enabled) {
+                return Err(StoreError::Conflict("owner_unknown"));
+            }
+            state.app_passwords.insert(record.id.clone(), record);
+            state.tell(event);
+            Ok(())
+        })
+    }
+
+    fn revoke_app_password<'a>(
+        &'a self,
+        id: &'a CredentialId,
+        at: Timestamp,
+        event: AuditEvent,
+    ) -> BoxFuture<'a, Result<AppPasswordRevoked, StoreError>> {
+        self.answer(|state| {
+            let Some(record) = state.app_passwords.get_mut(id) else {
+                return Ok(AppPasswordRevoked::Unknown);
+            };
+            if record.state != AppPasswordState::Active {
+                return Ok(AppPasswordRevoked::Already);
+            }
+            record.state = AppPasswordState::Revoked { at };
+            record.version += 1;
+            state.change(ChangeKind::Revoked, app_password::node(id), at, None);
+            state.tell(event);
+            Ok(AppPasswordRevoked::Now)
+        })
+    }
+
+    fn app_passwords_used<'a>(
+        &'a self,
+        uses: Vec<(CredentialId, Timestamp)>,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.answer(|state| {
+            for (id, at) in uses {
+                if let Some(record) = state.app_passwords.get_mut(&id) {
+                    record.last_used_at = record.last_used_at.max(Some(at));
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn app_password_peppers<'a>(&'a self, now: Timestamp) -> BoxFuture<'a, Result<Vec<u32>, StoreError>> {
+        self.answer(|state| {
+            let live =
+                state.app_passwords.values().filter(|r| r.standing(now) == AppPasswordStanding::Active);
             let mut numbers: Vec<u32> = live.map(|r| r.digest.pepper).collect();
             numbers.sort_unstable();
             numbers.dedup();

@@ -171,7 +171,7 @@ impl ScriptedAuthenticator {
         self.answers.lock().unwrap().get(value).cloned().unwrap_or(Answer::Rejected(unknown))
     }
 
-    fn present<'r>(&self, place: Place, value: &'r [u8]) -> Found<'r> {
+    fn present<'r>(&self, request: &CheckRequest<'r>, place: Place, value: &'r [u8]) -> Found<'r> {
         if let Answer::Bad(rejection) = self.answer(value) {
             return Found::Bad(rejection);
         }
@@ -185,6 +185,7 @@ impl ScriptedAuthenticator {
             cache_key: self.cached.then_some(CacheKey(key)),
             place,
             credential: value,
+            from: request.peer.address,
         })
     }
 }
@@ -201,7 +202,7 @@ impl Authenticator for ScriptedAuthenticator {
     fn find<'r>(&self, request: &CheckRequest<'r>, accepts: &MethodRule) -> Found<'r> {
         match request.headers.one(accepts.header.as_ref().unwrap_or(&self.header)) {
             One::Absent => {}
-            One::Single(value) => return self.present(Place::Header, value),
+            One::Single(value) => return self.present(request, Place::Header, value),
             One::Doubled => {
                 let reason = "doubled";
                 return Found::Bad(Rejection { fault: Fault::Malformed, code: "credential_doubled", reason });
@@ -212,12 +213,12 @@ impl Authenticator for ScriptedAuthenticator {
             && let Some(value) =
                 value.strip_prefix(b"Bearer ").and_then(|v| v.strip_prefix(self.bearer.as_bytes()))
         {
-            return self.present(Place::Authorization, value);
+            return self.present(request, Place::Authorization, value);
         }
         if let (Some(name), Some(query)) = (&accepts.query, request.target.query())
             && let Some(value) = query_value(query, name)
         {
-            return self.present(Place::Query, value.as_bytes());
+            return self.present(request, Place::Query, value.as_bytes());
         }
         Found::Absent
     }

@@ -7,6 +7,7 @@ pub mod admin;
 pub mod api_key;
 pub mod audit;
 pub mod backup;
+pub mod basic;
 pub mod check;
 pub mod completion;
 pub mod config;
@@ -127,9 +128,18 @@ enum Command {
     /// People
     #[command(subcommand)]
     User(principal::User),
+    /// Passwords for one service each, in the place of a person's own
+    #[command(subcommand)]
+    AppPassword(basic::AppPassword),
     /// Programs
     #[command(subcommand)]
     Service(principal::Service),
+    /// What comes from another product
+    #[command(subcommand)]
+    Import(basic::Import),
+    /// Lists of passwords that nobody should choose
+    #[command(subcommand)]
+    PasswordList(basic::PasswordList),
     /// What the gateway serves, and what it asks of callers
     #[command(subcommand)]
     Route(route::Routes),
@@ -228,6 +238,9 @@ fn dispatch(CommandLine { common, command }: CommandLine) -> Result<Exit, Failur
         Command::Ready(command) => wait(ready::run(command, &common)),
         Command::Check(command) => wait(check::run(command, &common)),
         Command::Key(command) => wait(api_key::run(command, &common)),
+        Command::AppPassword(command) => wait(basic::run(command, &common)),
+        Command::Import(command) => wait(basic::import(command, &common)),
+        Command::PasswordList(command) => basic::password_list(command, &common),
         Command::User(command) => wait(principal::run(command.into(), &common)),
         Command::Service(command) => wait(principal::run(command.into(), &common)),
         Command::Route(command) => wait(route::run(command, &common)),

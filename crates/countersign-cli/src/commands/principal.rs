@@ -1,6 +1,10 @@
 //! `countersign user ...` and `countersign service ...`: the same nouns' two kinds.
 
-use super::{Common, scope};
+use super::{
+    Common,
+    basic::{RemovePassword, SetPassword, show_password},
+    scope,
+};
 use crate::{
     admin_client::AdminClient,
     output::{Column, Exit, Failure},
@@ -29,6 +33,21 @@ pub enum User {
   countersign user change ada --scope orders:read --scope orders:write
   countersign user change ada --no-groups")]
     Change(Change),
+    /// Set a user's password; you are asked for it, or it comes from a file
+    #[command(before_help = "Examples:
+  countersign user set-password ada
+  countersign user set-password ada --password-file ada.password
+  pwgen 20 1 | countersign user set-password ada --password-file -")]
+    SetPassword(SetPassword),
+    /// Is there a password, and how is it kept?
+    #[command(before_help = "Examples:
+  countersign user show-password ada")]
+    ShowPassword(One),
+    /// Take a user's password away
+    #[command(before_help = "Examples:
+  countersign user remove-password ada
+  countersign user remove-password ada --yes")]
+    RemovePassword(RemovePassword),
     /// Stop everything that belongs to the user, at once
     #[command(before_help = "Examples:
   countersign user disable ada")]
@@ -137,6 +156,9 @@ enum Verb {
     Show(One),
     Change(Change),
     Enable(One, bool),
+    SetPassword(SetPassword),
+    ShowPassword(One),
+    RemovePassword(RemovePassword),
 }
 
 impl From<User> for Principal {
@@ -147,6 +169,9 @@ impl From<User> for Principal {
             User::Show(one) => Verb::Show(one),
             User::Change(change) => Verb::Change(change),
             User::Disable(one) => Verb::Enable(one, false),
+            User::SetPassword(set) => Verb::SetPassword(set),
+            User::ShowPassword(one) => Verb::ShowPassword(one),
+            User::RemovePassword(remove) => Verb::RemovePassword(remove),
             User::Enable(one) => Verb::Enable(one, true),
         };
         Self { kind: "user", verb }
@@ -210,6 +235,9 @@ pub async fn run(Principal { kind, verb }: Principal, common: &Common) -> Result
         Verb::Enable(One { name }, enabled) => {
             out.record(&patch(&client, kind, &name, json!({"enabled": enabled})).await?, "id")?;
         }
+        Verb::SetPassword(set) => return set.run(common).await,
+        Verb::ShowPassword(One { name }) => return show_password(&name, common).await,
+        Verb::RemovePassword(remove) => return remove.run(common).await,
     }
     Ok(Exit::Ok)
 }

@@ -32,7 +32,8 @@ use countersign_core::{
 use countersign_crypto::tls;
 use countersign_gateway::{Gateway, Listening, Observing, RouteTableCell, StartError};
 use countersign_methods::{
-    api_key::store::ApiKeyStore, principal::directory::LocalDirectory, revocation::memory::ChangeMemory,
+    api_key::store::ApiKeyStore, basic::store::BasicStore, principal::directory::LocalDirectory,
+    revocation::memory::ChangeMemory,
 };
 use countersign_server::{
     Limits, Services, admin_plan, admin_routes,
@@ -93,7 +94,8 @@ pub async fn start(settings: &Settings, rooms: Rooms) -> Result<Running, Failure
     let directory = Arc::new(LocalDirectory::new(rooms.store.clone(), DIRECTORY_CAPACITY));
     let memory = Arc::new(ChangeMemory::new(directory.clone(), BLIND_AFTER));
     let counter = Arc::new(LocalCounter::new(COUNTER_CAPACITY));
-    let authenticators: Vec<Arc<dyn Authenticator>> = vec![rooms.authenticator.clone()];
+    let authenticators: Vec<Arc<dyn Authenticator>> =
+        vec![rooms.passwords.clone(), rooms.authenticator.clone()];
 
     let point = |routes: &Arc<RouteTableCell>| {
         Arc::new(DecisionPoint::new(Parts {
@@ -142,8 +144,10 @@ pub async fn start(settings: &Settings, rooms: Rooms) -> Result<Running, Failure
     let services = Arc::new(Services {
         api_keys: rooms.api_keys.clone(),
         principals: rooms.principals.clone(),
+        basic: rooms.basic.clone(),
         api_key_store: rooms.store.clone(),
         principal_store: rooms.store.clone(),
+        basic_store: rooms.store.clone(),
         feed_store: rooms.store.clone(),
         audit: rooms.store.clone(),
         idempotency: rooms.store.clone(),
@@ -296,6 +300,12 @@ async fn flush(rooms: Rooms, stopping: CancellationToken) {
             && let Err(error) = ApiKeyStore::used(&*rooms.store, uses).await
         {
             tracing::warn!(%error, "last uses of keys were not written");
+        }
+        let uses = rooms.passwords.take_uses();
+        if !uses.is_empty()
+            && let Err(error) = BasicStore::app_passwords_used(&*rooms.store, uses).await
+        {
+            tracing::warn!(%error, "last uses of app passwords were not written");
         }
         if last {
             return;

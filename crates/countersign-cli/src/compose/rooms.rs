@@ -1,16 +1,32 @@
 //! The store and the rooms over it, without anybody listening: what the host itself needs.
 
 use crate::{
-    config::Settings,
+    config::{PasswordSettings, Settings},
     keyring::{self, Keyring, Needs},
     output::Failure,
 };
-use countersign_core::{Clock, StoreError, Timestamp, page::PageRequest};
-use countersign_crypto::{Entropy, FingerprintKey, key::AttestKeys, random_id, token::digest::Peppers};
+use countersign_core::{BoxFuture, Clock, StoreError, Timestamp, page::PageRequest};
+use countersign_crypto::{
+    Entropy, FingerprintKey,
+    hash::sha1_for_breached_password_lists,
+    key::AttestKeys,
+    password::{HashPool, PoolLimits},
+    random_id,
+    token::digest::Peppers,
+};
 use countersign_methods::{
     api_key::{
         authenticator::ApiKeyAuthenticator, config::ApiKeyConfig, issue::ApiKeyIssuer, store::ApiKeyStore,
         uses::Uses,
+    },
+    basic::{
+        authenticator::{BasicAuthenticator, Parts as BasicParts},
+        issue::BasicIssuer,
+        store::BasicStore,
+    },
+    password::{
+        breached::{AnyOf, Breached, CommonPasswords, CompactFilter},
+        throttle::{SourceNetwork, Throttle, ThrottleSettings},
     },
     principal::{
         issue::PrincipalIssuer,
@@ -18,7 +34,7 @@ use countersign_methods::{
     },
 };
 use countersign_store::{Store, StoreOptions};
-use std::{path::Path, sync::Arc};
+use std::{num::NonZeroUsize, path::Path, sync::Arc, time::Duration};
 
 /// `countersign dev` made this store.
 pub const DEVELOPMENT: &str = "development";
@@ -50,7 +66,9 @@ pub struct Rooms {
     pub config: ApiKeyConfig,
     pub api_keys: Arc<ApiKeyIssuer>,
     pub principals: Arc<PrincipalIssuer>,
+    pub basic: Arc<BasicIssuer>,
     pub(super) authenticator: Arc<ApiKeyAuthenticator>,
+    pub(super) passwords: Arc<BasicAuthenticator>,
     pub(super) fingerprint: Arc<FingerprintKey>,
     pub(super) attest: Option<Arc<AttestKeys>>,
     pub(super) uses: Arc<Uses>,
@@ -76,6 +94,23 @@ impl Rooms {
         let fingerprint = Arc::new(FingerprintKey::new(&*world.entropy));
         let uses = Arc::new(Uses::default());
         let word = |_| Failure::failed(format!("`{}` cannot begin a key", config.word));
+        let basic = BasicParts {
+            store: store.clone(),
+            peppers: peppers.clone(),
+            pool: Arc::new(pool(&settings.passwords)?),
+            throttle: Arc::new(Throttle::new(
+                ThrottleSettings::default(),
+                FingerprintKey::new(&*world.entropy),
+            )),
+            fingerprint: fingerprint.clone(),
+            entropy: world.entropy.clone(),
+            clock: world.clock.clone(),
+            pause: Arc::new(Pause),
+            config: settings.passwords.config.clone(),
+        };
+        let breached = breached(&settings.passwords)?;
+        let passwords = Arc::new(BasicAuthenticator::new(basic.clone()).map_err(word)?);
+        let basic = BasicIssuer::new(basic, store.clone(), passwords.clone(), breached).map_err(word)?;
         let authenticator = ApiKeyAuthenticator::new(
             store.clone(),
             peppers.clone(),
@@ -96,6 +131,8 @@ impl Rooms {
             config,
             api_keys: Arc::new(api_keys),
             principals: Arc::new(principals),
+            basic: Arc::new(basic),
+            passwords,
             authenticator: Arc::new(authenticator),
             fingerprint,
             attest: attest.map(Arc::new),
@@ -112,8 +149,47 @@ impl Rooms {
     }
 }
 
+/// The threads that hash, and nothing else.
+fn pool(settings: &PasswordSettings) -> Result<HashPool<SourceNetwork>, Failure> {
+    let usual = PoolLimits::for_this_machine();
+    let threads = settings.threads.unwrap_or(usual.threads);
+    let per_thread = |n: usize| threads.saturating_mul(NonZeroUsize::new(n).unwrap_or(NonZeroUsize::MIN));
+    let limits = PoolLimits {
+        threads,
+        waiting: settings.waiting.unwrap_or(per_thread(64)),
+        waiting_per_key: settings.waiting.unwrap_or(per_thread(8)).min(per_thread(8)),
+    };
+    HashPool::new(limits)
+        .map_err(|e| Failure::failed(format!("cannot start the threads that hash passwords: {e}")))
+}
+
+/// What no new password may be.
+fn breached(settings: &PasswordSettings) -> Result<Arc<dyn Breached>, Failure> {
+    let Some(file) = &settings.breached else { return Ok(Arc::new(CommonPasswords)) };
+    let shown = file.display();
+    let bytes = std::fs::read(file).map_err(|e| Failure::failed(format!("cannot read `{shown}`: {e}")))?;
+    let filter = CompactFilter::from_bytes(&bytes, sha1_for_breached_password_lists).map_err(|e| {
+        Failure::failed(format!("`{shown}` is no list of known passwords: {e}"))
+            .todo("make one from a download with `countersign password-list build`")
+    })?;
+    Ok(Arc::new(AnyOf(vec![Arc::new(CommonPasswords), Arc::new(filter)])))
+}
+
+/// By the runtime of whoever waits.
+#[derive(Debug)]
+struct Pause;
+
+impl countersign_methods::password::Pause for Pause {
+    fn pause(&self, length: Duration) -> BoxFuture<'static, ()> {
+        Box::pin(tokio::time::sleep(length))
+    }
+}
+
 async fn needs(store: &Store, now: Timestamp) -> Result<Needs, Failure> {
-    let named = ApiKeyStore::peppers(store, now).await.map_err(store_failed)?;
+    let mut named = ApiKeyStore::peppers(store, now).await.map_err(store_failed)?;
+    named.extend(BasicStore::app_password_peppers(store, now).await.map_err(store_failed)?);
+    named.sort_unstable();
+    named.dedup();
     let query = PrincipalQuery { page: PageRequest { after: None, limit: 1 }, ..PrincipalQuery::default() };
     let anybody = PrincipalStore::list(store, query).await.map_err(store_failed)?;
     Ok(Needs { named, empty: anybody.items.is_empty() })

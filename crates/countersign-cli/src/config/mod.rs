@@ -8,6 +8,7 @@ mod include;
 mod listeners;
 mod observe;
 mod origins;
+mod passwords;
 mod reader;
 mod report;
 mod routes;
@@ -28,8 +29,9 @@ pub use origins::{Origin, Origins};
 pub use report::{ConfigError, Problem};
 pub use settings::{
     AdminSettings, AuditSettings, CertificateSettings, DecisionSettings, EgressSettings, GatewaySettings,
-    IssuerSettings, KeyringPlace, ListenerSettings, LogFormat, ObserveSettings, RecordTarget, Settings,
-    Share, Timeouts, TlsSettings, TraceSettings, UpstreamSettings, UpstreamTlsSettings, Webhook,
+    IssuerSettings, KeyringPlace, ListenerSettings, LogFormat, ObserveSettings, PasswordSettings,
+    RecordTarget, Settings, Share, Timeouts, TlsSettings, TraceSettings, UpstreamSettings,
+    UpstreamTlsSettings, Webhook,
 };
 pub use sources::{Mark, Sources, mark};
 pub use values::{parse_duration, parse_limit, show_duration};

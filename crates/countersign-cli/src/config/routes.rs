@@ -128,7 +128,7 @@ fn route(
         }
     };
     let resource = table.get("resource").map(|field| field.parsed(values::resource));
-    let presentation = table.get("api_key").map(|field| presentation(&field));
+    let presentations = presentations(table);
     let limits = table.get("limits").map_or(Some(Vec::new()), |field| {
         field.array()?.iter().map(route_limit).collect::<Vec<_>>().into_iter().collect()
     });
@@ -179,7 +179,7 @@ fn route(
             security: security?,
             upstream: UpstreamName(upstream?.into()),
             resource: transpose(resource)?.or(inherited),
-            presentation: transpose(presentation)?.into_iter().collect(),
+            presentation: presentations?,
             limits: limits?,
             plan: transpose(plan)?,
             cors: transpose(cors)?,
@@ -267,8 +267,8 @@ fn method_rule(name: &str, field: &Field<'_, '_>) -> Option<(MethodName, ScopeSe
     });
     let method = match MethodName::parse(name) {
         // RULES, style 19: bad policy refuses, it does not vanish
-        Some(method) if method != MethodName::ApiKey => {
-            field.problem(format!("`{name}` is not in this release; `api_key` is"));
+        Some(method) if !matches!(method, MethodName::ApiKey | MethodName::Basic) => {
+            field.problem(format!("`{name}` is not in this release; `api_key` and `basic` are"));
             None
         }
         Some(method) => Some(method),
@@ -286,8 +286,38 @@ fn method_rule(name: &str, field: &Field<'_, '_>) -> Option<(MethodName, ScopeSe
     Some((method?, ScopeSet::new(scopes)))
 }
 
-/// `api_key = { header = "X-Orders-Key", query = "api_key" }`.
-fn presentation(field: &Field<'_, '_>) -> Option<(MethodName, MethodRule)> {
+/// How each method may be presented, where the route says so.
+fn presentations(table: &Table<'_, '_>) -> Option<Vec<(MethodName, MethodRule)>> {
+    let keys = transpose(table.get("api_key").map(|field| key_presentation(&field)));
+    let passwords = transpose(table.get("basic").map(|field| password_presentation(&field)));
+    let (mut keys, mut passwords) = (keys?, passwords?);
+    if let Some(keys) = keys.as_mut().filter(|rule| rule.keys_as_passwords) {
+        // both are asked for in one challenge
+        let passwords = passwords.get_or_insert(MethodRule::DEFAULT);
+        passwords.keys_as_passwords = true;
+        keys.realm.clone_from(&passwords.realm);
+        keys.asks_browsers = passwords.asks_browsers;
+    }
+    let keys = keys.map(|rule| (MethodName::ApiKey, rule));
+    Some(keys.into_iter().chain(passwords.map(|rule| (MethodName::Basic, rule))).collect())
+}
+
+/// `basic = { realm = "Orders", browsers = true }`.
+fn password_presentation(field: &Field<'_, '_>) -> Option<MethodRule> {
+    let table = field.table()?;
+    let realm = table.get("realm").map(|field| {
+        field.parsed(|text| {
+            let good = (1..=64).contains(&text.len()) && text.bytes().all(|b| matches!(b, b' '..=b'~'));
+            good.then(|| Box::from(text)).ok_or_else(|| "must be 1 to 64 printable ASCII characters".into())
+        })
+    });
+    let browsers = table.get("browsers").map_or(Some(false), |field| field.boolean());
+    table.finish();
+    Some(MethodRule { realm: transpose(realm)?, asks_browsers: browsers?, ..MethodRule::DEFAULT })
+}
+
+/// `api_key = { header = "X-Orders-Key", query = "api_key", basic = true }`.
+fn key_presentation(field: &Field<'_, '_>) -> Option<MethodRule> {
     let table = field.table()?;
     let header = table.get("header").map(|field| field.parsed(credential_header));
     let query = table.get("query").map(|field| {
@@ -298,8 +328,14 @@ fn presentation(field: &Field<'_, '_>) -> Option<(MethodName, MethodRule)> {
                 .ok_or_else(|| format!("`{text}` is not 1 to 64 of `A-Z a-z 0-9 _ - .`"))
         })
     });
+    let basic = table.get("basic").map_or(Some(false), |field| field.boolean());
     table.finish();
-    Some((MethodName::ApiKey, MethodRule { header: transpose(header)?, query: transpose(query)? }))
+    Some(MethodRule {
+        header: transpose(header)?,
+        query: transpose(query)?,
+        keys_as_passwords: basic?,
+        ..MethodRule::DEFAULT
+    })
 }
 
 /// A header that nothing else reads.

@@ -1,7 +1,7 @@
 //! The sections, and the document as a whole.
 
 use super::{
-    listeners, observe,
+    listeners, observe, passwords,
     reader::{Field, Table},
     routes,
     settings::{
@@ -55,6 +55,7 @@ pub(super) fn read(root: &Table<'_, '_>, folder: &Path) -> Option<Settings> {
             config
         },
     );
+    let passwords = passwords::read(root, folder, api_keys.as_ref().unwrap_or(&ApiKeyConfig::default()));
     let plans = routes::plans(root);
     let upstreams = upstreams::upstreams(root);
     let routes = routes::routes(root, &plans, &upstreams);
@@ -72,6 +73,7 @@ pub(super) fn read(root: &Table<'_, '_>, folder: &Path) -> Option<Settings> {
         audit: audit?,
         store_url: store_url?,
         api_keys: api_keys?,
+        passwords: passwords?,
         plans: plans.into_iter().map(|(name, plan)| Some((name, plan?))).collect::<Option<_>>()?,
         upstreams: upstreams.into_iter().map(|(_, upstream)| upstream).collect::<Option<_>>()?,
         routes: routes?,

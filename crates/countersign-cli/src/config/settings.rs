@@ -9,10 +9,10 @@ use countersign_gateway::{
     HealthCheck, IdentityPreset, ListenAddress, ListenerLimits, ListenerTimeouts, Peers, Protocol, Trusted,
     UpstreamLimits,
 };
-use countersign_methods::api_key::config::ApiKeyConfig;
+use countersign_methods::{api_key::config::ApiKeyConfig, basic::config::BasicConfig};
 use ipnet::IpNet;
 use rustls::pki_types::ServerName;
-use std::{collections::HashMap, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{collections::HashMap, net::SocketAddr, num::NonZeroUsize, path::PathBuf, time::Duration};
 
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -29,6 +29,7 @@ pub struct Settings {
     /// `sqlite:/absolute/file` or `postgres://...`. May hold a password: never printed.
     pub store_url: StoreUrl,
     pub api_keys: ApiKeyConfig,
+    pub passwords: PasswordSettings,
     pub plans: HashMap<PlanName, RateLimit>,
     pub upstreams: Vec<UpstreamSettings>,
     pub routes: Vec<Route>,
@@ -40,6 +41,18 @@ pub struct KeyringPlace {
     pub path: PathBuf,
     /// By whoever runs the process: it is never made here, and a group of that one's choice may read it.
     pub given: bool,
+}
+
+/// How people sign in with a password.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PasswordSettings {
+    pub config: BasicConfig,
+    /// That hash at once; `None`: half the cores.
+    pub threads: Option<NonZeroUsize>,
+    /// Passwords that wait for one, of all networks; `None`: about a second's worth.
+    pub waiting: Option<NonZeroUsize>,
+    /// A list of known passwords beside the one that is built in.
+    pub breached: Option<PathBuf>,
 }
 
 /// The trail of changes.

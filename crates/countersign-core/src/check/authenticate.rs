@@ -81,7 +81,7 @@ fn find<'r>(case: &Case<'r>) -> Result<Presentations<'r>, Bad> {
                 bad = first_of(bad, Denial::rejected(&rejection));
             }
             Found::Present(found) => {
-                claimed |= found.place == Place::Authorization;
+                claimed |= matches!(found.place, Place::Authorization | Place::Password);
                 *slot = Some(found);
             }
         }
@@ -140,7 +140,7 @@ async fn one(
     presented: Presented<'_>,
     rule: &MethodRule,
 ) -> Result<Arc<Authentication>, Refused> {
-    let cache = &case.point.verified;
+    let cache = case.point.cache_of(room.method());
     let feed = &*case.point.parts.feed;
     let mut _lead = None;
     if let Some(key) = &presented.cache_key {

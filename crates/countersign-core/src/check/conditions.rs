@@ -4,16 +4,28 @@
 use super::{
     Case,
     decision::{Denial, DenialKind, Known, Refused, first_of},
+    request::{One, Transport},
+    route::CorsOrigins,
 };
 use crate::{MethodName, Refusal, authenticator::Confirmation};
+use http::{
+    HeaderName, Method,
+    header::{ORIGIN, UPGRADE},
+};
+
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Every credential that was presented must hold, not only those that turn out to be needed.
 pub(super) async fn hold(case: &Case<'_>, known: &[Known]) -> Result<(), Refused> {
     let mut refused = None;
     for known in known {
-        for failed in
-            [time(case, known), audience(case, known), network(case, known), proof(case, known).await]
-        {
+        for failed in [
+            time(case, known),
+            audience(case, known),
+            network(case, known),
+            origin(case, known),
+            proof(case, known).await,
+        ] {
             if let Err(denial) = failed {
                 refused = first_of(refused, denial);
             }
@@ -52,6 +64,48 @@ fn network(case: &Case<'_>, known: &Known) -> Result<(), Refused> {
         return Ok(());
     }
     Err(Denial::refused(DenialKind::Forbidden, "network_not_allowed", "from a network it is not for"))
+}
+
+/// RULES 1.6: a browser sends a password that it remembers, whoever's page asks. Where it says that a foreign one does, what
+/// changes something is refused.
+fn origin(case: &Case<'_>, known: &Known) -> Result<(), Refused> {
+    if !matches!(known.authentication.method, MethodName::Basic | MethodName::Mtls) {
+        return Ok(());
+    }
+    let request = &case.request;
+    let safe = matches!(*request.method, Method::GET | Method::HEAD | Method::OPTIONS);
+    if safe && request.headers.one(&UPGRADE) == One::Absent {
+        return Ok(());
+    }
+    let foreign = match request.headers.one(&ORIGIN) {
+        One::Absent => match request.headers.one(&SEC_FETCH_SITE) {
+            One::Absent => false,
+            One::Single(site) => !matches!(site, b"same-origin" | b"none"),
+            One::Doubled => true,
+        },
+        One::Single(origin) => !is_own(case, origin) && !is_listed(case, origin),
+        One::Doubled => true,
+    };
+    if !foreign {
+        return Ok(());
+    }
+    Err(Denial::refused(DenialKind::Forbidden, "origin_not_allowed", "from a page of a foreign origin"))
+}
+
+fn is_own(case: &Case<'_>, origin: &[u8]) -> bool {
+    let scheme: &[u8] = if case.request.peer.transport == Transport::Tls { b"https://" } else { b"http://" };
+    let default: &[u8] = if case.request.peer.transport == Transport::Tls { b":443" } else { b":80" };
+    let authority = case.asked.authority.as_bytes();
+    let authority = authority.strip_suffix(default).unwrap_or(authority);
+    origin.strip_prefix(scheme) == Some(authority)
+}
+
+fn is_listed(case: &Case<'_>, origin: &[u8]) -> bool {
+    match case.compiled.route.cors.as_ref().map(|cors| &cors.origins) {
+        Some(CorsOrigins::Of(origins)) => origins.iter().any(|listed| listed.as_bytes() == origin),
+        // whoever lets any page read lets none act
+        Some(CorsOrigins::Any) | None => false,
+    }
 }
 
 async fn proof(case: &Case<'_>, known: &Known) -> Result<(), Refused> {

@@ -5,6 +5,7 @@ use super::{
     Case,
     limit::RateLimit,
     path,
+    request::CheckRequest,
     route::{Compiled, Cors, Route},
 };
 use crate::{
@@ -173,14 +174,18 @@ impl Denial {
 
     /// Says which route, and what it challenges with. A 401 needs a challenge (RFC 9110 15.5.2): where the route has
     /// none it is a 403 (RULES 1.9).
-    pub(super) fn about(mut self: Box<Self>, compiled: &Compiled) -> Refused {
+    pub(super) fn about(mut self: Box<Self>, compiled: &Compiled, request: &CheckRequest<'_>) -> Refused {
         self.route = Some(compiled.route.clone());
         if self.kind == DenialKind::Unauthenticated {
             if compiled.challenges.is_empty() {
                 self.kind = DenialKind::Forbidden;
                 self.code = "certificate_required";
             }
-            self.challenges = compiled.challenges.clone();
+            self.challenges = if request.is_navigation() {
+                compiled.challenges_to_browsers.clone()
+            } else {
+                compiled.challenges.clone()
+            };
         }
         self
     }

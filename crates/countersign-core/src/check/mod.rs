@@ -45,6 +45,9 @@ pub struct Settings {
     /// Entries the verified-credential cache keeps, and for how long.
     pub cache_capacity: usize,
     pub cache_lifetime: Duration,
+    /// The same of passwords.
+    pub passwords_capacity: usize,
+    pub passwords_lifetime: Duration,
     /// Failures per source network before only cached credentials pass (RULES 2.4).
     pub failures: RateLimit,
 }
@@ -54,6 +57,8 @@ impl Default for Settings {
         Self {
             cache_capacity: 32_768,
             cache_lifetime: Duration::from_secs(30),
+            passwords_capacity: 8192,
+            passwords_lifetime: Duration::from_secs(60),
             failures: RateLimit { quota: 60, window: Duration::from_secs(60) },
         }
     }
@@ -66,6 +71,8 @@ pub struct DecisionPoint {
     /// By the method's place in [`MethodName::ALL`].
     rooms: [Option<Arc<dyn Authenticator>>; MethodName::ALL.len()],
     verified: VerifiedCache,
+    /// RULES 1.2: what took a hash to verify is not pushed out by what took none.
+    passwords: VerifiedCache,
     seeds: limit::Seeds,
 }
 
@@ -94,7 +101,9 @@ impl DecisionPoint {
         let rooms = MethodName::ALL
             .map(|method| parts.authenticators.iter().find(|room| room.method() == method).cloned());
         let verified = VerifiedCache::new(parts.settings.cache_capacity, parts.settings.cache_lifetime);
-        Self { parts, rooms, verified, seeds: limit::Seeds::new() }
+        let settings = &parts.settings;
+        let passwords = VerifiedCache::new(settings.passwords_capacity, settings.passwords_lifetime);
+        Self { parts, rooms, verified, passwords, seeds: limit::Seeds::new() }
     }
 
     /// The whole path, counted and remembered.
@@ -112,9 +121,14 @@ impl DecisionPoint {
         self.judge(&self.parts.routes.table(), request, Mode::Rehearse).await.into()
     }
 
-    /// Of the verified-credential cache.
+    /// Of the verified-credential cache, both of its segments.
     pub fn cache(&self) -> CacheFigures {
-        self.verified.figures()
+        let (one, other) = (self.verified.figures(), self.passwords.figures());
+        CacheFigures {
+            entries: one.entries + other.entries,
+            capacity: one.capacity + other.capacity,
+            misses: one.misses + other.misses,
+        }
     }
 
     pub fn clock(&self) -> &Arc<dyn Clock> {
@@ -134,7 +148,11 @@ impl DecisionPoint {
         let compiled = route::choose(table, &asked, request.method)?;
         let now = self.parts.clock.now();
         let mut case = Case { point: self, request: *request, asked, table, compiled, mode, now };
-        case.steps().await.map_err(|denial| denial.about(compiled))
+        case.steps().await.map_err(|denial| denial.about(compiled, request))
+    }
+
+    fn cache_of(&self, method: MethodName) -> &VerifiedCache {
+        if method == MethodName::Basic { &self.passwords } else { &self.verified }
     }
 
     fn room(&self, method: MethodName) -> Option<&dyn Authenticator> {

@@ -65,3 +65,12 @@ pub struct CheckRequest<'r> {
     pub headers: &'r dyn HeaderView,
     pub peer: Peer,
 }
+
+const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+
+impl CheckRequest<'_> {
+    /// A person's browser on its way to a page (Fetch Metadata).
+    pub fn is_navigation(&self) -> bool {
+        self.headers.one(&SEC_FETCH_MODE) == One::Single(b"navigate")
+    }
+}

@@ -66,7 +66,8 @@ async fn rule_2_2_no_route_and_no_method() {
 #[tokio::test]
 async fn rule_3_2_the_permit_has_no_key_in_its_target() {
     let mut with_query = route("/", "api_key");
-    with_query.presentation = vec![(ApiKey, MethodRule { header: None, query: Some("key".into()) })];
+    with_query.presentation =
+        vec![(ApiKey, MethodRule { header: None, query: Some("key".into()), ..MethodRule::DEFAULT })];
     let fixture = Fixture::builder().route(with_query).route(route("/strict", "api_key")).build();
     with_alice(&fixture);
     let permit = fixture.allowed("/?a=1&key=alice&b=2", &[]).await;

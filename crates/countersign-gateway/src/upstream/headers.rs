@@ -355,7 +355,7 @@ fn keep_private(fields: &mut Fields, permit: &Permit, seen: Seen) {
     }
     for known in permit.subject().into_iter().chain(permit.actors()) {
         match known.authentication.place {
-            Place::Authorization => fields.append(&VARY, &HeaderValue::from(AUTHORIZATION)),
+            Place::Authorization | Place::Password => fields.append(&VARY, &HeaderValue::from(AUTHORIZATION)),
             Place::Cookie => fields.append(&VARY, &HeaderValue::from(COOKIE)),
             Place::Header => {
                 if known.authentication.method == MethodName::ApiKey {

@@ -200,7 +200,11 @@ async fn m2_3_hop_by_hop_fields_stay_on_their_hop() {
 #[tokio::test]
 async fn rules_3_2_credentials_are_stripped_on_every_route() {
     let mut own = Route::new("/own/*", "api", needs(""));
-    let rule = MethodRule { header: Some(HeaderName::from_static("x-own-key")), query: Some("key".into()) };
+    let rule = MethodRule {
+        header: Some(HeaderName::from_static("x-own-key")),
+        query: Some("key".into()),
+        ..MethodRule::DEFAULT
+    };
     own.presentation = vec![(MethodName::ApiKey, rule)];
     let mut all = routes();
     all.push(own);

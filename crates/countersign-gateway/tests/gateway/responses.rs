@@ -55,7 +55,11 @@ async fn rules_3_4_an_authenticated_answer_is_private() {
 #[tokio::test]
 async fn rules_3_4_vary_names_what_authenticated() {
     let mut own = Route::new("/own", "api", needs(""));
-    let rule = MethodRule { header: Some(http::HeaderName::from_static("x-own-key")), query: None };
+    let rule = MethodRule {
+        header: Some(http::HeaderName::from_static("x-own-key")),
+        query: None,
+        ..MethodRule::DEFAULT
+    };
     own.presentation = vec![(MethodName::ApiKey, rule)];
     let mut all = routes();
     all.push(own);

@@ -9,8 +9,10 @@ use super::{
     uses::Uses,
     verify::{Judged, look_up, verify},
 };
+use crate::user_pass::{self, Buffer, LONGEST, Wiped};
 use countersign_core::{
-    Authentication, Authenticator, Found, MethodName, MethodRule, Place, Presented, Refusal, Timestamp,
+    Authentication, Authenticator, Found, MethodName, MethodRule, Place, Presented, Refusal, Rejection,
+    Timestamp,
     authenticator::{CacheKey, Confirmation, Verification},
     challenge::Challenge,
     check::{request::CheckRequest, route::Route},
@@ -46,13 +48,21 @@ impl ApiKeyAuthenticator {
         Ok(Self { store, peppers, config, formats, tag: tag.into_bytes().into(), fingerprint, uses })
     }
 
+    /// Only of what has the shape of a key.
+    fn cache_key(&self, place: Place, key: &[u8]) -> Result<CacheKey, Rejection> {
+        self.formats.parse(key)?;
+        Ok(CacheKey(self.fingerprint.of(&[&self.tag, place_tag(place), key])))
+    }
+
     async fn look_up_and_verify(
         &self,
         presented: Presented<'_>,
         now: Timestamp,
     ) -> Result<Authentication, Refusal> {
         // Parsed again rather than carried along: it takes no longer than passing it through the seam would.
-        let key = self.formats.parse(presented.credential).map_err(Refusal::Rejected)?;
+        let mut buffer = Wiped::new();
+        let shown = shown(&presented, &mut buffer).map_err(Refusal::Rejected)?;
+        let key = self.formats.parse(shown).map_err(Refusal::Rejected)?;
         let record = look_up(&*self.store, &key, &self.peppers).await?;
         let with =
             Judged { peppers: &self.peppers, config: &self.config, prefix: self.formats.ours().name(), now };
@@ -83,11 +93,23 @@ impl Authenticator for ApiKeyAuthenticator {
             Err(rejection) => return Found::Bad(rejection),
             Ok(Some(found)) => found,
         };
-        if let Err(rejection) = self.formats.parse(credential) {
-            return Found::Bad(rejection);
+        let mut presented = Presented { cache_key: None, place, credential, from: request.peer.address };
+        if place == Place::Password {
+            let mut buffer = [0; LONGEST];
+            let key = match shown(&presented, &mut buffer) {
+                Ok(shown) => self.cache_key(place, shown),
+                Err(rejection) => Err(rejection),
+            };
+            return match key {
+                Ok(key) => Found::Present(Presented { cache_key: Some(key), ..presented }),
+                Err(rejection) => Found::Bad(rejection),
+            };
         }
-        let cache_key = Some(CacheKey(self.fingerprint.of(&[&self.tag, place_tag(place), credential])));
-        Found::Present(Presented { cache_key, place, credential })
+        match self.cache_key(place, credential) {
+            Ok(key) => presented.cache_key = Some(key),
+            Err(rejection) => return Found::Bad(rejection),
+        }
+        Found::Present(presented)
     }
 
     fn verify<'a>(
@@ -110,7 +132,15 @@ impl Authenticator for ApiKeyAuthenticator {
     }
 
     /// A key in a header of its own is challenged as `Bearer` (PRODUCT, Answers): `X-API-Key` is no scheme.
-    fn challenge(&self, _route: &Route) -> Option<Challenge> {
+    /// Where it may stand as a password too, whoever asks for that is asked for it.
+    fn challenge(&self, route: &Route) -> Option<Challenge> {
+        let rule = route.rule(MethodName::ApiKey);
+        if rule.keys_as_passwords {
+            return user_pass::challenge(
+                rule.realm.as_deref().unwrap_or(&self.config.realm),
+                rule.asks_browsers,
+            );
+        }
         Challenge::new("Bearer", &[("realm", &self.config.realm)])
     }
 
@@ -121,9 +151,18 @@ impl Authenticator for ApiKeyAuthenticator {
     }
 }
 
+/// The key itself, whatever it stands in.
+fn shown<'b>(presented: &Presented<'b>, buffer: &'b mut Buffer) -> Result<&'b [u8], Rejection> {
+    match presented.place {
+        Place::Password => Ok(user_pass::decode(presented.credential, buffer)?.password.as_bytes()),
+        _ => Ok(presented.credential),
+    }
+}
+
 fn place_tag(place: Place) -> &'static [u8] {
     match place {
         Place::Authorization => b"a",
+        Place::Password => b"p",
         Place::Header => b"h",
         Place::Query => b"q",
         Place::Cookie => b"c",

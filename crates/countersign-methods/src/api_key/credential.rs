@@ -5,6 +5,7 @@
 //! X-API-Key: cs_live_...                 always ours, whatever stands there
 //! <the route's header>: cs_live_...      the same
 //! ?<the route's parameter>=cs_live_...   only where the route names one
+//! Authorization: Basic base64(x:cs_live_...)   only where the route says so; the user name says nothing
 //! ```
 //! A key in two places is two keys: 400, never a choice.
 //!
@@ -12,6 +13,7 @@
 //! where it begins as the configuration says that they do, in a place of its own whatever it begins with if that says so.
 
 use super::{config::ApiKeyConfig, record::Environment};
+use crate::user_pass::{self, UserPass};
 use countersign_core::{
     MethodRule, Place, Rejection,
     authenticator::Fault,
@@ -175,6 +177,15 @@ pub(super) fn find<'r>(
     let mut found = Once(None);
     if let Some(value) = bearer(request, formats)? {
         found.add(Place::Authorization, value)?;
+    }
+    if accepts.keys_as_passwords
+        && let Some(encoded) = user_pass::find(request)?
+    {
+        let mut buffer = [0; user_pass::LONGEST];
+        let UserPass { password, .. } = user_pass::decode(encoded, &mut buffer)?;
+        if formats.claims(password.as_bytes()) {
+            found.add(Place::Password, encoded)?;
+        }
     }
     if let Some(value) = field(request, &X_API_KEY)? {
         found.add(Place::Header, value)?;

@@ -16,5 +16,13 @@ pub mod throttle;
 
 mod precis;
 
+use countersign_core::BoxFuture;
+use std::{fmt, time::Duration};
+
+/// Port: time passes. For who is not let through, and hears it no sooner than a hash takes.
+pub trait Pause: fmt::Debug + Send + Sync {
+    fn pause(&self, length: Duration) -> BoxFuture<'static, ()>;
+}
+
 #[cfg(test)]
 mod tests;

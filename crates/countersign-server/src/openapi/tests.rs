@@ -203,6 +203,57 @@ async fn real_answers_of_every_operation_are_as_described() {
     asked.ask(&root, (post.clone(), revoke), id, &[], json!({"reason": "leaked"})).await;
     asked.ask(&root, (post.clone(), verify), "", &[], json!({"key": secret})).await;
 
+    let ada = json!({"kind": "user", "name": "ada", "scopes": ["orders:read"]});
+    asked.ask(&root, (post.clone(), principals), "", &[], ada).await;
+    let password = "/admin/v1/principals/{id}/password";
+    let long = "seven unrelated words are long enough";
+    let (put, delete) = (Method::PUT, Method::DELETE);
+    for (name, text) in [("ada", long), ("ada", "short"), ("demo", long), ("nobody", long)] {
+        asked.ask(&root, (put.clone(), password), name, &[], json!({"password": text})).await;
+    }
+    let change = |current: &str| json!({"username": "ada", "current_password": current, "new_password": "five other words will do"});
+    for body in [change("wrong and long enough"), change(long), json!({"username": "ada"})] {
+        asked.ask(&root, (post.clone(), "/password"), "", &[], body).await;
+    }
+    asked.ask(&root, (get.clone(), password), "ada", &[], Value::Null).await;
+    asked.ask(&root, (delete.clone(), password), "ada", &[], Value::Null).await;
+    for tag in ["\"7\"", "*"] {
+        asked.ask(&root, (delete.clone(), password), "ada", &[("if-match", tag)], Value::Null).await;
+    }
+    let people =
+        json!([{"name": "bob", "hash": "$2y$05$pIbZD4x9dUVzkC8D9Lc6sOmgG/CYb1s0WjvkbWeRiR4C1hYAqyUv2"}]);
+    for body in [
+        json!({"people": people, "dry_run": true}),
+        json!({"people": people}),
+        json!({"people": people}),
+        json!({"people": people, "skip_existing": true}),
+        json!({"people": [{"name": "eve", "hash": "plain"}]}),
+    ] {
+        asked.ask(&root, (post.clone(), "/admin/v1/principals/import"), "", &[], body).await;
+    }
+    let (apps, app) = ("/admin/v1/app-passwords", "/admin/v1/app-passwords/{id}");
+    let calendar =
+        json!({"owner": "ada", "service": "calendar", "scopes": ["orders:read"], "expires_in": "30d"});
+    let made = asked
+        .ask(&root, (post.clone(), apps), "", &[("idempotency-key", "a1")], calendar.clone())
+        .await
+        .json();
+    asked.ask(&root, (post.clone(), apps), "", &[("idempotency-key", "a1")], calendar).await;
+    let app_id = made["app_password"]["id"].as_str().unwrap();
+    for (owner, scope, ends) in
+        [("demo", "orders:read", "1d"), ("ada", "x", "1d"), ("ada", "orders:read", "9y")]
+    {
+        let body = json!({"owner": owner, "service": "s", "scopes": [scope], "expires_in": ends});
+        asked.ask(&root, (post.clone(), apps), "", &[], body).await;
+    }
+    asked
+        .ask(&root, (get.clone(), "/admin/v1/app-passwords?owner=ada&usable=true"), "", &[], Value::Null)
+        .await;
+    for id in [app_id, "none"] {
+        asked.ask(&root, (get.clone(), app), id, &[], Value::Null).await;
+        asked.ask(&root, (post.clone(), "/admin/v1/app-passwords/{id}/revoke"), id, &[], Value::Null).await;
+    }
+
     let import = "/admin/v1/api-keys/import";
     let foreign = json!({"owner": "demo", "scopes": ["orders:read"], "key": "acme_0123456789abcdef"});
     for body in [

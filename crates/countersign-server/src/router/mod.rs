@@ -2,12 +2,12 @@
 //! and the ledger of unprotected endpoints: one cannot drift from another.
 
 use crate::{
-    admin::v1::{api_key, audit, openapi as described, principal, probe, revocation, route},
+    admin::v1::{api_key, audit, basic, openapi as described, principal, probe, revocation, route},
     call::{Answer, Call, Facts, MAX_BODY, MAX_IMPORT},
     observe,
     openapi::{self, Described},
     problem::{self, Problem},
-    public::revoke,
+    public::{password, revoke},
     services::Services,
 };
 use axum::{
@@ -77,6 +77,14 @@ static OPERATOR: &[Operation] = operations! {
     Operation: "principal.create"   POST  "/admin/v1/principals"             PRINCIPALS  => principal::create, describe_create;
     Operation: "principal.show"     GET   "/admin/v1/principals/{id}"        READ        => principal::show, describe_show;
     Operation: "principal.change"   PATCH "/admin/v1/principals/{id}"        PRINCIPALS  => principal::change, describe_change;
+    Operation: "principal.import"   POST  "/admin/v1/principals/import"      PRINCIPALS  => basic::import_people, describe_import_people up to MAX_IMPORT;
+    Operation: "password.show"      GET   "/admin/v1/principals/{id}/password" READ      => basic::show_password, describe_show_password;
+    Operation: "password.set"       PUT   "/admin/v1/principals/{id}/password" PRINCIPALS => basic::set_password, describe_set_password;
+    Operation: "password.remove"    DELETE "/admin/v1/principals/{id}/password" PRINCIPALS => basic::remove_password, describe_remove_password;
+    Operation: "app_password.list"  GET   "/admin/v1/app-passwords"          READ        => basic::list, describe_list;
+    Operation: "app_password.create" POST "/admin/v1/app-passwords"          KEYS        => basic::create, describe_create;
+    Operation: "app_password.show"  GET   "/admin/v1/app-passwords/{id}"     READ        => basic::show, describe_show;
+    Operation: "app_password.revoke" POST "/admin/v1/app-passwords/{id}/revoke" KEYS     => basic::revoke, describe_revoke;
     Operation: "api_key.list"       GET   "/admin/v1/api-keys"               READ        => api_key::list, describe_list;
     Operation: "api_key.create"     POST  "/admin/v1/api-keys"               KEYS        => api_key::create, describe_create;
     Operation: "api_key.import"     POST  "/admin/v1/api-keys/import"        KEYS        => api_key::import, describe_import up to MAX_IMPORT;
@@ -100,6 +108,8 @@ static OPERATOR: &[Operation] = operations! {
 static PUBLIC: &[PublicOperation] = operations! {
     // whoever holds a key can kill it by showing it (RULES 5.7)
     PublicOperation: "revoke"       POST  "/revoke"                                      => revoke::revoke, describe_revoke;
+    // whoever knows a password may put another in its place
+    PublicOperation: "password"     POST  "/password"                                    => password::change, describe_change;
 };
 
 /// What every URL of the admin API demands, as ordinary routes for an ordinary decision point: no operation without
@@ -139,6 +149,7 @@ pub fn description() -> Value {
     let nouns = [
         principal::schemas(),
         api_key::schemas(),
+        basic::schemas(),
         route::schemas(),
         audit::schemas(),
         revocation::schemas(),

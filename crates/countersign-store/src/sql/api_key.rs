@@ -3,11 +3,11 @@
 use super::{
     Store,
     dialect::{Conn, Failed, row, sql},
-    revocation::NewChange,
+    revocation::{NewChange, parse_nodes, write_nodes},
     unit::Purpose,
 };
 use countersign_core::{
-    BoxFuture, Node, NodeKind, PrincipalId, ScopeSet, StoreError, Timestamp,
+    BoxFuture, PrincipalId, ScopeSet, StoreError, Timestamp,
     audit::AuditEvent,
     check::limit::{PlanName, RateLimit},
     page::{Page, PageRequest},
@@ -70,7 +70,7 @@ impl KeyRow {
                 None => None,
                 Some(name) => Some(PlanName::parse(name).ok_or_else(|| unreadable("plan"))?),
             },
-            parents: parse_parents(&self.parents).ok_or_else(|| unreadable("parents"))?,
+            parents: parse_nodes(&self.parents).ok_or_else(|| unreadable("parents"))?,
             state: self.state().ok_or_else(|| unreadable("state"))?,
             created_at: Timestamp::from_micros(self.created_at),
             expires_at: self.expires_at.map(Timestamp::from_micros),
@@ -116,19 +116,6 @@ impl KeyRow {
     }
 }
 
-fn parse_parents(text: &str) -> Option<Vec<Node>> {
-    let words: Vec<String> = serde_json::from_str(text).ok()?;
-    let node = |word: &String| {
-        let (kind, id) = word.split_once(':')?;
-        Some(Node::new(NodeKind::parse(kind)?, id))
-    };
-    words.iter().map(node).collect()
-}
-
-fn write_parents(parents: &[Node]) -> String {
-    serde_json::Value::from(parents.iter().map(Node::to_string).collect::<Vec<_>>()).to_string()
-}
-
 /// The owner's row holds still until the key is there, so that none is made for one who is being disabled.
 async fn insert(conn: &mut Conn<'_>, record: &ApiKeyRecord) -> Result<(), Failed> {
     let (state, ended_at, successor, reason) = match record.state {
@@ -162,7 +149,7 @@ async fn insert(conn: &mut Conn<'_>, record: &ApiKeyRecord) -> Result<(), Failed
     .bind(record.limit.map(|limit| limit.quota))
     .bind(record.limit.map(window))
     .bind(record.plan.as_ref().map(PlanName::as_str))
-    .bind(write_parents(&record.parents))
+    .bind(write_nodes(&record.parents))
     .bind(record.created_at.as_micros())
     .bind(record.expires_at.map(Timestamp::as_micros))
     .bind(record.last_used_at.map(Timestamp::as_micros))

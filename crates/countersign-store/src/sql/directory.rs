@@ -86,19 +86,31 @@ fn words(groups: &[Group]) -> String {
     groups.iter().map(Group::as_str).collect::<Vec<_>>().join(" ")
 }
 
-impl Store {
-    fn principal_by(
-        &self,
-        text: &'static str,
-        key: String,
-    ) -> BoxFuture<'_, Result<Option<Principal>, StoreError>> {
-        self.read(move |conn| {
-            Box::pin(async move {
-                let row: Option<PrincipalRow> = sql(text).bind(key).optional(conn).await?;
-                row.map(PrincipalRow::into_principal).transpose()
-            })
-        })
-    }
+pub(super) async fn by_id(conn: &mut Conn<'_>, id: &str) -> Result<Option<Principal>, Failed> {
+    let row: Option<PrincipalRow> = sql(select!("WHERE id = $1")).bind(id).optional(conn).await?;
+    row.map(PrincipalRow::into_principal).transpose()
+}
+
+pub(super) async fn by_name(conn: &mut Conn<'_>, name: &str) -> Result<Option<Principal>, Failed> {
+    let row: Option<PrincipalRow> = sql(select!("WHERE name = $1")).bind(name).optional(conn).await?;
+    row.map(PrincipalRow::into_principal).transpose()
+}
+
+pub(super) async fn insert(conn: &mut Conn<'_>, principal: &Principal) -> Result<(), Failed> {
+    let made =
+        sql("INSERT INTO principal (id, kind, name, scopes, group_names, enabled, version, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING")
+        .bind(principal.id.as_str())
+        .bind(principal.kind.as_str())
+        .bind(principal.name.as_str())
+        .bind(principal.scopes.to_string())
+        .bind(words(&principal.groups))
+        .bind(principal.enabled)
+        .bind(principal.version)
+        .bind(principal.created_at.as_micros())
+        .execute(conn)
+        .await?;
+    if made == 1 { Ok(()) } else { Err(Failed::Conflict("name_taken")) }
 }
 
 /// Is it the only one that administers? The rows of all who do hold still until the transaction ends: two changes at
@@ -124,14 +136,16 @@ async fn is_last_operator(conn: &mut Conn<'_>, id: &PrincipalId) -> Result<bool,
 
 impl PrincipalStore for Store {
     fn find<'a>(&'a self, id: &'a PrincipalId) -> BoxFuture<'a, Result<Option<Principal>, StoreError>> {
-        self.principal_by(select!("WHERE id = $1"), id.to_string())
+        let id = id.to_string();
+        self.read(move |conn| Box::pin(async move { by_id(conn, &id).await }))
     }
 
     fn find_by_name<'a>(
         &'a self,
         name: &'a PrincipalName,
     ) -> BoxFuture<'a, Result<Option<Principal>, StoreError>> {
-        self.principal_by(select!("WHERE name = $1"), name.to_string())
+        let name = name.to_string();
+        self.read(move |conn| Box::pin(async move { by_name(conn, &name).await }))
     }
 
     fn list<'a>(&'a self, query: PrincipalQuery) -> BoxFuture<'a, Result<Page<Principal>, StoreError>> {
@@ -175,22 +189,7 @@ impl PrincipalStore for Store {
         let write = self.write(Purpose::Ordinary, move |unit| {
             Box::pin(async move {
                 unit.claim(&event).await?;
-                let made =
-                    sql("INSERT INTO principal (id, kind, name, scopes, group_names, enabled, version, created_at)
-                         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING")
-                        .bind(principal.id.as_str())
-                        .bind(principal.kind.as_str())
-                        .bind(principal.name.as_str())
-                        .bind(principal.scopes.to_string())
-                        .bind(words(&principal.groups))
-                        .bind(principal.enabled)
-                        .bind(principal.version)
-                        .bind(principal.created_at.as_micros())
-                        .execute(&mut unit.conn)
-                        .await?;
-                if made == 0 {
-                    return Err(Failed::Conflict("name_taken"));
-                }
+                insert(&mut unit.conn, &principal).await?;
                 unit.audit(event);
                 Ok(())
             })

@@ -23,6 +23,7 @@ const MIGRATIONS: &[Migration] = &[
         name: "imported_key",
         text: include_str!("../../migrations/0004_imported_key.sql"),
     },
+    Migration { number: 5, name: "basic", text: include_str!("../../migrations/0005_basic.sql") },
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migration (

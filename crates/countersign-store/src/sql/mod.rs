@@ -4,6 +4,7 @@
 
 mod api_key;
 mod audit;
+mod basic;
 pub mod copy;
 pub(crate) mod dialect;
 mod directory;

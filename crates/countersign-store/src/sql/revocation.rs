@@ -114,6 +114,20 @@ impl Store {
     }
 }
 
+/// A JSON array of `kind:id`.
+pub(super) fn parse_nodes(text: &str) -> Option<Vec<Node>> {
+    let words: Vec<String> = serde_json::from_str(text).ok()?;
+    let node = |word: &String| {
+        let (kind, id) = word.split_once(':')?;
+        Some(Node::new(NodeKind::parse(kind)?, id))
+    };
+    words.iter().map(node).collect()
+}
+
+pub(super) fn write_nodes(nodes: &[Node]) -> String {
+    serde_json::Value::from(nodes.iter().map(Node::to_string).collect::<Vec<_>>()).to_string()
+}
+
 impl FeedStore for Store {
     fn head<'a>(&'a self) -> BoxFuture<'a, Result<Position, StoreError>> {
         self.read(|conn| Box::pin(head(conn)))

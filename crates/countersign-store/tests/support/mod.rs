@@ -24,6 +24,7 @@ pub(crate) fn ports(store: &Arc<Store>) -> Ports {
     Ports {
         principals: store.clone(),
         keys: store.clone(),
+        basic: store.clone(),
         feed: store.clone(),
         audit: store.clone(),
         idempotency: store.clone(),

@@ -5,6 +5,7 @@
 
 pub mod api_key;
 pub mod audit;
+pub mod basic;
 pub mod feed;
 pub mod idempotency;
 pub mod principal;
@@ -21,6 +22,7 @@ use countersign_methods::{
         record::{ApiKeyRecord, Environment, KeyDigest, KeyId, KeyState, Origin},
         store::ApiKeyStore,
     },
+    basic::store::BasicStore,
     principal::store::PrincipalStore,
     revocation::store::{Change, FeedStore},
 };
@@ -31,6 +33,7 @@ use std::{future::Future, sync::Arc};
 pub struct Ports {
     pub principals: Arc<dyn PrincipalStore>,
     pub keys: Arc<dyn ApiKeyStore>,
+    pub basic: Arc<dyn BasicStore>,
     pub feed: Arc<dyn FeedStore>,
     pub audit: Arc<dyn AuditStore>,
     pub idempotency: Arc<dyn IdempotencyStore>,
@@ -77,6 +80,18 @@ macro_rules! conformance_cases {
                 an_imported_key_is_found_by_its_lookup,
                 an_imported_key_is_upgraded_once,
                 peppers_of_usable_keys_are_named,
+            ],
+            basic: [
+                a_password_is_found_by_its_persons_name,
+                a_new_password_ends_the_one_before,
+                a_password_is_guarded_by_its_version,
+                of_fifty_new_passwords_at_once_one_wins,
+                a_removed_password_is_gone,
+                a_better_hash_leaves_the_version,
+                people_are_all_imported_or_none,
+                an_app_password_is_found_as_it_was,
+                an_app_password_is_revoked_once,
+                app_passwords_are_listed_cut_and_used,
             ],
             feed: [
                 positions_follow_each_other,

@@ -23,7 +23,7 @@ type Seen = Arc<Mutex<Vec<(String, Option<String>)>>>;
 async fn ask(request: Request<()>, peer: bool) -> (Response<Full<Bytes>>, Seen) {
     let needs = Alternative(vec![(MethodName::ApiKey, ScopeSet::default())]);
     let mut route = Route::new("/*", "none", SecurityRequirement::AnyOf(vec![needs]));
-    let rule = MethodRule { header: None, query: Some("key".into()) };
+    let rule = MethodRule { header: None, query: Some("key".into()), ..MethodRule::DEFAULT };
     route.presentation = vec![(MethodName::ApiKey, rule)];
     let open = Route::new("/open", "none", SecurityRequirement::Public);
     let fixture = Fixture::builder().route(route).route(open).build();

@@ -173,6 +173,7 @@ fn settled(old: &Settings, new: Settings) -> (Settings, Vec<String>) {
         audit,
         store_url,
         api_keys,
+        passwords,
         plans,
         upstreams,
         routes,
@@ -192,6 +193,7 @@ fn settled(old: &Settings, new: Settings) -> (Settings, Vec<String>) {
     let observe = observe_settings(&old.observe, observe, &mut keep);
     keep("egress", egress == old.egress);
     keep("audit.keep", audit == old.audit);
+    keep("passwords", passwords == old.passwords);
     keep("store.url", store_url.0 == old.store_url.0);
     let ApiKeyConfig {
         word,
@@ -225,6 +227,7 @@ fn settled(old: &Settings, new: Settings) -> (Settings, Vec<String>) {
         audit: old.audit.clone(),
         store_url: old.store_url.clone(),
         api_keys,
+        passwords: old.passwords.clone(),
         plans,
         upstreams,
         routes,

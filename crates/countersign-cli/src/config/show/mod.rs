@@ -12,8 +12,8 @@ pub use text::to_toml;
 
 use super::{
     AdminSettings, AuditSettings, CertificateSettings, DecisionSettings, EgressSettings, GatewaySettings,
-    IssuerSettings, ListenerSettings, LogFormat, ObserveSettings, RecordTarget, Settings, TlsSettings,
-    TraceSettings, UpstreamSettings, UpstreamTlsSettings, Webhook,
+    IssuerSettings, ListenerSettings, LogFormat, ObserveSettings, PasswordSettings, RecordTarget, Settings,
+    TlsSettings, TraceSettings, UpstreamSettings, UpstreamTlsSettings, Webhook,
     values::{show_duration, show_share},
 };
 use countersign_core::{
@@ -27,7 +27,10 @@ use countersign_gateway::{
     ForwardedHeader, HealthCheck, IdentityPreset, Limits, ListenAddress, ListenerLimits, ListenerTimeouts,
     Peers, Protocol, Timeouts, Trusted, UpstreamLimits,
 };
-use countersign_methods::api_key::{config::ApiKeyConfig, record::Environment};
+use countersign_methods::{
+    api_key::{config::ApiKeyConfig, record::Environment},
+    basic::config::BasicConfig,
+};
 use serde_json::{Map, Value, json};
 use std::{fmt::Display, path::Path, time::Duration};
 
@@ -46,6 +49,7 @@ pub fn effective(settings: &Settings) -> Value {
         audit: AuditSettings { keep },
         store_url,
         api_keys,
+        passwords,
         plans,
         upstreams,
         routes,
@@ -66,6 +70,7 @@ pub fn effective(settings: &Settings) -> Value {
         ("audit", table([("keep", keep.map_or(Value::Null, |keep| json!(show_duration(keep))))])),
         ("store", json!({ "url": masked_url(&store_url.0) })),
         ("api_keys", api_keys_table(api_keys)),
+        ("passwords", passwords_table(passwords)),
         ("plans", plans.into_iter().map(plan).collect()),
         ("upstreams", upstreams.iter().map(upstream).collect()),
         ("routes", routes.iter().map(route).collect()),
@@ -291,6 +296,23 @@ fn api_keys_table(config: &ApiKeyConfig) -> Value {
     })
 }
 
+fn passwords_table(PasswordSettings { config, threads, waiting, breached }: &PasswordSettings) -> Value {
+    // word and realm are those of `[api_keys]`
+    let BasicConfig { word: _, realm: _, argon2, policy, default_lifetime, max_lifetime } = config;
+    table([
+        ("min_length", json!(policy.least_alone)),
+        ("refused", json!(policy.refused)),
+        ("breached", json!(breached)),
+        ("memory_kib", json!(argon2.memory_kib())),
+        ("passes", json!(argon2.passes())),
+        ("lanes", json!(argon2.lanes())),
+        ("threads", json!(threads)),
+        ("waiting", json!(waiting)),
+        ("app_default_lifetime", json!(time(*default_lifetime))),
+        ("app_max_lifetime", json!(time(*max_lifetime))),
+    ])
+}
+
 fn upstream(upstream: &UpstreamSettings) -> Value {
     let UpstreamSettings {
         name,
@@ -383,8 +405,16 @@ fn route(route: &Route) -> Value {
         Value::Object(members)
     };
     let key = presentation.iter().find(|(method, _)| *method == MethodName::ApiKey);
-    let key = key.map(|(_, MethodRule { header, query })| {
-        table([("header", json!(header.as_ref().map(http::HeaderName::as_str))), ("query", json!(query))])
+    let key = key.map(|(_, MethodRule { header, query, keys_as_passwords, .. })| {
+        table([
+            ("header", json!(header.as_ref().map(http::HeaderName::as_str))),
+            ("query", json!(query)),
+            ("basic", json!(keys_as_passwords.then_some(true))),
+        ])
+    });
+    let basic = presentation.iter().find(|(method, _)| *method == MethodName::Basic);
+    let basic = basic.map(|(_, MethodRule { realm, asks_browsers, .. })| {
+        table([("realm", json!(realm)), ("browsers", json!(asks_browsers.then_some(true)))])
     });
     let host = match host {
         HostPattern::Any => "*".to_owned(),
@@ -399,6 +429,7 @@ fn route(route: &Route) -> Value {
         ("upstream", words(&upstream.0)),
         ("security", requirement(security)),
         ("api_key", json!(key)),
+        ("basic", json!(basic)),
         ("limits", none_if_empty(limits.iter().map(limit).collect())),
         ("plan", json!(plan.as_ref().map(|plan| plan.as_str()))),
         ("resource", json!(resource.as_deref())),

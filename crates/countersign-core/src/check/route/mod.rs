@@ -164,7 +164,7 @@ impl Route {
     }
 
     pub fn rule(&self, method: MethodName) -> &MethodRule {
-        static DEFAULT: MethodRule = MethodRule { header: None, query: None };
+        static DEFAULT: MethodRule = MethodRule::DEFAULT;
         self.presentation.iter().find(|(m, _)| *m == method).map_or(&DEFAULT, |(_, rule)| rule)
     }
 }

@@ -39,6 +39,8 @@ pub(in crate::check) struct Compiled {
     /// The first method in written order that reads `Authorization: Bearer` (RULES 1.4).
     pub(in crate::check) first_bearer: Option<MethodName>,
     pub(in crate::check) challenges: Arc<[Challenge]>,
+    /// Those that open no window for a password.
+    pub(in crate::check) challenges_to_browsers: Arc<[Challenge]>,
     /// Query parameters that may hold a credential here, and so never go upstream.
     pub(in crate::check) secret_parameters: Box<[Box<str>]>,
     /// What this route's limits are counted by, whoever calls.
@@ -229,12 +231,19 @@ fn compile(route: &Arc<Route>, authenticators: &[Arc<dyn Authenticator>]) -> Com
             challenges.push(challenge);
         }
     }
+    let mut to_browsers: Vec<Challenge> =
+        challenges.iter().filter(|c| c.is_for_browsers()).cloned().collect();
+    if to_browsers.is_empty() && !challenges.is_empty() {
+        // RFC 9110 15.5.2: a 401 carries a challenge; of a scheme that no browser knows it is shown the answer's page
+        to_browsers.extend(Challenge::new("Countersign", &[("realm", "countersign")]));
+    }
     let secret_parameters = route.presentation.iter().filter_map(|(_, rule)| rule.query.clone()).collect();
     Compiled {
         route: route.clone(),
         asks,
         first_bearer,
         challenges: challenges.into(),
+        challenges_to_browsers: to_browsers.into(),
         secret_parameters,
         limit_seed: limit::Seed::of_route(route),
     }

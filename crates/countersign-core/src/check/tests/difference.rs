@@ -62,7 +62,7 @@ fn what_is_said_of_a_route() {
     opens(with("/a", "read write", |_| {}), plain(), "lets in whoever has `api_key` with `read`");
     let more = SecurityRequirement::AnyOf(vec![key("read"), key("admin")]);
     opens(plain(), route("/a", more), "lets in whoever has `api_key` with `admin`");
-    let query = MethodRule { header: None, query: Some("token".into()) };
+    let query = MethodRule { header: None, query: Some("token".into()), ..MethodRule::DEFAULT };
     opens(
         plain(),
         with("/a", "read", |r| r.presentation = vec![(MethodName::ApiKey, query)]),

@@ -284,9 +284,13 @@ fn other_mistakes_all_in_one_pass() {
     route.presentation = vec![
         (
             MethodName::ApiKey,
-            MethodRule { header: Some(HeaderName::from_static("authorization")), query: None },
+            MethodRule {
+                header: Some(HeaderName::from_static("authorization")),
+                query: None,
+                ..MethodRule::DEFAULT
+            },
         ),
-        (MethodName::ApiKey, MethodRule { header: None, query: Some("".into()) }),
+        (MethodName::ApiKey, MethodRule { header: None, query: Some("".into()), ..MethodRule::DEFAULT }),
     ];
     let limit = RateLimit { quota: 0, window: Duration::from_secs(1) };
     route.limits = vec![RouteLimit { by: LimitBy::Route, limit }];

@@ -1,3 +1,5 @@
+//! One file per file of the folder that has something to get wrong; vectors were made by other programs.
+
 mod vectors;
 
 use super::{

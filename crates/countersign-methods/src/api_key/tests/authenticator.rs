@@ -20,7 +20,12 @@ use countersign_core::{
 use std::{sync::atomic::Ordering, time::Duration};
 
 fn use_it(house: &House, key: &str, now: Timestamp) -> Result<Authentication, Refusal> {
-    let presented = Presented { cache_key: None, place: Place::Header, credential: key.as_bytes() };
+    let presented = Presented {
+        cache_key: None,
+        place: Place::Header,
+        credential: key.as_bytes(),
+        from: [192, 0, 2, 7].into(),
+    };
     now_or_never(house.authenticator.verify(presented, &MethodRule::default(), now))
 }
 
@@ -125,7 +130,12 @@ fn the_challenge_is_bearer() {
 fn debug_shows_no_secret() {
     let house = House::new();
     let (record, key) = house.key();
-    let presented = Presented { cache_key: None, place: Place::Header, credential: key.as_bytes() };
+    let presented = Presented {
+        cache_key: None,
+        place: Place::Header,
+        credential: key.as_bytes(),
+        from: [192, 0, 2, 7].into(),
+    };
     let hash: String = format!("{:?}", record.digest.hash);
     let shown = format!("{presented:?} {record:?} {:?} {:?}", house.authenticator, house.issuer);
     assert!(!shown.contains(&key[20..52]) && !shown.contains(&hash), "{shown}");

@@ -11,7 +11,11 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, uri::PathAndQuery};
 use proptest::prelude::*;
 
 fn rule(header: Option<&'static str>, query: Option<&str>) -> MethodRule {
-    MethodRule { header: header.map(HeaderName::from_static), query: query.map(Into::into) }
+    MethodRule {
+        header: header.map(HeaderName::from_static),
+        query: query.map(Into::into),
+        ..MethodRule::DEFAULT
+    }
 }
 
 type Fields<'a> = &'a [(&'static str, &'a [u8])];

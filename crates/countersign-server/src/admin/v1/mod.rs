@@ -2,6 +2,7 @@
 
 pub(crate) mod api_key;
 pub(crate) mod audit;
+pub(crate) mod basic;
 pub(crate) mod openapi;
 pub(crate) mod principal;
 pub(crate) mod probe;

@@ -22,7 +22,7 @@ use countersign_methods::{
     api_key::record::{KeyId, RevocationReason},
     revocation::store::ChangeKind,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Records of an exported trail, in their order; each can fail to be read.
 pub type Newer<'a> = Box<dyn Iterator<Item = Result<AuditRecord, String>> + 'a>;
@@ -122,6 +122,8 @@ struct Ends {
     keys: BTreeMap<String, (Timestamp, String)>,
     /// Good until then: their successors are not in the copy.
     rotated: BTreeMap<String, Timestamp>,
+    app_passwords: BTreeMap<String, Timestamp>,
+    passwords: BTreeSet<String>,
     disabled: BTreeMap<String, Timestamp>,
     /// For good.
     revoked: BTreeMap<String, Timestamp>,
@@ -205,6 +207,13 @@ impl Ends {
                 let ends = ends.map_or(event.at, Timestamp::from_seconds);
                 self.rotated.insert(event.subject.clone(), ends);
             }
+            "app_password.revoke" => {
+                self.app_passwords.insert(event.subject.clone(), event.at);
+            }
+            // which one came in its place is not in the trail: the person needs a new one
+            "password.set" | "password.change" | "password.remove" => {
+                self.passwords.insert(event.subject.clone());
+            }
             "principal.disable" => {
                 self.disabled.insert(event.subject.clone(), event.at);
             }
@@ -253,6 +262,26 @@ impl Ends {
                 .await?;
             if ended > 0 {
                 changes.push(change(ChangeKind::Revoked, NodeKind::ApiKey, &id));
+            }
+        }
+        for (id, at) in self.app_passwords {
+            let ended = sql("UPDATE app_password SET revoked_at = $2, version = version + 1
+                 WHERE id = $1 AND revoked_at IS NULL")
+            .bind(id.as_str())
+            .bind(at.as_micros())
+            .execute(conn)
+            .await?;
+            if ended > 0 {
+                changes.push(change(ChangeKind::Revoked, NodeKind::AppPassword, &id));
+            }
+        }
+        for id in self.passwords {
+            let row: Option<(i64,)> = sql("DELETE FROM password WHERE principal = $1 RETURNING version")
+                .bind(id.as_str())
+                .optional(conn)
+                .await?;
+            if let Some((version,)) = row {
+                changes.push(change(ChangeKind::Revoked, NodeKind::Password, &format!("{id}.{version}")));
             }
         }
         for (id, last) in self.scopes {

@@ -29,6 +29,8 @@ pub(super) const TABLES: &[Table] = &[
     Table { seeded: true, ..table("meta") },
     table("principal"),
     table("api_key"),
+    table("password"),
+    table("app_password"),
     table("feed"),
     Table { seeded: true, ..table("feed_head") },
     table("audit_event"),
