@@ -119,6 +119,8 @@ pub trait AuditStore: std::fmt::Debug + Send + Sync {
     ) -> crate::BoxFuture<'a, Result<Vec<AuditRecord>, crate::StoreError>>;
     fn verify<'a>(&'a self) -> crate::BoxFuture<'a, Result<ChainState, crate::StoreError>>;
     fn chain_head<'a>(&'a self) -> crate::BoxFuture<'a, Result<AuditHead, crate::StoreError>>;
+    /// What happened outside of the store, such as another configuration.
+    fn note<'a>(&'a self, event: AuditEvent) -> crate::BoxFuture<'a, Result<(), crate::StoreError>>;
     /// The number of the first record of this time or later.
     fn first_since<'a>(
         &'a self,

@@ -651,6 +651,13 @@ impl IdempotencyStore for MemoryStore {
 }
 
 impl AuditStore for MemoryStore {
+    fn note<'a>(&'a self, event: AuditEvent) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.answer(|state| {
+            state.tell(event);
+            Ok(())
+        })
+    }
+
     fn page<'a>(&'a self, query: AuditQuery) -> BoxFuture<'a, Result<Vec<AuditRecord>, StoreError>> {
         self.answer(|state| {
             let wanted = |r: &&AuditRecord| {

@@ -10,6 +10,7 @@ mod reload;
 mod retention;
 mod rooms;
 
+pub(crate) use reload::brief;
 pub use reload::{ConfigurationState, Reloaded};
 pub use rooms::{DEVELOPMENT, Rooms, World, store_failed};
 

@@ -5,7 +5,7 @@
 mod watch;
 
 use crate::{
-    compose::{Reloaded, Running},
+    compose::{Reloaded, Running, brief},
     config::{Settings, Sources},
     output::Failure,
 };
@@ -68,16 +68,6 @@ fn kept(running: &Running, failure: &Failure) {
     running.configuration().failed();
     let generation = running.generation();
     tracing::error!(generation, "configuration not read again, the last good one stays in use");
-}
-
-/// Some of very many are enough to know where to look.
-fn brief(places: &[String]) -> String {
-    const SHOWN: usize = 8;
-    let shown = places.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
-    match places.len().saturating_sub(SHOWN) {
-        0 => shown,
-        more => format!("{shown} and {more} more"),
-    }
 }
 
 fn tell(reloaded: &Reloaded) {

@@ -50,6 +50,9 @@ pub struct Tail {
     /// Only what was done to this: an id
     #[arg(long)]
     subject: Option<String>,
+    /// Only what this one did: a principal's id, `host`, `holder` or `system`
+    #[arg(long)]
+    actor: Option<String>,
     /// Go on until interrupted
     #[arg(short, long)]
     follow: bool,
@@ -77,6 +80,7 @@ pub async fn run(command: Audit, common: &Common) -> Result<Exit, Failure> {
     let mut query: Vec<(&str, String)> = Vec::new();
     query.extend(tail.action.map(|action| ("action", action)));
     query.extend(tail.subject.map(|subject| ("subject", subject)));
+    query.extend(tail.actor.map(|actor| ("actor", actor)));
     let newest = [query.clone(), vec![("order", "desc".into()), ("limit", tail.number.to_string())]].concat();
     let mut records = items(&client.get(&["audit"], &newest).await?);
     records.reverse();

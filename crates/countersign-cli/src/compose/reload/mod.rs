@@ -9,9 +9,12 @@ use crate::{
     output::Failure,
     place::KEYRING,
 };
-use countersign_core::check::{
-    limit::PlanName,
-    route::{Difference, RouteStore},
+use countersign_core::{
+    audit::{Actor, AuditEvent, AuditStore},
+    check::{
+        limit::PlanName,
+        route::{Difference, RouteStore},
+    },
 };
 use countersign_methods::api_key::config::ApiKeyConfig;
 use std::{
@@ -22,6 +25,16 @@ use std::{
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
+
+/// Some of very many are enough to know where to look.
+pub(crate) fn brief(places: &[String]) -> String {
+    const SHOWN: usize = 8;
+    let shown = places.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match places.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
 
 /// What a reload did.
 #[derive(Debug)]
@@ -52,7 +65,43 @@ impl Running {
     pub async fn reload(&mut self, settings: Settings) -> Result<Reloaded, Failure> {
         let reloaded = self.exchange(settings).await;
         self.serving.state.failed.store(reloaded.is_err(), Ordering::Relaxed);
+        if let Ok(reloaded) = &reloaded {
+            self.note(reloaded).await;
+        }
         reloaded
+    }
+
+    /// In the trail. The configuration is in use, whether or not that can be written down.
+    async fn note(&self, reloaded: &Reloaded) {
+        let Reloaded { generation, routes, difference, plans_gone, listeners, restart } = reloaded;
+        let opened = difference.opened.iter().map(|opened| opened.route.name.to_string()).collect::<Vec<_>>();
+        let mut detail = vec![
+            ("routes", routes.to_string()),
+            ("added", difference.added.len().to_string()),
+            ("removed", difference.removed.len().to_string()),
+        ];
+        let lists = [("opened", &opened), ("listeners_opened", listeners), ("waits_for_restart", restart)];
+        for (name, list) in lists {
+            if !list.is_empty() {
+                detail.push((name, brief(list)));
+            }
+        }
+        if !plans_gone.is_empty() {
+            detail.push(("plans_gone", plans_gone.len().to_string()));
+        }
+        let event = AuditEvent {
+            at: self.rooms.now(),
+            actor: Actor::Host,
+            action: "configuration.reload",
+            subject: format!("generation {generation}"),
+            source: None,
+            request: None,
+            detail,
+            once: None,
+        };
+        if let Err(error) = AuditStore::note(&*self.rooms.store, event).await {
+            tracing::warn!(%error, generation, "that the configuration was read again is not in the audit trail");
+        }
     }
 
     async fn exchange(&mut self, settings: Settings) -> Result<Reloaded, Failure> {

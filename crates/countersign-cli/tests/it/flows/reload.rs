@@ -22,6 +22,10 @@ async fn a_removed_route_is_404_and_revoked_stays_revoked() {
     assert_eq!((gone.status.as_u16(), gone.code().as_str()), (404, "route_unknown"));
     assert_eq!(house.get("/orders/1", &secret).await.code(), "key_revoked");
     assert_eq!(house.get("/orders/1", &good).await.status, 200);
+    let noted = house.admin(Method::GET, "audit?action=configuration.reload", None).await.json();
+    let noted = &noted["items"][0];
+    assert_eq!((&noted["actor"], &noted["subject"]), (&json!("host"), &json!("generation 2")), "{noted}");
+    assert_eq!(noted["detail"]["removed"], "1");
     // what the operators are shown is what serves
     let listed = house.admin(Method::GET, "routes", None).await;
     assert!(!listed.text.contains("/open"), "{listed:?}");

@@ -5,6 +5,7 @@ mod retention;
 use super::{
     Store,
     dialect::{Conn, Failed, row, sql},
+    unit::Purpose,
 };
 use crate::chain::{START, follows, link};
 use countersign_core::{
@@ -106,6 +107,16 @@ macro_rules! select { ($rest:literal) => {
 } }
 
 impl AuditStore for Store {
+    fn note<'a>(&'a self, event: AuditEvent) -> BoxFuture<'a, Result<(), StoreError>> {
+        let write = self.write(Purpose::Ordinary, move |unit| {
+            Box::pin(async move {
+                unit.audit(event);
+                Ok(())
+            })
+        });
+        Box::pin(async move { write.await.map(|_| ()) })
+    }
+
     fn page<'a>(&'a self, query: AuditQuery) -> BoxFuture<'a, Result<Vec<AuditRecord>, StoreError>> {
         const UP: &str = select!(
             "WHERE number > $1 AND number < $2 AND ($3 OR action = $4) AND ($5 OR subject = $6)
