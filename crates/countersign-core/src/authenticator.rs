@@ -6,7 +6,7 @@ use crate::{
     check::{request::CheckRequest, route::Route},
     clock::Timestamp,
 };
-use http::HeaderName;
+use http::{HeaderName, HeaderValue};
 use std::{fmt, future::Future, net::IpAddr, pin::Pin};
 
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -58,12 +58,20 @@ pub struct MethodRule {
     pub realm: Option<Box<str>>,
     /// A browser that navigates is asked for a password, too.
     pub asks_browsers: bool,
+    /// What answers carry where the method was used: when it was given up here, and when it ends (RFC 9745, RFC 8594).
+    pub farewell: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl MethodRule {
     /// What holds where a route says nothing.
-    pub const DEFAULT: MethodRule =
-        MethodRule { header: None, query: None, keys_as_passwords: false, realm: None, asks_browsers: false };
+    pub const DEFAULT: MethodRule = MethodRule {
+        header: None,
+        query: None,
+        keys_as_passwords: false,
+        realm: None,
+        asks_browsers: false,
+        farewell: Vec::new(),
+    };
 }
 
 /// The key under which the verified-credential cache keeps an answer: a keyed hash over method, configuration of the
@@ -173,5 +181,5 @@ pub trait Authenticator: fmt::Debug + Send + Sync {
     /// The `WWW-Authenticate` value for a route that accepts this method. Asked when a route table is built.
     fn challenge(&self, route: &Route) -> Option<Challenge>;
     /// This credential was used (a decision allowed it). Must only remember it: written later, in bulk.
-    fn used(&self, _known: &Authentication, _now: Timestamp) {}
+    fn used(&self, _known: &Authentication, _route: &Route, _now: Timestamp) {}
 }

@@ -198,6 +198,7 @@ impl World {
             entropy: entropy.clone(),
             clock: clock.clone(),
             pause: Arc::new(Hurry),
+            uses: Arc::default(),
             config: BasicConfig {
                 // as cheap as it may be
                 argon2: Argon2Parameters::new(8192, 1, 1).unwrap(),

@@ -19,7 +19,8 @@ use countersign_methods::{
     basic::{
         app_password::{self, AppPasswordRecord, AppPasswordStanding, AppPasswordState},
         record::{PasswordRecord, Person, password_node},
-        store::{AppPasswordQuery, AppPasswordRevoked, BasicStore, ImportedPerson},
+        store::{AppPasswordQuery, AppPasswordRevoked, BasicStore, ImportedPerson, UseQuery},
+        uses::BasicUse,
     },
     operator::administers,
     principal::store::{PrincipalChange, PrincipalQuery, PrincipalSort, PrincipalStore},
@@ -50,6 +51,7 @@ struct State {
     principals: BTreeMap<PrincipalId, Principal>,
     passwords: BTreeMap<PrincipalId, PasswordRecord>,
     app_passwords: BTreeMap<CredentialId, AppPasswordRecord>,
+    basic_uses: Vec<BasicUse>,
     changes: Vec<Change>,
     audit: Vec<AuditRecord>,
     once: Vec<Once>,
@@ -510,6 +512,37 @@ impl BasicStore for MemoryStore {
                 }
             }
             Ok(())
+        })
+    }
+
+    fn used<'a>(&'a self, uses: Vec<BasicUse>) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.answer(|state| {
+            for new in uses {
+                let same =
+                    |known: &&mut BasicUse| known.principal == new.principal && known.route == new.route;
+                match state.basic_uses.iter_mut().find(same) {
+                    Some(known) => {
+                        known.uses += new.uses;
+                        known.last_used_at = known.last_used_at.max(new.last_used_at);
+                    }
+                    None => state.basic_uses.push(new),
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn uses<'a>(&'a self, query: UseQuery) -> BoxFuture<'a, Result<Vec<BasicUse>, StoreError>> {
+        self.answer(|state| {
+            let wanted = |known: &&BasicUse| {
+                query.principal.as_ref().is_none_or(|p| *p == known.principal)
+                    && query.route.as_ref().is_none_or(|route| **route == *known.route)
+                    && query.since.is_none_or(|since| known.last_used_at >= since)
+            };
+            let mut uses: Vec<BasicUse> = state.basic_uses.iter().filter(wanted).cloned().collect();
+            uses.sort_by(|a, b| b.last_used_at.cmp(&a.last_used_at));
+            uses.truncate(usize::try_from(query.limit).unwrap_or(usize::MAX));
+            Ok(uses)
         })
     }
 

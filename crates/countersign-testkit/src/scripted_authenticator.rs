@@ -266,7 +266,7 @@ impl Authenticator for ScriptedAuthenticator {
         }
     }
 
-    fn used(&self, _known: &Authentication, _now: Timestamp) {
+    fn used(&self, _known: &Authentication, _route: &Route, _now: Timestamp) {
         self.used.fetch_add(1, Ordering::SeqCst);
     }
 }

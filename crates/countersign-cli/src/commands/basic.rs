@@ -181,6 +181,46 @@ pub async fn show_password(name: &str, common: &Common) -> Result<Exit, Failure>
     Ok(Exit::Ok)
 }
 
+#[derive(Debug, Subcommand)]
+pub enum Report {
+    /// Who still uses HTTP Basic, and on which route
+    #[command(before_help = "Examples:
+  countersign report basic
+  countersign report basic --route legacy --since 30d
+  countersign report basic --principal ada --output json")]
+    Basic(BasicReport),
+}
+
+#[derive(Debug, Args)]
+pub struct BasicReport {
+    /// Only this one: name or id
+    #[arg(long)]
+    principal: Option<String>,
+    /// Only the route of this name
+    #[arg(long)]
+    route: Option<String>,
+    /// Only what was used within so long, or since a time such as `2027-01-31T12:00:00Z`
+    #[arg(long, value_name = "DURATION")]
+    since: Option<String>,
+    /// At most so many
+    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=500))]
+    limit: u32,
+}
+
+const USES: [Column; 4] =
+    [("PRINCIPAL", "principal"), ("ROUTE", "route"), ("USES", "uses"), ("LAST USED", "last_used_at")];
+
+pub async fn report(Report::Basic(report): Report, common: &Common) -> Result<Exit, Failure> {
+    let mut query = vec![("limit", report.limit.to_string())];
+    query.extend(report.principal.map(|principal| ("principal", principal)));
+    query.extend(report.route.map(|route| ("route", route)));
+    query.extend(report.since.map(|since| ("since", since)));
+    let found = common.client()?.get(&["basic-uses"], &query).await?;
+    let items = found.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
+    common.out().list(&items, &USES, "principal")?;
+    Ok(Exit::Ok)
+}
+
 /// From a file, from whoever sits there, or from stdin.
 fn new_password(file: Option<&Path>, name: &str) -> Result<SecretString, Failure> {
     if let Some(file) = file {

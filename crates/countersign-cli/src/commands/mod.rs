@@ -140,6 +140,9 @@ enum Command {
     /// Lists of passwords that nobody should choose
     #[command(subcommand)]
     PasswordList(basic::PasswordList),
+    /// What is still used, and by whom
+    #[command(subcommand)]
+    Report(basic::Report),
     /// What the gateway serves, and what it asks of callers
     #[command(subcommand)]
     Route(route::Routes),
@@ -240,6 +243,7 @@ fn dispatch(CommandLine { common, command }: CommandLine) -> Result<Exit, Failur
         Command::Key(command) => wait(api_key::run(command, &common)),
         Command::AppPassword(command) => wait(basic::run(command, &common)),
         Command::Import(command) => wait(basic::import(command, &common)),
+        Command::Report(command) => wait(basic::report(command, &common)),
         Command::PasswordList(command) => basic::password_list(command, &common),
         Command::User(command) => wait(principal::run(command.into(), &common)),
         Command::Service(command) => wait(principal::run(command.into(), &common)),

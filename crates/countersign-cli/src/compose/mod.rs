@@ -302,11 +302,16 @@ async fn flush(rooms: Rooms, stopping: CancellationToken) {
         {
             tracing::warn!(%error, "last uses of keys were not written");
         }
-        let uses = rooms.passwords.take_uses();
-        if !uses.is_empty()
-            && let Err(error) = BasicStore::app_passwords_used(&*rooms.store, uses).await
+        let (uses, app_passwords) = rooms.basic_uses.take();
+        if !app_passwords.is_empty()
+            && let Err(error) = BasicStore::app_passwords_used(&*rooms.store, app_passwords).await
         {
             tracing::warn!(%error, "last uses of app passwords were not written");
+        }
+        if !uses.is_empty()
+            && let Err(error) = BasicStore::used(&*rooms.store, uses).await
+        {
+            tracing::warn!(%error, "who uses basic was not written");
         }
         if last {
             return;

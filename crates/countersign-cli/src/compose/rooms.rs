@@ -23,6 +23,7 @@ use countersign_methods::{
         authenticator::{BasicAuthenticator, Parts as BasicParts},
         issue::BasicIssuer,
         store::BasicStore,
+        uses::Uses as BasicUses,
     },
     password::{
         breached::{AnyOf, Breached, CommonPasswords, CompactFilter},
@@ -72,6 +73,7 @@ pub struct Rooms {
     pub(super) fingerprint: Arc<FingerprintKey>,
     pub(super) attest: Option<Arc<AttestKeys>>,
     pub(super) uses: Arc<Uses>,
+    pub(super) basic_uses: Arc<BasicUses>,
 }
 
 impl Rooms {
@@ -94,6 +96,7 @@ impl Rooms {
         let fingerprint = Arc::new(FingerprintKey::new(&*world.entropy));
         let uses = Arc::new(Uses::default());
         let word = |_| Failure::failed(format!("`{}` cannot begin a key", config.word));
+        let basic_uses = Arc::new(BasicUses::default());
         let basic = BasicParts {
             store: store.clone(),
             peppers: peppers.clone(),
@@ -106,6 +109,7 @@ impl Rooms {
             entropy: world.entropy.clone(),
             clock: world.clock.clone(),
             pause: Arc::new(Pause),
+            uses: basic_uses.clone(),
             config: settings.passwords.config.clone(),
         };
         let breached = breached(&settings.passwords)?;
@@ -137,6 +141,7 @@ impl Rooms {
             fingerprint,
             attest: attest.map(Arc::new),
             uses,
+            basic_uses,
         })
     }
 

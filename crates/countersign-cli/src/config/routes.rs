@@ -302,7 +302,7 @@ fn presentations(table: &Table<'_, '_>) -> Option<Vec<(MethodName, MethodRule)>>
     Some(keys.into_iter().chain(passwords.map(|rule| (MethodName::Basic, rule))).collect())
 }
 
-/// `basic = { realm = "Orders", browsers = true }`.
+/// `basic = { realm = "Orders", browsers = true, deprecated = "2027-01-31", sunset = "2027-07-31" }`.
 fn password_presentation(field: &Field<'_, '_>) -> Option<MethodRule> {
     let table = field.table()?;
     let realm = table.get("realm").map(|field| {
@@ -312,8 +312,36 @@ fn password_presentation(field: &Field<'_, '_>) -> Option<MethodRule> {
         })
     });
     let browsers = table.get("browsers").map_or(Some(false), |field| field.boolean());
+    let deprecated = table.get("deprecated").map(|field| field.parsed(values::day));
+    let sunset = table.get("sunset").map(|field| field.parsed(values::day));
+    if let (Some(Some(deprecated)), Some(Some(sunset))) = (deprecated, sunset)
+        && sunset < deprecated
+    {
+        // RFC 9745 4
+        table.problem_at("sunset", "is before `deprecated`");
+    }
     table.finish();
-    Some(MethodRule { realm: transpose(realm)?, asks_browsers: browsers?, ..MethodRule::DEFAULT })
+    let (deprecated, sunset) = (transpose(deprecated)?, transpose(sunset)?);
+    Some(MethodRule {
+        realm: transpose(realm)?,
+        asks_browsers: browsers?,
+        farewell: farewell(deprecated, sunset),
+        ..MethodRule::DEFAULT
+    })
+}
+
+pub(super) const DEPRECATION: HeaderName = HeaderName::from_static("deprecation");
+pub(super) const SUNSET: HeaderName = HeaderName::from_static("sunset");
+
+/// RFC 9745 2.1: a date of structured fields. RFC 8594 3: a date of HTTP.
+fn farewell(
+    deprecated: Option<jiff::Timestamp>,
+    sunset: Option<jiff::Timestamp>,
+) -> Vec<(HeaderName, HeaderValue)> {
+    let deprecated = deprecated.map(|at| (DEPRECATION, format!("@{}", at.as_second())));
+    let sunset = sunset.map(|at| (SUNSET, at.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()));
+    let fields = deprecated.into_iter().chain(sunset);
+    fields.filter_map(|(name, text)| Some((name, HeaderValue::try_from(text).ok()?))).collect()
 }
 
 /// `api_key = { header = "X-Orders-Key", query = "api_key", basic = true }`.

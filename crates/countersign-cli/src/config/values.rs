@@ -58,6 +58,13 @@ pub fn parse_limit(text: &str) -> Option<RateLimit> {
     Some(RateLimit { quota, window })
 }
 
+/// `2027-01-31`: its first moment, in UTC.
+pub(super) fn day(text: &str) -> Result<jiff::Timestamp, String> {
+    let wrong = || format!("`{text}` is not a day such as `2027-01-31`");
+    let day: jiff::civil::Date = text.parse().map_err(|_| wrong())?;
+    jiff::tz::TimeZone::UTC.to_timestamp(day.to_datetime(jiff::civil::Time::midnight())).map_err(|_| wrong())
+}
+
 pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| {
         format!(

@@ -187,7 +187,7 @@ impl Case<'_> {
         }
         for known in permit.subject().into_iter().chain(permit.actors()) {
             if let Some(room) = self.point.room(known.authentication.method) {
-                room.used(&known.authentication, self.now);
+                room.used(&known.authentication, &self.compiled.route, self.now);
             }
         }
     }

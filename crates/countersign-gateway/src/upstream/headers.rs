@@ -162,6 +162,11 @@ pub(crate) fn response(fields: &mut Fields, permit: &Permit, id: &HeaderValue) {
             fields.insert(name, &value);
         }
     }
+    for known in permit.subject().into_iter().chain(permit.actors()) {
+        for (name, value) in &permit.route().rule(known.authentication.method).farewell {
+            fields.insert(name, value);
+        }
+    }
     if permit.subject().is_some() && permit.route().cache == CachePolicy::Private {
         keep_private(fields, permit, seen);
     }

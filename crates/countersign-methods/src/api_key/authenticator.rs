@@ -144,7 +144,7 @@ impl Authenticator for ApiKeyAuthenticator {
         Challenge::new("Bearer", &[("realm", &self.config.realm)])
     }
 
-    fn used(&self, known: &Authentication, now: Timestamp) {
+    fn used(&self, known: &Authentication, _route: &Route, now: Timestamp) {
         if let Some(key) = KeyId::parse(known.credential.as_str()) {
             self.uses.note(key, now);
         }

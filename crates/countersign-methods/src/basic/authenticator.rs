@@ -7,6 +7,7 @@ use super::{
     issue::rehashed,
     record::{PasswordRecord, Person},
     store::BasicStore,
+    uses::Uses,
     verify::{self, Failure, signed_in},
 };
 use crate::{
@@ -18,8 +19,8 @@ use crate::{
     user_pass::{Wiped, challenge},
 };
 use countersign_core::{
-    Authentication, Authenticator, Clock, CredentialId, Found, MethodName, MethodRule, NodeKind, Place,
-    Presented, Refusal, Timestamp,
+    Authentication, Authenticator, Clock, CredentialId, Found, MethodName, MethodRule, Place, Presented,
+    Refusal, Timestamp,
     authenticator::{CacheKey, Confirmation, Verification},
     challenge::Challenge,
     check::{request::CheckRequest, route::Route},
@@ -34,10 +35,9 @@ use countersign_crypto::{
     },
 };
 use std::{
-    collections::HashMap,
     net::IpAddr,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -45,8 +45,6 @@ use std::{
 
 /// What a hash is taken to need before one was made.
 const FIRST_GUESS: Duration = Duration::from_millis(20);
-/// Uses that are not yet written.
-const MAX_USES: usize = 100_000;
 
 /// What the room is made of.
 #[derive(Debug, Clone)]
@@ -59,6 +57,7 @@ pub struct Parts {
     pub entropy: Arc<dyn Entropy>,
     pub clock: Arc<dyn Clock>,
     pub pause: Arc<dyn Pause>,
+    pub uses: Arc<Uses>,
     pub config: BasicConfig,
 }
 
@@ -72,7 +71,6 @@ pub struct BasicAuthenticator {
     nobody: PasswordHash,
     /// What a hash took of late, in microseconds, the wait for it included.
     took: AtomicU64,
-    uses: Mutex<HashMap<CredentialId, Timestamp>>,
 }
 
 impl BasicAuthenticator {
@@ -84,15 +82,8 @@ impl BasicAuthenticator {
             keys: ["live", "test"].map(|environment| format!("{word}_{environment}_").into()),
             nobody: password::dummy(&parts.config.argon2),
             took: AtomicU64::new(took),
-            uses: Mutex::default(),
             parts,
         })
-    }
-
-    /// Everything noted since the last time, for `BasicStore::app_passwords_used`.
-    pub fn take_uses(&self) -> Vec<(CredentialId, Timestamp)> {
-        let taken = std::mem::take(&mut *self.uses.lock().unwrap_or_else(PoisonError::into_inner));
-        taken.into_iter().collect()
     }
 
     fn is_key(&self, password: &str) -> bool {
@@ -318,16 +309,8 @@ impl Authenticator for BasicAuthenticator {
         challenge(rule.realm.as_deref().unwrap_or(&self.parts.config.realm), rule.asks_browsers)
     }
 
-    fn used(&self, known: &Authentication, now: Timestamp) {
-        if !known.lineage.iter().any(|node| node.kind == NodeKind::AppPassword) {
-            return;
-        }
-        let mut uses = self.uses.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(last) = uses.get_mut(&known.credential) {
-            *last = now.max(*last);
-        } else if uses.len() < MAX_USES {
-            uses.insert(known.credential.clone(), now);
-        }
+    fn used(&self, known: &Authentication, route: &Route, now: Timestamp) {
+        self.parts.uses.note(known, &route.name, now);
     }
 }
 

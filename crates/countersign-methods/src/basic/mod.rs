@@ -18,6 +18,7 @@ pub mod credential;
 pub mod issue;
 pub mod record;
 pub mod store;
+pub mod uses;
 pub mod verify;
 
 #[cfg(test)]

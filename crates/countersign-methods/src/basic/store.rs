@@ -3,6 +3,7 @@
 use super::{
     app_password::AppPasswordRecord,
     record::{PasswordRecord, Person},
+    uses::BasicUse,
 };
 use countersign_core::{
     BoxFuture, CredentialId, PrincipalId, StoreError, Timestamp,
@@ -20,6 +21,15 @@ pub struct AppPasswordQuery {
     pub usable_at: Option<Timestamp>,
     /// In the order of their making.
     pub page: PageRequest,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UseQuery {
+    pub principal: Option<PrincipalId>,
+    pub route: Option<String>,
+    /// Only what was used at this time or later.
+    pub since: Option<Timestamp>,
+    pub limit: u32,
 }
 
 /// A person who comes with a password of another product.
@@ -101,6 +111,10 @@ pub trait BasicStore: fmt::Debug + Send + Sync {
         &'a self,
         uses: Vec<(CredentialId, Timestamp)>,
     ) -> BoxFuture<'a, Result<(), StoreError>>;
+    /// Counts of who uses Basic where, added to what there is; written in bulk and late, explains nothing.
+    fn used<'a>(&'a self, uses: Vec<BasicUse>) -> BoxFuture<'a, Result<(), StoreError>>;
+    /// Who used it, the most recent use first.
+    fn uses<'a>(&'a self, query: UseQuery) -> BoxFuture<'a, Result<Vec<BasicUse>, StoreError>>;
     /// The pepper numbers that rows not yet revoked or expired at `now` name.
     fn app_password_peppers<'a>(&'a self, now: Timestamp) -> BoxFuture<'a, Result<Vec<u32>, StoreError>>;
 }

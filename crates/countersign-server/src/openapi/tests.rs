@@ -231,6 +231,10 @@ async fn real_answers_of_every_operation_are_as_described() {
     ] {
         asked.ask(&root, (post.clone(), "/admin/v1/principals/import"), "", &[], body).await;
     }
+    for query in ["?route=a&since=1d", "?principal=nobody", "?since=x"] {
+        let path = format!("/admin/v1/basic-uses{query}");
+        asked.ask(&root, (get.clone(), &path), "", &[], Value::Null).await;
+    }
     let (apps, app) = ("/admin/v1/app-passwords", "/admin/v1/app-passwords/{id}");
     let calendar =
         json!({"owner": "ada", "service": "calendar", "scopes": ["orders:read"], "expires_in": "30d"});

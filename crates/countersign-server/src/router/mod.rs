@@ -85,6 +85,7 @@ static OPERATOR: &[Operation] = operations! {
     Operation: "app_password.create" POST "/admin/v1/app-passwords"          KEYS        => basic::create, describe_create;
     Operation: "app_password.show"  GET   "/admin/v1/app-passwords/{id}"     READ        => basic::show, describe_show;
     Operation: "app_password.revoke" POST "/admin/v1/app-passwords/{id}/revoke" KEYS     => basic::revoke, describe_revoke;
+    Operation: "basic.uses"         GET   "/admin/v1/basic-uses"             READ        => basic::uses, describe_uses;
     Operation: "api_key.list"       GET   "/admin/v1/api-keys"               READ        => api_key::list, describe_list;
     Operation: "api_key.create"     POST  "/admin/v1/api-keys"               KEYS        => api_key::create, describe_create;
     Operation: "api_key.import"     POST  "/admin/v1/api-keys/import"        KEYS        => api_key::import, describe_import up to MAX_IMPORT;

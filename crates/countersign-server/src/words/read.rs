@@ -258,6 +258,18 @@ pub(crate) fn point_or_span(value: Json, now: Timestamp) -> Result<Timestamp, Wr
     }
 }
 
+/// A time that is over, or how long ago.
+pub(crate) fn point_or_span_before(value: Json, now: Timestamp) -> Result<Timestamp, Wrong> {
+    let text = text(value)?;
+    match duration::parse(&text) {
+        Ok(span) => {
+            let span = i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
+            Ok(Timestamp::from_micros(now.as_micros().saturating_sub(span)))
+        }
+        Err(_) => time::parse(&text).map_err(|why| format!("{why}, or a duration such as `30d`").into()),
+    }
+}
+
 /// `limit=` and `cursor=`, as every list by keyset takes them.
 pub(crate) fn page(query: &mut Members, list: &str) -> PageRequest {
     let limit = page_limit(query);

@@ -18,7 +18,8 @@ use countersign_methods::{
     basic::{
         app_password::{self, AppPasswordDigest, AppPasswordRecord, AppPasswordState},
         record::{PasswordRecord, Person, password_node},
-        store::{AppPasswordQuery, AppPasswordRevoked, BasicStore, ImportedPerson},
+        store::{AppPasswordQuery, AppPasswordRevoked, BasicStore, ImportedPerson, UseQuery},
+        uses::BasicUse,
     },
     revocation::store::ChangeKind,
 };
@@ -75,6 +76,21 @@ impl AppPasswordRow {
             version: self.version,
             id: CredentialId::new(&self.id),
             service: self.service,
+        })
+    }
+}
+
+row! { UseRow { principal: String, route: String, uses: i64, last_used_at: i64, } }
+
+impl UseRow {
+    fn into_use(self) -> Result<BasicUse, Failed> {
+        let principal = PrincipalId::parse(&self.principal)
+            .ok_or_else(|| Failed::Unreadable(format!("a use of basic by `{}`", self.principal)))?;
+        Ok(BasicUse {
+            principal,
+            route: self.route.into(),
+            uses: u64::try_from(self.uses).unwrap_or_default(),
+            last_used_at: Timestamp::from_micros(self.last_used_at),
         })
     }
 }
@@ -372,6 +388,55 @@ impl BasicStore for Store {
                 write.await?;
             }
             Ok(())
+        })
+    }
+
+    fn used<'a>(&'a self, mut uses: Vec<BasicUse>) -> BoxFuture<'a, Result<(), StoreError>> {
+        // in one order everywhere, so that two processes never wait for each other crosswise
+        uses.sort_by(|a, b| (&a.principal, &a.route).cmp(&(&b.principal, &b.route)));
+        Box::pin(async move {
+            for part in uses.chunks(256) {
+                let part = part.to_vec();
+                let write = self.write(Purpose::Ordinary, move |unit| {
+                    Box::pin(async move {
+                        for BasicUse { principal, route, uses, last_used_at } in part {
+                            sql("INSERT INTO basic_use (principal, route, uses, last_used_at) VALUES ($1, $2, $3, $4)
+                                 ON CONFLICT (principal, route) DO UPDATE SET uses = basic_use.uses + excluded.uses,
+                                 last_used_at = CASE WHEN basic_use.last_used_at > excluded.last_used_at
+                                 THEN basic_use.last_used_at ELSE excluded.last_used_at END")
+                            .bind(principal.as_str())
+                            .bind(&*route)
+                            .bind(i64::try_from(uses).unwrap_or(i64::MAX))
+                            .bind(last_used_at.as_micros())
+                            .execute(&mut unit.conn)
+                            .await?;
+                        }
+                        Ok(())
+                    })
+                });
+                write.await?;
+            }
+            Ok(())
+        })
+    }
+
+    fn uses<'a>(&'a self, query: UseQuery) -> BoxFuture<'a, Result<Vec<BasicUse>, StoreError>> {
+        self.read(move |conn| {
+            Box::pin(async move {
+                let UseQuery { principal, route, since, limit } = query;
+                let rows: Vec<UseRow> = sql("SELECT principal, route, uses, last_used_at FROM basic_use
+                     WHERE ($1 OR principal = $2) AND ($3 OR route = $4) AND last_used_at >= $5
+                     ORDER BY last_used_at DESC, principal, route LIMIT $6")
+                .bind(principal.is_none())
+                .bind(principal.map(|principal| principal.to_string()))
+                .bind(route.is_none())
+                .bind(route)
+                .bind(since.map_or(i64::MIN, Timestamp::as_micros))
+                .bind(limit)
+                .all(conn)
+                .await?;
+                rows.into_iter().map(UseRow::into_use).collect()
+            })
         })
     }
 

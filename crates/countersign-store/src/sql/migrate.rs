@@ -24,6 +24,7 @@ const MIGRATIONS: &[Migration] = &[
         text: include_str!("../../migrations/0004_imported_key.sql"),
     },
     Migration { number: 5, name: "basic", text: include_str!("../../migrations/0005_basic.sql") },
+    Migration { number: 6, name: "basic_use", text: include_str!("../../migrations/0006_basic_use.sql") },
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migration (

@@ -11,7 +11,8 @@ use countersign_methods::{
     basic::{
         app_password::{AppPasswordDigest, AppPasswordRecord, AppPasswordState},
         record::{PasswordRecord, Person, password_node},
-        store::{AppPasswordQuery, AppPasswordRevoked, ImportedPerson},
+        store::{AppPasswordQuery, AppPasswordRevoked, ImportedPerson, UseQuery},
+        uses::BasicUse,
     },
     principal::store::PrincipalChange,
     revocation::store::ChangeKind,
@@ -246,4 +247,26 @@ pub async fn app_passwords_are_listed_cut_and_used(ports: Ports) {
     ports.basic.app_passwords_used(vec![(id.clone(), at(3))]).await.unwrap();
     let (found, _) = ports.basic.find_app_password(&id).await.unwrap().unwrap();
     assert_eq!((found.last_used_at, found.version), (Some(at(9)), 1));
+}
+
+pub async fn uses_add_up(ports: Ports) {
+    let (one, two) = (service(1).id, service(2).id);
+    let used = |principal: &countersign_core::PrincipalId, route: &str, uses, at_second| BasicUse {
+        principal: principal.clone(),
+        route: route.into(),
+        uses,
+        last_used_at: at(at_second),
+    };
+    let first = vec![used(&one, "a", 3, 10), used(&one, "b", 1, 20), used(&two, "a", 1, 30)];
+    ports.basic.used(first).await.unwrap();
+    // another process, a little late
+    ports.basic.used(vec![used(&one, "a", 2, 5), used(&two, "a", 1, 40)]).await.unwrap();
+    let all = UseQuery { principal: None, route: None, since: None, limit: 10 };
+    let found = ports.basic.uses(all.clone()).await.unwrap();
+    assert_eq!(found, [used(&two, "a", 2, 40), used(&one, "b", 1, 20), used(&one, "a", 5, 10)]);
+    let of_one = UseQuery { principal: Some(one.clone()), ..all.clone() };
+    assert_eq!(ports.basic.uses(of_one).await.unwrap().len(), 2);
+    let of_a = UseQuery { route: Some("a".into()), since: Some(at(11)), ..all.clone() };
+    assert_eq!(ports.basic.uses(of_a).await.unwrap(), [used(&two, "a", 2, 40)]);
+    assert_eq!(ports.basic.uses(UseQuery { limit: 1, ..all }).await.unwrap().len(), 1);
 }

@@ -92,6 +92,7 @@ macro_rules! conformance_cases {
                 an_app_password_is_found_as_it_was,
                 an_app_password_is_revoked_once,
                 app_passwords_are_listed_cut_and_used,
+                uses_add_up,
             ],
             feed: [
                 positions_follow_each_other,

@@ -14,6 +14,7 @@ use super::{
     AdminSettings, AuditSettings, CertificateSettings, DecisionSettings, EgressSettings, GatewaySettings,
     IssuerSettings, ListenerSettings, LogFormat, ObserveSettings, PasswordSettings, RecordTarget, Settings,
     TlsSettings, TraceSettings, UpstreamSettings, UpstreamTlsSettings, Webhook,
+    routes::{DEPRECATION, SUNSET},
     values::{show_duration, show_share},
 };
 use countersign_core::{
@@ -296,6 +297,16 @@ fn api_keys_table(config: &ApiKeyConfig) -> Value {
     })
 }
 
+/// As it was written, from what answers carry.
+fn day(value: &http::HeaderValue) -> Option<String> {
+    let text = value.to_str().ok()?;
+    let at = match text.strip_prefix('@') {
+        Some(seconds) => jiff::Timestamp::from_second(seconds.parse().ok()?).ok()?,
+        None => jiff::fmt::rfc2822::parse(text).ok()?.timestamp(),
+    };
+    Some(at.strftime("%Y-%m-%d").to_string())
+}
+
 fn passwords_table(PasswordSettings { config, threads, waiting, breached }: &PasswordSettings) -> Value {
     // word and realm are those of `[api_keys]`
     let BasicConfig { word: _, realm: _, argon2, policy, default_lifetime, max_lifetime } = config;
@@ -413,8 +424,15 @@ fn route(route: &Route) -> Value {
         ])
     });
     let basic = presentation.iter().find(|(method, _)| *method == MethodName::Basic);
-    let basic = basic.map(|(_, MethodRule { realm, asks_browsers, .. })| {
-        table([("realm", json!(realm)), ("browsers", json!(asks_browsers.then_some(true)))])
+    let basic = basic.map(|(_, rule)| {
+        let MethodRule { realm, asks_browsers, farewell, .. } = rule;
+        let day = |name| farewell.iter().find(|(field, _)| *field == name).and_then(|(_, value)| day(value));
+        table([
+            ("realm", json!(realm)),
+            ("browsers", json!(asks_browsers.then_some(true))),
+            ("deprecated", json!(day(DEPRECATION))),
+            ("sunset", json!(day(SUNSET))),
+        ])
     });
     let host = match host {
         HostPattern::Any => "*".to_owned(),

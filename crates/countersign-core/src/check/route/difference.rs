@@ -6,6 +6,7 @@ use super::{
     Alternative, CachePolicy, Cors, CorsOrigins, HostPattern, MethodSet, Route, RouteLimit, RouteTable,
     SecurityRequirement, table::Hit,
 };
+use crate::MethodName;
 use http::Method;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -302,6 +303,9 @@ fn weaker(was: &Route, is: &Route) -> Vec<String> {
         if let Some(query) = query {
             found.push(format!("takes `{}` from the query parameter `{query}`", method.as_str()));
         }
+    }
+    if is.rule(MethodName::ApiKey).keys_as_passwords && !was.rule(MethodName::ApiKey).keys_as_passwords {
+        found.push("takes keys as the password of `Authorization: Basic`".into());
     }
     if is.forward_credential && !was.forward_credential {
         found.push("shows the credential to its upstream".into());

@@ -91,8 +91,9 @@ fn a_use_is_only_remembered() {
     let (record, key) = house.key();
     let known = use_it(&house, &key, NOW).unwrap();
     let reads = house.store.reads.load(Ordering::Relaxed);
-    house.authenticator.used(&known, NOW + DAY);
-    house.authenticator.used(&known, NOW);
+    let route = Route::new("/", "x", SecurityRequirement::Public);
+    house.authenticator.used(&known, &route, NOW + DAY);
+    house.authenticator.used(&known, &route, NOW);
     assert_eq!(house.uses.take(), [(record.id, NOW + DAY)]);
     assert_eq!(house.store.reads.load(Ordering::Relaxed), reads);
     assert_eq!(house.store.key(&record.id).last_used_at, None);

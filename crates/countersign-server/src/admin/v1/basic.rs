@@ -25,7 +25,7 @@ use countersign_methods::basic::{
         Outcome, RowError,
     },
     record::PasswordRecord,
-    store::AppPasswordQuery,
+    store::{AppPasswordQuery, UseQuery},
 };
 use http::StatusCode;
 use serde::Serialize;
@@ -64,6 +64,14 @@ struct Shown {
     #[serde(skip_serializing_if = "Option::is_none")]
     revoked_at: Option<String>,
     version: i64,
+}
+
+#[derive(Debug, Serialize)]
+struct ShownUse {
+    principal: String,
+    route: String,
+    uses: u64,
+    last_used_at: String,
 }
 
 /// The one document that holds a secret. Has no `Debug`.
@@ -231,6 +239,29 @@ pub(crate) async fn revoke(call: Call) -> Answer {
     call.services.basic.revoke_app_password(&record.id, &call.caller, call.now).await?;
     let record = find(&call, &call.id).await?;
     call::record(&shown(&call, &record), record.version)
+}
+
+/// Who still uses Basic, and where: what has to move before a route can do without it.
+pub(crate) async fn uses(call: Call) -> Answer {
+    let mut query = call.query()?;
+    let principal = query.optional("principal", read::text);
+    let route = query.optional("route", read::text);
+    let since = query.optional("since", |v| read::point_or_span_before(v, call.now));
+    let limit = read::page_limit(&mut query);
+    query.finish(Some(()))?;
+
+    let principal = match principal {
+        Some(principal) => Some(principal::resolve(&call, &principal).await?.id),
+        None => None,
+    };
+    let uses = call.services.basic_store.uses(UseQuery { principal, route, since, limit }).await?;
+    let items = uses.into_iter().map(|used| ShownUse {
+        principal: used.principal.to_string(),
+        route: used.route.to_string(),
+        uses: used.uses,
+        last_used_at: time::format(used.last_used_at),
+    });
+    ok(&Listed::<_, String> { items: items.collect(), next: None })
 }
 
 /// Which service it is for.
@@ -423,11 +454,17 @@ pub(crate) fn schemas() -> Vec<(&'static str, Value)> {
         ],
         &[],
     );
+    let used = object(
+        "That somebody uses Basic on a route.",
+        &[("principal", string()), ("route", string()), ("uses", integer(1)), ("last_used_at", instant())],
+        &[],
+    );
     vec![
         ("Password", password),
         ("AppPassword", app_password),
         ("IssuedAppPassword", issued),
         ("PeopleImport", import),
+        ("BasicUse", used),
     ]
 }
 
@@ -486,6 +523,20 @@ pub(crate) fn describe_import_people() -> Described {
         .problem(409, "password_changed")
         .problem(422, "import_refused")
         .problem(503, "passwords_busy")
+}
+
+pub(crate) fn describe_uses() -> Described {
+    Described::new(TAG, "Who still uses Basic, and on which route, the most recent use first")
+        .query("principal", "only this one", id_or_name())
+        .query("route", "only the route of this name", string())
+        .query(
+            "since",
+            "only what was used at this time or later, or within so long",
+            json!({"anyOf": [instant(), span()]}),
+        )
+        .limit()
+        .answer(200, "principals and routes", page_of("BasicUse", string()))
+        .problem(404, "principal_unknown")
 }
 
 pub(crate) fn describe_list() -> Described {

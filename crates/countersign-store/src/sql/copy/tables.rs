@@ -31,6 +31,7 @@ pub(super) const TABLES: &[Table] = &[
     table("api_key"),
     table("password"),
     table("app_password"),
+    table("basic_use"),
     table("feed"),
     Table { seeded: true, ..table("feed_head") },
     table("audit_event"),
