@@ -95,7 +95,7 @@ static ROOM: LazyLock<ApiKeyAuthenticator> = LazyLock::new(|| {
         Arc::new(peppers),
         config(),
         Arc::new(fingerprint),
-        Arc::new(Uses::default()),
+        (Arc::new(Uses::default()), Arc::default()),
     )
     .unwrap()
 });

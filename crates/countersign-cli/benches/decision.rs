@@ -124,8 +124,14 @@ fn bench(limited: bool) -> Bench {
     memory.reload(position, &revoked, now);
     memory.heard(now);
     let fingerprint = Arc::new(FingerprintKey::new(&*entropy));
-    let room =
-        ApiKeyAuthenticator::new(store, peppers, config, fingerprint, Arc::new(Uses::default())).unwrap();
+    let room = ApiKeyAuthenticator::new(
+        store,
+        peppers,
+        config,
+        fingerprint,
+        (Arc::new(Uses::default()), Arc::default()),
+    )
+    .unwrap();
     let authenticators: Vec<Arc<dyn countersign_core::Authenticator>> = vec![Arc::new(room)];
     let table = RouteTable::new(routes(limited), &authenticators).expect("routes");
     let point = DecisionPoint::new(Parts {

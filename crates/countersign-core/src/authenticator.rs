@@ -180,6 +180,8 @@ pub trait Authenticator: fmt::Debug + Send + Sync {
     ) -> Confirmation<'a>;
     /// The `WWW-Authenticate` value for a route that accepts this method. Asked when a route table is built.
     fn challenge(&self, route: &Route) -> Option<Challenge>;
+    /// It came over plain HTTP and was refused unseen (RULES 1.7). Must only remember it: whose it is is found out later.
+    fn exposed(&self, _presented: &Presented<'_>, _now: Timestamp) {}
     /// This credential was used (a decision allowed it). Must only remember it: written later, in bulk.
     fn used(&self, _known: &Authentication, _route: &Route, _now: Timestamp) {}
 }

@@ -138,8 +138,14 @@ fn peppers() -> Peppers {
 fn room() -> ApiKeyAuthenticator {
     let fingerprint = Arc::new(FingerprintKey::new(&SystemEntropy));
     let config = ApiKeyConfig::default();
-    ApiKeyAuthenticator::new(Arc::new(Nobody), Arc::new(peppers()), config, fingerprint, Arc::default())
-        .expect("a good configuration")
+    ApiKeyAuthenticator::new(
+        Arc::new(Nobody),
+        Arc::new(peppers()),
+        config,
+        fingerprint,
+        (Arc::default(), Arc::default()),
+    )
+    .expect("a good configuration")
 }
 
 /// Finding asks nobody.

@@ -3,6 +3,7 @@
 
 pub mod api_key;
 pub mod basic;
+pub mod exposure;
 mod id_hash;
 pub mod operator;
 pub mod password;

@@ -69,7 +69,7 @@ impl House {
             peppers.clone(),
             config.clone(),
             fingerprint,
-            uses.clone(),
+            (uses.clone(), Arc::default()),
         );
         let rooms: Vec<Arc<dyn Authenticator>> = vec![Arc::new(room.unwrap())];
         let keys = ApiKeyIssuer::new(

@@ -164,7 +164,7 @@ impl World {
                 peppers.clone(),
                 config.clone(),
                 fingerprint.clone(),
-                Arc::new(Uses::new(100)),
+                (Arc::new(Uses::new(100)), Arc::default()),
             )
             .unwrap(),
         );
@@ -199,6 +199,7 @@ impl World {
             clock: clock.clone(),
             pause: Arc::new(Hurry),
             uses: Arc::default(),
+            exposures: Arc::default(),
             config: BasicConfig {
                 // as cheap as it may be
                 argon2: Argon2Parameters::new(8192, 1, 1).unwrap(),

@@ -540,7 +540,7 @@ impl BasicStore for MemoryStore {
                     && query.since.is_none_or(|since| known.last_used_at >= since)
             };
             let mut uses: Vec<BasicUse> = state.basic_uses.iter().filter(wanted).cloned().collect();
-            uses.sort_by(|a, b| b.last_used_at.cmp(&a.last_used_at));
+            uses.sort_by_key(|known| std::cmp::Reverse(known.last_used_at));
             uses.truncate(usize::try_from(query.limit).unwrap_or(usize::MAX));
             Ok(uses)
         })

@@ -4,6 +4,7 @@
 //! [`start`] puts listeners in front of them, [`gateway`] says what the data plane is told, [`reload`] what changes while
 //! it serves.
 
+mod exposed;
 mod gateway;
 mod observe;
 mod reload;
@@ -197,6 +198,7 @@ pub async fn start(settings: &Settings, rooms: Rooms) -> Result<Running, Failure
     let chores = vec![
         tokio::spawn(flush(rooms.clone(), stopping.clone())),
         tokio::spawn(certificates.follow(stopping.clone())),
+        tokio::spawn(exposed::watch(rooms.clone(), settings.gateway.revoke_exposed, stopping.clone())),
         tokio::spawn(retention::keep(rooms.clone(), settings.audit.keep, stopping.clone())),
     ];
     let serving = Serving {

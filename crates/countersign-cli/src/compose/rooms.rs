@@ -25,6 +25,7 @@ use countersign_methods::{
         store::BasicStore,
         uses::Uses as BasicUses,
     },
+    exposure::Exposures,
     password::{
         breached::{AnyOf, Breached, CommonPasswords, CompactFilter},
         throttle::{SourceNetwork, Throttle, ThrottleSettings},
@@ -74,6 +75,7 @@ pub struct Rooms {
     pub(super) attest: Option<Arc<AttestKeys>>,
     pub(super) uses: Arc<Uses>,
     pub(super) basic_uses: Arc<BasicUses>,
+    pub(super) exposures: Arc<Exposures>,
 }
 
 impl Rooms {
@@ -97,6 +99,7 @@ impl Rooms {
         let uses = Arc::new(Uses::default());
         let word = |_| Failure::failed(format!("`{}` cannot begin a key", config.word));
         let basic_uses = Arc::new(BasicUses::default());
+        let exposures = Arc::new(Exposures::default());
         let basic = BasicParts {
             store: store.clone(),
             peppers: peppers.clone(),
@@ -110,6 +113,7 @@ impl Rooms {
             clock: world.clock.clone(),
             pause: Arc::new(Pause),
             uses: basic_uses.clone(),
+            exposures: exposures.clone(),
             config: settings.passwords.config.clone(),
         };
         let breached = breached(&settings.passwords)?;
@@ -120,7 +124,7 @@ impl Rooms {
             peppers.clone(),
             config.clone(),
             fingerprint.clone(),
-            uses.clone(),
+            (uses.clone(), exposures.clone()),
         )
         .map_err(word)?;
         let plans = settings.plans.keys().cloned().collect();
@@ -142,6 +146,7 @@ impl Rooms {
             attest: attest.map(Arc::new),
             uses,
             basic_uses,
+            exposures,
         })
     }
 

@@ -140,6 +140,7 @@ fn gateway(root: &Table<'_, '_>, folder: &Path) -> Option<GatewaySettings> {
         timeouts
     });
     let limits = section.get("limits").and_then(|field| listeners::terms::limits(&field));
+    let revoke_exposed = section.get("revoke_exposed").map_or(Some(false), |field| field.boolean());
     section.finish();
     Some(GatewaySettings {
         listeners: listeners?,
@@ -147,6 +148,7 @@ fn gateway(root: &Table<'_, '_>, folder: &Path) -> Option<GatewaySettings> {
         identity: identity.unwrap_or(Some(IdentityPreset::Countersign))?,
         timeouts,
         limits: limits.unwrap_or_default(),
+        revoke_exposed: revoke_exposed?,
     })
 }
 

@@ -84,6 +84,8 @@ pub struct GatewaySettings {
     pub timeouts: Timeouts,
     /// Of every listener that says nothing else; `connections` is of all of them together.
     pub limits: ListenerLimits,
+    /// A key or an app password that was good and came over plain HTTP ends (RULES 1.7).
+    pub revoke_exposed: bool,
 }
 
 #[derive(Debug, Clone)]

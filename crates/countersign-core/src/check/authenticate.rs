@@ -2,7 +2,7 @@
 //! where another is good, so nothing is looked up once one is known to be bad.
 
 use super::{
-    Case,
+    Case, Mode,
     admit::Admission,
     decision::{Denial, DenialKind, Refused, first_of},
     request::{One, Transport},
@@ -97,11 +97,23 @@ fn find<'r>(case: &Case<'r>) -> Result<Presentations<'r>, Bad> {
         Some(denial) if denial.kind == DenialKind::Malformed => Err(Bad::Credential(denial)),
         // RULES 1.7: before any lookup, and whether it is good is not said
         bad if plain && (bad.is_some() || presented.iter().any(Option::is_some)) => {
+            expose(case, &presented);
             let reason = "a credential over plain http";
             Err(Bad::Place(Denial::refused(DenialKind::Forbidden, "tls_required", reason)))
         }
         Some(denial) => Err(Bad::Credential(denial)),
         None => Ok(presented),
+    }
+}
+
+fn expose(case: &Case<'_>, presented: &Presentations<'_>) {
+    if case.mode == Mode::Rehearse {
+        return;
+    }
+    for ((method, _), presented) in case.compiled.asks.iter().zip(presented) {
+        if let (Some(presented), Some(room)) = (presented, case.point.room(*method)) {
+            room.exposed(presented, case.now);
+        }
     }
 }
 

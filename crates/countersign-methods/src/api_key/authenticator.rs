@@ -2,14 +2,17 @@
 
 use super::{
     config::ApiKeyConfig,
-    credential::{self, KeyFormats, PlainKey},
+    credential::{self, KeyFormats, PlainKey, shown},
     foreign,
     record::KeyId,
     store::ApiKeyStore,
     uses::Uses,
     verify::{Judged, look_up, verify},
 };
-use crate::user_pass::{self, Buffer, LONGEST, Wiped};
+use crate::{
+    exposure::Exposures,
+    user_pass::{self, LONGEST, Wiped},
+};
 use countersign_core::{
     Authentication, Authenticator, Found, MethodName, MethodRule, Place, Presented, Refusal, Rejection,
     Timestamp,
@@ -33,6 +36,7 @@ pub struct ApiKeyAuthenticator {
     tag: Box<[u8]>,
     fingerprint: Arc<FingerprintKey>,
     uses: Arc<Uses>,
+    exposures: Arc<Exposures>,
 }
 
 impl ApiKeyAuthenticator {
@@ -41,11 +45,20 @@ impl ApiKeyAuthenticator {
         peppers: Arc<Peppers>,
         config: ApiKeyConfig,
         fingerprint: Arc<FingerprintKey>,
-        uses: Arc<Uses>,
+        (uses, exposures): (Arc<Uses>, Arc<Exposures>),
     ) -> Result<Self, WordError> {
         let formats = KeyFormats::new(&config)?;
         let tag = format!("{} {}", MethodName::ApiKey.as_str(), formats.ours().name());
-        Ok(Self { store, peppers, config, formats, tag: tag.into_bytes().into(), fingerprint, uses })
+        Ok(Self {
+            store,
+            peppers,
+            config,
+            formats,
+            tag: tag.into_bytes().into(),
+            fingerprint,
+            uses,
+            exposures,
+        })
     }
 
     /// Only of what has the shape of a key.
@@ -61,7 +74,7 @@ impl ApiKeyAuthenticator {
     ) -> Result<Authentication, Refusal> {
         // Parsed again rather than carried along: it takes no longer than passing it through the seam would.
         let mut buffer = Wiped::new();
-        let shown = shown(&presented, &mut buffer).map_err(Refusal::Rejected)?;
+        let shown = shown(presented.place, presented.credential, &mut buffer).map_err(Refusal::Rejected)?;
         let key = self.formats.parse(shown).map_err(Refusal::Rejected)?;
         let record = look_up(&*self.store, &key, &self.peppers).await?;
         let with =
@@ -96,7 +109,7 @@ impl Authenticator for ApiKeyAuthenticator {
         let mut presented = Presented { cache_key: None, place, credential, from: request.peer.address };
         if place == Place::Password {
             let mut buffer = [0; LONGEST];
-            let key = match shown(&presented, &mut buffer) {
+            let key = match shown(presented.place, presented.credential, &mut buffer) {
                 Ok(shown) => self.cache_key(place, shown),
                 Err(rejection) => Err(rejection),
             };
@@ -144,18 +157,14 @@ impl Authenticator for ApiKeyAuthenticator {
         Challenge::new("Bearer", &[("realm", &self.config.realm)])
     }
 
+    fn exposed(&self, presented: &Presented<'_>, now: Timestamp) {
+        self.exposures.note(MethodName::ApiKey, presented, now);
+    }
+
     fn used(&self, known: &Authentication, _route: &Route, now: Timestamp) {
         if let Some(key) = KeyId::parse(known.credential.as_str()) {
             self.uses.note(key, now);
         }
-    }
-}
-
-/// The key itself, whatever it stands in.
-fn shown<'b>(presented: &Presented<'b>, buffer: &'b mut Buffer) -> Result<&'b [u8], Rejection> {
-    match presented.place {
-        Place::Password => Ok(user_pass::decode(presented.credential, buffer)?.password.as_bytes()),
-        _ => Ok(presented.credential),
     }
 }
 

@@ -13,7 +13,7 @@
 //! where it begins as the configuration says that they do, in a place of its own whatever it begins with if that says so.
 
 use super::{config::ApiKeyConfig, record::Environment};
-use crate::user_pass::{self, UserPass};
+use crate::user_pass::{self, Buffer, UserPass};
 use countersign_core::{
     MethodRule, Place, Rejection,
     authenticator::Fault,
@@ -202,6 +202,18 @@ pub(super) fn find<'r>(
         found.add(Place::Query, value)?;
     }
     Ok(found.0)
+}
+
+/// The key itself, whatever it stands in.
+pub(super) fn shown<'b>(
+    place: Place,
+    credential: &'b [u8],
+    buffer: &'b mut Buffer,
+) -> Result<&'b [u8], Rejection> {
+    match place {
+        Place::Password => Ok(user_pass::decode(credential, buffer)?.password.as_bytes()),
+        _ => Ok(credential),
+    }
 }
 
 struct Once<'r>(Option<(Place, &'r [u8])>);

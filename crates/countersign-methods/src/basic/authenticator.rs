@@ -11,6 +11,7 @@ use super::{
     verify::{self, Failure, signed_in},
 };
 use crate::{
+    exposure::{Exposed, Exposures},
     password::{
         Pause,
         normal::{Password, UserName},
@@ -58,6 +59,7 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     pub pause: Arc<dyn Pause>,
     pub uses: Arc<Uses>,
+    pub exposures: Arc<Exposures>,
     pub config: BasicConfig,
 }
 
@@ -106,6 +108,13 @@ impl BasicAuthenticator {
         }
         let (principal, record, now) = self.person(&user, password, presented.from, now).await?;
         Ok(signed_in(&principal, &record, now))
+    }
+
+    /// Whose was seen where it should not have been, if anybody's: the secret is right, and it is still good.
+    pub async fn exposed(&self, exposed: &Exposed, now: Timestamp) -> Option<Authentication> {
+        let Exposed { place, ref credential, from, .. } = *exposed;
+        let presented = Presented { cache_key: None, place, credential: credential.expose(), from };
+        self.look_up_and_verify(presented, now).await.ok()
     }
 
     /// Whose password is it? For who changes it.
@@ -307,6 +316,10 @@ impl Authenticator for BasicAuthenticator {
     fn challenge(&self, route: &Route) -> Option<Challenge> {
         let rule = route.rule(MethodName::Basic);
         challenge(rule.realm.as_deref().unwrap_or(&self.parts.config.realm), rule.asks_browsers)
+    }
+
+    fn exposed(&self, presented: &Presented<'_>, now: Timestamp) {
+        self.parts.exposures.note(MethodName::Basic, presented, now);
     }
 
     fn used(&self, known: &Authentication, route: &Route, now: Timestamp) {

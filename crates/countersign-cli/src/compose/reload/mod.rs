@@ -322,7 +322,8 @@ fn gateway_settings(
     new: GatewaySettings,
     keep: &mut impl FnMut(&str, bool),
 ) -> GatewaySettings {
-    let GatewaySettings { listeners, workers, identity, timeouts, mut limits } = new;
+    let GatewaySettings { listeners, workers, identity, timeouts, mut limits, revoke_exposed } = new;
+    keep("gateway.revoke_exposed", revoke_exposed == old.revoke_exposed);
     keep("gateway.workers", workers == old.workers);
     keep("gateway.limits.connections", limits.connections == old.limits.connections);
     limits.connections = old.limits.connections;
@@ -342,7 +343,14 @@ fn gateway_settings(
         new
     };
     let listeners = old.listeners.iter().map(listener).collect();
-    GatewaySettings { listeners, workers: old.workers, identity, timeouts, limits }
+    GatewaySettings {
+        listeners,
+        workers: old.workers,
+        identity,
+        timeouts,
+        limits,
+        revoke_exposed: old.revoke_exposed,
+    }
 }
 
 #[cfg(test)]

@@ -89,7 +89,7 @@ fn object<const N: usize>(members: [(&str, Value); N]) -> Map<String, Value> {
 }
 
 fn gateway_table(gateway: &GatewaySettings) -> Value {
-    let GatewaySettings { listeners, workers, identity, timeouts, limits } = gateway;
+    let GatewaySettings { listeners, workers, identity, timeouts, limits, revoke_exposed } = gateway;
     let mut all = Timeouts::default();
     all.connect = timeouts.connect.unwrap_or(all.connect);
     all.first_byte = timeouts.first_byte.unwrap_or(all.first_byte);
@@ -97,6 +97,7 @@ fn gateway_table(gateway: &GatewaySettings) -> Value {
     let granted = limits.over(Limits::default());
     table([
         ("workers", json!(workers)),
+        ("revoke_exposed", json!(revoke_exposed)),
         ("identity", json!(preset(*identity))),
         (
             "limits",

@@ -6,12 +6,16 @@ pub mod import;
 use super::{
     KIND,
     config::{ApiKeyConfig, Terms},
-    credential::{KeyFormats, PlainKey},
+    credential::{KeyFormats, PlainKey, shown},
     record::{ApiKeyRecord, KeyDigest, KeyId, KeyState, Origin, RevocationReason},
     store::{ApiKeyStore, Revoked, Rotation},
     verify::{Failure, Judged, look_up, possession},
 };
-use crate::principal::{caller::Caller, store::PrincipalStore};
+use crate::{
+    exposure::Exposed,
+    principal::{caller::Caller, store::PrincipalStore},
+    user_pass::Wiped,
+};
 use countersign_core::{
     Node, PrincipalId, RequestId, ScopeSet, StoreError, Timestamp,
     audit::{Actor, AuditEvent},
@@ -351,6 +355,22 @@ impl ApiKeyIssuer {
                 KeyVerdict::Bad(failure, record.filter(|_| proved))
             }
         })
+    }
+
+    /// Whose key was seen where it should not have been, if anybody's: its secret is right, and it is still good.
+    pub async fn exposed(
+        &self,
+        exposed: &Exposed,
+        now: Timestamp,
+    ) -> Result<Option<ApiKeyRecord>, StoreError> {
+        let mut buffer = Wiped::new();
+        let Ok(shown) = shown(exposed.place, exposed.credential.expose(), &mut buffer) else {
+            return Ok(None);
+        };
+        match self.verify_presented(shown, now).await? {
+            KeyVerdict::Good(record) => Ok(Some(record)),
+            KeyVerdict::NoKey | KeyVerdict::Bad(..) => Ok(None),
+        }
     }
 
     fn judged(&self, now: Timestamp) -> Judged<'_> {

@@ -50,8 +50,14 @@ impl House {
         let issuer =
             ApiKeyIssuer::new(store.clone(), store.clone(), peppers(), config.clone(), plans, entropy)
                 .unwrap();
-        let authenticator =
-            ApiKeyAuthenticator::new(store.clone(), peppers(), config, fingerprint, uses.clone()).unwrap();
+        let authenticator = ApiKeyAuthenticator::new(
+            store.clone(),
+            peppers(),
+            config,
+            fingerprint,
+            (uses.clone(), Arc::default()),
+        )
+        .unwrap();
         Self { store, issuer, authenticator, uses }
     }
 
