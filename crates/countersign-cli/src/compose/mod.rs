@@ -141,8 +141,7 @@ pub async fn start(settings: &Settings, rooms: Rooms) -> Result<Running, Failure
     }
 
     let state = Arc::<ConfigurationState>::default();
-    let watch =
-        Watch::new(rooms.store.clone(), memory.clone(), gateway_point.clone(), clock.clone(), state.clone());
+    let watch = Watch::new(&rooms, memory.clone(), gateway_point.clone(), state.clone());
     let services = Arc::new(Services {
         api_keys: rooms.api_keys.clone(),
         principals: rooms.principals.clone(),

@@ -76,6 +76,14 @@ pub struct Rooms {
     pub(super) uses: Arc<Uses>,
     pub(super) basic_uses: Arc<BasicUses>,
     pub(super) exposures: Arc<Exposures>,
+    pub(super) watched_passwords: PasswordWatch,
+}
+
+/// What is counted of passwords.
+#[derive(Debug, Clone)]
+pub(super) struct PasswordWatch {
+    pub(super) pool: Arc<HashPool<SourceNetwork>>,
+    pub(super) throttle: Arc<Throttle>,
 }
 
 impl Rooms {
@@ -116,6 +124,7 @@ impl Rooms {
             exposures: exposures.clone(),
             config: settings.passwords.config.clone(),
         };
+        let watched_passwords = PasswordWatch { pool: basic.pool.clone(), throttle: basic.throttle.clone() };
         let breached = breached(&settings.passwords)?;
         let passwords = Arc::new(BasicAuthenticator::new(basic.clone()).map_err(word)?);
         let basic = BasicIssuer::new(basic, store.clone(), passwords.clone(), breached).map_err(word)?;
@@ -147,6 +156,7 @@ impl Rooms {
             uses,
             basic_uses,
             exposures,
+            watched_passwords,
         })
     }
 

@@ -1,6 +1,6 @@
 //! What the metrics are called and where each comes from. `docs/guides/observe.md` explains them; names stay as they are.
 
-use super::{Gateway, Watch};
+use super::{super::rooms::PasswordWatch, Gateway, Watch};
 use countersign_core::{MethodName, check::revocation::RevocationFeed};
 use countersign_gateway::{
     Delivery, Report,
@@ -30,6 +30,7 @@ pub(super) async fn write(watch: &Watch) -> String {
     all.gauge("countersign_ready", "1 while this process can serve, as /ready says.")
         .sample(&[], ready.into());
     judgement(&mut all, watch);
+    passwords(&mut all, &watch.passwords);
     store(&mut all, &watch.store.figures());
     if let Some(keys) = watch.keys().await {
         all.gauge(
@@ -207,6 +208,34 @@ fn judgement(all: &mut Exposition, watch: &Watch) {
         .sample(&[], position);
     all.gauge("countersign_revocations", "Revocations that still count.")
         .sample(&[], feed.revoked_count() as u64);
+}
+
+fn passwords(all: &mut Exposition, PasswordWatch { pool, throttle }: &PasswordWatch) {
+    let counts = pool.counts();
+    all.gauge("countersign_password_hashes_waiting", "Passwords that wait for a thread.")
+        .sample(&[], counts.waiting as u64);
+    all.gauge("countersign_password_hashes_running", "Passwords that are being hashed.")
+        .sample(&[], counts.running as u64);
+    let mut hashes = all.counter(
+        "countersign_password_hashes_total",
+        "Passwords that were hashed, and those that found no room (503).",
+    );
+    hashes.sample(&[("outcome", "done")], counts.done);
+    hashes.sample(&[("outcome", "refused")], counts.refused);
+    let figures = throttle.figures();
+    let mut attempts = all.counter(
+        "countersign_password_attempts_total",
+        "Attempts with a password that was not remembered: right, wrong, and not looked at because there were too many.",
+    );
+    let outcomes = [
+        ("succeeded", figures.succeeded),
+        ("failed", figures.failed),
+        ("delayed", figures.delayed),
+        ("closed", figures.closed),
+    ];
+    for (outcome, count) in outcomes {
+        attempts.sample(&[("outcome", outcome)], count);
+    }
 }
 
 fn store(all: &mut Exposition, figures: &StoreFigures) {

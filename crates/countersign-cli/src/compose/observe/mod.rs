@@ -6,7 +6,7 @@ mod sinks;
 
 pub(super) use sinks::{Sinks, sinks};
 
-use super::ConfigurationState;
+use super::{ConfigurationState, Rooms, rooms::PasswordWatch};
 use countersign_core::{
     BoxFuture, Clock, Timestamp,
     check::{DecisionPoint, revocation::RevocationFeed},
@@ -32,6 +32,7 @@ pub(super) struct Watch {
     pub(super) memory: Arc<ChangeMemory>,
     pub(super) point: Arc<DecisionPoint>,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) passwords: PasswordWatch,
     pub(super) configuration: Arc<ConfigurationState>,
     pub(super) started: Timestamp,
     pub(super) probe: Arc<Probe>,
@@ -50,13 +51,14 @@ struct Gateway {
 
 impl Watch {
     pub(super) fn new(
-        store: Arc<Store>,
+        rooms: &Rooms,
         memory: Arc<ChangeMemory>,
         point: Arc<DecisionPoint>,
-        clock: Arc<dyn Clock>,
         configuration: Arc<ConfigurationState>,
     ) -> Arc<Self> {
+        let (store, clock) = (rooms.store.clone(), rooms.world.clock.clone());
         Arc::new(Self {
+            passwords: rooms.watched_passwords.clone(),
             started: clock.now(),
             probe: Arc::default(),
             store,
