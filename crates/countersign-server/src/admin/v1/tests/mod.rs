@@ -2,5 +2,6 @@
 
 mod api_key;
 mod bad_input;
+mod basic;
 mod others;
 mod principal;
