@@ -53,18 +53,17 @@ pub(super) fn read(root: &Table<'_, '_>, folder: &Path, keys: &ApiKeyConfig) -> 
 fn policy(section: &Table<'_, '_>) -> Option<PasswordPolicy> {
     let usual = PasswordPolicy::default();
     let most = u64::try_from(Password::MAX).unwrap_or(u64::MAX);
-    let least = match section.get("min_length") {
-        None => usual.least_alone,
+    let least = section.get("min_length").map_or(Some(usual.least_alone), |field| {
         // NIST SP 800-63B-4 3.1.1.2: a password that stands alone needs as many
-        Some(field) => usize::try_from(field.integer(15..=most)?).ok()?,
-    };
+        usize::try_from(field.integer(15..=most)?).ok()
+    });
     let refused = section.get("refused").map_or(Some(Vec::new()), |field| {
         field.list(|text| {
             let good = (3..=64).contains(&text.chars().count());
             good.then(|| text.to_owned()).ok_or_else(|| format!("`{text}` is not 3 to 64 characters"))
         })
     });
-    Some(PasswordPolicy { least_alone: least, refused: refused?, ..usual })
+    Some(PasswordPolicy { least_alone: least?, refused: refused?, ..usual })
 }
 
 fn argon2(section: &Table<'_, '_>) -> Option<Argon2Parameters> {
