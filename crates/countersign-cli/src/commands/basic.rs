@@ -446,8 +446,9 @@ pub fn password_list(
     std::fs::write(&out, &bytes)
         .map_err(|e| Failure::failed(format!("cannot write `{}`: {e}", out.display())))?;
     let (entries, size) = (filter.entries(), bytes.len());
+    let what = if entries == 1 { "password" } else { "passwords" };
     common.out().say(&format!(
-        "{entries} passwords in {size} bytes; say `breached = \"{}\"` under `[passwords]`",
+        "{entries} {what} in {size} bytes; say `breached = \"{}\"` under `[passwords]`",
         out.display()
     ));
     Ok(Exit::Ok)

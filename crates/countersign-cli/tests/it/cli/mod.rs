@@ -2,6 +2,7 @@
 
 mod audit;
 mod backup;
+mod basic;
 mod dev;
 mod doctor;
 mod errors;

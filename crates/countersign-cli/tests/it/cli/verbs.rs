@@ -7,18 +7,24 @@ use serde_json::{Value, json};
 use std::{io::Write, process::Stdio};
 
 /// Exit code, stdout, stderr.
-type Said = (i32, String, String);
+pub(super) type Said = (i32, String, String);
 
-struct Console {
-    served: Served,
+pub(super) struct Console {
+    pub(super) served: Served,
     process: Option<Process>,
     echo: Echo,
 }
 
 impl Console {
-    async fn start() -> Self {
+    pub(super) async fn start() -> Self {
+        Self::with(ROUTES).await
+    }
+
+    /// The file says `rest` after its listeners.
+    pub(super) async fn with(rest: &str) -> Self {
         let echo = Echo::start().await.unwrap();
         let served = Served::prepare(&echo.url());
+        served.put(&served.configuration(&echo.url(), rest));
         let process = Some(served.start().await);
         let this = Self { served, process, echo };
         assert_eq!(
@@ -28,19 +34,19 @@ impl Console {
         this
     }
 
-    fn say(&self, line: &str) -> Said {
+    pub(super) fn say(&self, line: &str) -> Said {
         let words: Vec<&str> = line.split(' ').collect();
         let output = run(self.served.folder.path(), &words);
         (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
     }
 
-    fn json(&self, line: &str) -> Value {
+    pub(super) fn json(&self, line: &str) -> Value {
         let (code, out, err) = self.say(&format!("{line} --output json"));
         assert_eq!(code, 0, "{line}: {err}");
         serde_json::from_str(&out).unwrap()
     }
 
-    fn secret(&self, line: &str) -> String {
+    pub(super) fn secret(&self, line: &str) -> String {
         let (code, out, err) = self.say(&format!("{line} -q"));
         assert_eq!((code, err.as_str()), (0, ""), "{line}");
         out.trim_end().to_owned()
@@ -48,20 +54,24 @@ impl Console {
 
     /// With `key` on stdin.
     fn verify(&self, key: &str) -> Said {
+        self.piped("key verify", key)
+    }
+
+    pub(super) fn piped(&self, line: &str, input: &str) -> Said {
         let mut child = binary()
-            .args(["key", "verify"])
+            .args(line.split(' '))
             .current_dir(self.served.folder.path())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        child.stdin.take().unwrap().write_all(key.as_bytes()).unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
         let output = child.wait_with_output().unwrap();
         (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
     }
 
-    async fn end(self) {
+    pub(super) async fn end(self) {
         drop(self.process);
         self.echo.stop().await;
     }
