@@ -154,8 +154,9 @@ impl VerifiedCache {
                 }
                 Cached::Hit(known)
             }
-            Descent::Revoked(kind) => Cached::Revoked(kind),
-            Descent::Stale => {
+            Descent::Revoked(kind) if kind != NodeKind::Password => Cached::Revoked(kind),
+            // the end of a password is not that of its text: whoever set it anew set another version
+            Descent::Stale | Descent::Revoked(_) => {
                 let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
                 let Shard { young, old } = &mut *shard;
                 for map in [young, old] {
