@@ -190,11 +190,17 @@ fn words(kind: DenialKind, code: &str) -> (&'static str, &'static str) {
         "credential_invalid" => ("credential refused", "the credential is not valid here"),
         "key_expired" => ("key expired", "the key was valid and has expired"),
         "key_revoked" => ("key revoked", "the key was valid and has been revoked"),
+        "app_password_expired" => ("app password expired", "the app password was valid and has expired"),
+        "app_password_revoked" => ("app password revoked", "the app password was valid and has been revoked"),
         "scope_missing" => {
             ("scope missing", "the credential does not carry a scope that this operation needs")
         }
         "tls_required" => ("TLS required", "credentials are not read from plain HTTP"),
         "network_not_allowed" => ("network not allowed", "the credential may not be used from this network"),
+        "origin_not_allowed" => (
+            "origin not allowed",
+            "a page of another origin may not act with a password that the browser remembers",
+        ),
         "certificate_required" => ("certificate required", "this API needs a client certificate"),
         "route_unknown" => ("not found", "nothing is served under this host and path"),
         "method_not_allowed" => ("method not allowed", "this path does not take that method"),

@@ -101,10 +101,14 @@ pub(super) async fn hear(case: &mut Case<'_>) {
     }
 }
 
-/// Revoked after the secret verified. Only a key's own end is told to its holder; what happened to its owner is not.
+/// Revoked after the secret verified. Only the end of the key or app password itself is told to its holder; what happened to
+/// its owner is not.
 pub(super) fn revoked(kind: NodeKind) -> Refused {
     match kind {
         NodeKind::ApiKey => Denial::refused(DenialKind::Unauthenticated, "key_revoked", "key revoked"),
+        NodeKind::AppPassword => {
+            Denial::refused(DenialKind::Unauthenticated, "app_password_revoked", "app password revoked")
+        }
         NodeKind::Principal => {
             Denial::refused(DenialKind::Unauthenticated, "credential_invalid", "principal revoked")
         }
