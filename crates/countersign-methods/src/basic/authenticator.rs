@@ -277,7 +277,9 @@ impl Authenticator for BasicAuthenticator {
             // the room of keys reads it, where the route says so (RULES 1.4)
             return if accepts.keys_as_passwords { Found::Absent } else { bad(Failure::Key) };
         }
-        let cache_key = self.parts.fingerprint.of(&[TAG, user.as_bytes(), password.as_bytes()]);
+        // RULES 5.1: the yes of one place is none of another, or whoever guesses would hear it past the throttle
+        let network = SourceNetwork::from(request.peer.address).octets();
+        let cache_key = self.parts.fingerprint.of(&[TAG, &network, user.as_bytes(), password.as_bytes()]);
         Found::Present(Presented {
             cache_key: Some(CacheKey(cache_key)),
             place: Place::Authorization,
