@@ -1,5 +1,6 @@
 //! HOUSE's walks, through real listeners.
 
+mod basic;
 mod exposed;
 mod key_life;
 mod observe;
