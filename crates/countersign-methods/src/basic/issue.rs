@@ -5,7 +5,7 @@ use super::{
     authenticator::{BasicAuthenticator, Parts},
     record::{PasswordRecord, Person},
     store::{AppPasswordRevoked, BasicStore, ImportedPerson},
-    verify::Failure,
+    verify::{Failure, possession},
 };
 use crate::{
     password::{
@@ -580,6 +580,43 @@ impl BasicIssuer {
 
 fn version(replaces: Option<i64>, now: Timestamp) -> i64 {
     replaces.map_or(0, |before| before.saturating_add(1)).max(now.as_micros())
+}
+
+impl BasicIssuer {
+    /// `POST /revoke`: whoever holds an app password can kill it by showing it (RULES 5.7). `Ok(None)`: nothing that we could
+    /// end.
+    pub async fn revoke_presented(
+        &self,
+        shown: &[u8],
+        source: IpAddr,
+        request: RequestId,
+        now: Timestamp,
+    ) -> Result<Option<CredentialId>, StoreError> {
+        let Ok(token) = self.format.parse(shown) else { return Ok(None) };
+        let id = CredentialId::new(token.id());
+        let found = self.store().find_app_password(&id).await?;
+        match possession(&token, found.as_ref(), (&self.parts.peppers, self.format.name())) {
+            Ok(_) => {}
+            Err(Failure::PepperMissing) => {
+                return Err(StoreError::Unavailable(
+                    "the pepper of an app password is not configured".into(),
+                ));
+            }
+            Err(_) => return Ok(None),
+        }
+        let event = AuditEvent {
+            at: now,
+            actor: Actor::Holder,
+            action: "app_password.revoke",
+            subject: id.to_string(),
+            source: Some(source),
+            request: Some(request),
+            detail: Vec::new(),
+            once: None,
+        };
+        let revoked = self.store().revoke_app_password(&id, now, event).await?;
+        Ok((revoked == AppPasswordRevoked::Now).then_some(id))
+    }
 }
 
 /// What explains that a hash was replaced by a better one.

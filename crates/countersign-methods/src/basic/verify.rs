@@ -94,18 +94,7 @@ pub fn app_password(
     (peppers, prefix): (&Peppers, &str),
     now: Timestamp,
 ) -> Result<Authentication, Failure> {
-    let parts = TokenParts { kind: KIND, prefix, id: token.id(), secret: token.secret() };
-    let Some((record, owner)) = found else {
-        // RULES 4.3: an unknown id costs the same as a wrong secret
-        peppers.verify_dummy(&parts);
-        return Err(Failure::UnknownAppPassword);
-    };
-    let fits = peppers
-        .verify(record.digest.pepper, &record.digest.hash, &parts)
-        .map_err(|_| Failure::PepperMissing)?;
-    if !fits || record.id.as_str() != token.id() || record.owner != owner.id {
-        return Err(Failure::UnknownAppPassword);
-    }
+    let (record, owner) = possession(token, found, (peppers, prefix))?;
     if owner.name.as_str() != user {
         return Err(Failure::WrongUser);
     }
@@ -124,6 +113,27 @@ pub fn app_password(
         expires_at: Some(record.expires_at),
         ..established(owner, now)
     })
+}
+
+/// Does the caller hold the app password, whatever its state?
+pub fn possession<'f>(
+    token: &PlainToken<'_>,
+    found: Option<&'f (AppPasswordRecord, Principal)>,
+    (peppers, prefix): (&Peppers, &str),
+) -> Result<(&'f AppPasswordRecord, &'f Principal), Failure> {
+    let parts = TokenParts { kind: KIND, prefix, id: token.id(), secret: token.secret() };
+    let Some((record, owner)) = found else {
+        // RULES 4.3: an unknown id costs the same as a wrong secret
+        peppers.verify_dummy(&parts);
+        return Err(Failure::UnknownAppPassword);
+    };
+    let fits = peppers
+        .verify(record.digest.pepper, &record.digest.hash, &parts)
+        .map_err(|_| Failure::PepperMissing)?;
+    if !fits || record.id.as_str() != token.id() || record.owner != owner.id {
+        return Err(Failure::UnknownAppPassword);
+    }
+    Ok((record, owner))
 }
 
 fn established(principal: &Principal, now: Timestamp) -> Authentication {

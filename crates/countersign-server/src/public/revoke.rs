@@ -1,4 +1,4 @@
-//! `POST /revoke`: whoever holds a key can kill it by showing it (RULES 5.7), in the shape of RFC 7009.
+//! `POST /revoke`: whoever holds a key or an app password can kill it by showing it (RULES 5.7), in the shape of RFC 7009.
 
 use crate::{
     call::{Answer, Facts},
@@ -36,6 +36,11 @@ pub(crate) async fn revoke(facts: Facts) -> Answer {
         services.api_keys.revoke_presented(token.as_bytes(), source, Some(facts.request), facts.now).await?;
     if let Some(id) = ended {
         tracing::warn!(key = %id, request = %facts.request, "a key was revoked by whoever holds it");
+    }
+    let (source, request) = (facts.peer.address, facts.request);
+    let ended = services.basic.revoke_presented(token.as_bytes(), source, request, facts.now).await?;
+    if let Some(id) = ended {
+        tracing::warn!(app_password = %id, request = %facts.request, "an app password was revoked by whoever holds it");
     }
     Ok(Response::new(Body::empty()))
 }

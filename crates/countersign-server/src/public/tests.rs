@@ -100,3 +100,28 @@ async fn a_network_has_only_so_many_tries() {
     assert!(reply.headers.contains_key("retry-after"));
     revoke(&world, JSON, r#"{"token": "x"}"#, "2001:db8:0:1::1", Transport::Tls).await.expect(200);
 }
+
+#[tokio::test]
+async fn whoever_holds_an_app_password_can_kill_it_by_showing_it() {
+    let world = World::new().await;
+    let root = world.root.clone();
+    let apps = "/admin/v1/app-passwords";
+    let ada = json!({"kind": "user", "name": "ada", "scopes": ["orders:read"]});
+    world.post(&root, "/admin/v1/principals", ada).await.expect(201);
+    let new = json!({"owner": "ada", "service": "calendar", "scopes": ["orders:read"]});
+    let made = world.post(&root, apps, new).await.expect(201);
+    let (id, secret) =
+        (made["app_password"]["id"].as_str().unwrap(), made["secret"].as_str().unwrap().to_owned());
+    let state = async || world.get(&root, &format!("{apps}/{id}")).await.expect(200)["state"].clone();
+    // another secret behind the same id
+    let mut wrong = secret.clone().into_bytes();
+    wrong[25] = if wrong[25] == b'a' { b'b' } else { b'a' };
+    let wrong = String::from_utf8(wrong).unwrap();
+    for (token, after) in [(&wrong, "active"), (&secret, "revoked"), (&secret, "revoked")] {
+        let reply =
+            revoke(&world, JSON, json!({"token": token}).to_string(), "192.0.2.1", Transport::Tls).await;
+        assert_eq!((reply.status.as_u16(), reply.body.len()), (200, 0));
+        assert_eq!(state().await, after);
+    }
+    assert_eq!(world.store.actions().iter().filter(|a| *a == "app_password.revoke").count(), 1);
+}
