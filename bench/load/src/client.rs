@@ -1,7 +1,6 @@
 //! One connection of a caller.
 
 use crate::{
-    CLIENTS,
     answer::{self, Seen},
     http2::Session,
     plan::{Mode, Plan},
@@ -27,9 +26,9 @@ pub struct Client {
 }
 
 impl Client {
-    pub fn connect(plan: &Plan, registry: &Registry, n: usize) -> Result<Self, Box<dyn Error>> {
-        let mut wire = Wire::connect(plan.source, plan.port, plan.tls.as_ref())?;
-        registry.register(&mut wire.socket, Token(CLIENTS + n), Interest::READABLE | Interest::WRITABLE)?;
+    pub fn connect(plan: &mut Plan, registry: &Registry, token: Token) -> Result<Self, Box<dyn Error>> {
+        let mut wire = Wire::connect(plan.next_source(), plan.port, plan.tls.as_ref())?;
+        registry.register(&mut wire.socket, token, Interest::READABLE | Interest::WRITABLE)?;
         Ok(Self {
             wire,
             read: Vec::with_capacity(16 * 1024),

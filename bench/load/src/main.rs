@@ -3,10 +3,12 @@
 //!
 //! `serve UPSTREAM_PORT` reads commands from stdin, one per line, and answers each with one line:
 //! `prepare name=value ...` connects and has every connection answer once; `go SECONDS` measures. After `prepare` the
-//! caller reads the CPU clocks; what connecting costs is in no figure.
+//! caller reads the CPU clocks; what connecting costs is in no figure. `flood name=value ...` sets others going beside that,
+//! at once and without end; `calm` ends them and says what they saw.
 
 mod answer;
 mod client;
+mod crowd;
 mod http2;
 mod keys;
 mod plan;
@@ -14,10 +16,9 @@ mod result;
 mod upstream;
 mod wire;
 
-use client::Client;
+use crowd::Crowd;
 use mio::{Events, Interest, Poll, Token, unix::SourceFd};
-use plan::{Mode, Plan};
-use result::Tally;
+use plan::Mode;
 use std::{
     error::Error,
     io::{Read, Write},
@@ -28,8 +29,9 @@ use upstream::Upstream;
 
 const STDIN: Token = Token(0);
 const LISTENER: Token = Token(1);
-/// Clients stand from here on, the upstream's connections from the second.
+/// Those who are measured stand from here on, those who flood from the second, the upstream's connections from the third.
 const CLIENTS: usize = 1 << 20;
+const FLOOD: usize = 1 << 22;
 const UPSTREAM: usize = 1 << 24;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -47,9 +49,10 @@ fn main() -> Result<(), Box<dyn Error>> {
 struct Generator {
     poll: Poll,
     upstream: Upstream,
-    clients: Vec<Client>,
-    plan: Plan,
-    tally: Tally,
+    measured: Crowd,
+    flood: Crowd,
+    /// When the flood began.
+    since: Instant,
     commands: String,
     phase: Phase,
     scratch: Vec<u8>,
@@ -75,9 +78,9 @@ impl Generator {
         Ok(Self {
             poll,
             upstream,
-            clients: Vec::new(),
-            plan: Plan::default(),
-            tally: Tally::default(),
+            measured: Crowd::new(CLIENTS),
+            flood: Crowd::new(FLOOD),
+            since: Instant::now(),
             commands: String::new(),
             phase: Phase::Idle,
             scratch: vec![0; 128 * 1024],
@@ -87,7 +90,7 @@ impl Generator {
     fn run(mut self) -> Result<(), Box<dyn Error>> {
         let mut events = Events::with_capacity(1024);
         loop {
-            let paced = self.plan.rate > 0.0 && matches!(self.phase, Phase::Measuring { .. });
+            let paced = self.measured.plan.rate > 0.0 && matches!(self.phase, Phase::Measuring { .. });
             let patience = match self.phase {
                 Phase::Idle => None,
                 // a timer of the kernel's is too coarse for ten thousand a second: this core is ours
@@ -100,13 +103,17 @@ impl Generator {
             }
             let mut told = false;
             for event in &events {
+                let closing = event.is_read_closed();
                 match event.token() {
                     STDIN => told = true,
                     LISTENER => self.upstream.accept(self.poll.registry())?,
                     Token(n) if n >= UPSTREAM => {
-                        self.upstream.serve(n - UPSTREAM, &mut self.scratch, event.is_read_closed())
+                        self.upstream.serve(n - UPSTREAM, &mut self.scratch, closing)
                     }
-                    Token(n) => self.step(n - CLIENTS, event.is_read_closed())?,
+                    Token(n) => {
+                        let crowd = if n >= FLOOD { &mut self.flood } else { &mut self.measured };
+                        crowd.step(n, self.poll.registry(), &mut self.scratch, closing)?;
+                    }
                 }
             }
             self.tick()?;
@@ -116,47 +123,28 @@ impl Generator {
         }
     }
 
-    fn step(&mut self, n: usize, closing: bool) -> Result<(), Box<dyn Error>> {
-        let Some(client) = self.clients.get_mut(n) else {
-            return Ok(());
-        };
-        client.step(&mut self.plan, &mut self.tally, &mut self.scratch, closing)?;
-        // one that answered before the measuring began has done its part
-        if client.is_over() && (self.plan.going || !client.has_answered()) {
-            *client = Client::connect(&self.plan, self.poll.registry(), n)?;
-        }
-        Ok(())
-    }
-
     fn tick(&mut self) -> Result<(), Box<dyn Error>> {
         let now = Instant::now();
         match self.phase {
             Phase::Idle => {}
             Phase::Preparing(begun) => {
                 let late = now.duration_since(begun) > Duration::from_secs(20);
-                if self.clients.iter().all(Client::has_answered) || late {
+                if self.measured.has_answered() || late {
                     self.phase = Phase::Idle;
                     say(&if late {
                         "failed: not every connection answered".into()
                     } else {
-                        self.tally.ready()
+                        self.measured.tally.ready()
                     })?;
                 }
             }
             Phase::Measuring { from, until } => {
                 if now >= until {
-                    say(&self.tally.report(now.duration_since(from), self.upstream.leaked()))?;
-                    self.clients.clear();
+                    say(&self.measured.tally.report(now.duration_since(from), self.upstream.leaked()))?;
+                    self.measured.leave();
                     self.phase = Phase::Idle;
-                } else if self.plan.rate > 0.0 {
-                    let due = (now.duration_since(from).as_secs_f64() * self.plan.rate) as u64;
-                    while self.tally.sent < due {
-                        let at = from + Duration::from_secs_f64(self.tally.sent as f64 / self.plan.rate);
-                        let Some(client) = self.clients.iter_mut().find(|c| c.is_free()) else {
-                            break;
-                        };
-                        client.send(&mut self.plan, &mut self.tally, at)?;
-                    }
+                } else if self.measured.plan.rate > 0.0 {
+                    self.measured.send_due(from, now)?;
                 }
             }
         }
@@ -181,32 +169,35 @@ impl Generator {
     }
 
     fn command(&mut self, line: &str) -> Result<(), Box<dyn Error>> {
-        match line.split_once(' ') {
-            Some(("prepare", words)) => {
-                self.plan.take(words)?;
-                self.tally = Tally::default();
-                self.upstream.forget();
-                self.clients = (0..self.plan.connections)
-                    .map(|n| Client::connect(&self.plan, self.poll.registry(), n))
-                    .collect::<Result<_, _>>()?;
-                self.plan.going = false;
+        let registry = self.poll.registry();
+        match line.split_once(' ').unwrap_or((line, "")) {
+            ("prepare", words) => {
+                self.measured.plan.take(words)?;
+                self.upstream.look_for(self.measured.plan.secret());
+                self.measured.come(false, registry)?;
                 self.phase = Phase::Preparing(Instant::now());
             }
-            Some(("go", seconds)) => {
+            ("go", seconds) => {
                 let from = Instant::now();
-                self.plan.going = true;
-                self.tally = Tally::default();
+                self.measured.plan.going = true;
+                self.measured.tally = Default::default();
                 self.phase =
                     Phase::Measuring { from, until: from + Duration::from_secs_f64(seconds.parse()?) };
-                if self.plan.mode == Mode::Connect {
-                    for (n, client) in self.clients.iter_mut().enumerate() {
-                        *client = Client::connect(&self.plan, self.poll.registry(), n)?;
-                    }
-                } else if self.plan.rate == 0.0 {
-                    for client in &mut self.clients {
-                        client.begin(&mut self.plan, &mut self.tally)?;
-                    }
+                if self.measured.plan.mode == Mode::Connect {
+                    self.measured.come(true, registry)?;
+                } else if self.measured.plan.rate == 0.0 {
+                    self.measured.begin()?;
                 }
+            }
+            ("flood", words) => {
+                self.flood.plan.take(words)?;
+                self.since = Instant::now();
+                self.flood.come(true, registry)?;
+                say("ready")?;
+            }
+            ("calm", _) => {
+                self.flood.leave();
+                say(&self.flood.tally.report(self.since.elapsed(), self.upstream.leaked()))?;
             }
             _ => return Err(format!("unknown command: {line}").into()),
         }

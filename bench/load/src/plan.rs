@@ -15,14 +15,16 @@ use std::{error::Error as StdError, fs, net::Ipv4Addr, sync::Arc};
 pub enum Mode {
     Plain,
     Tls,
-    /// A new connection for every request.
+    /// A new connection for every request: `connect` with TLS, `fresh` without.
     Connect,
     Http2,
 }
 
 pub struct Plan {
     pub port: u16,
+    /// The first of `sources` addresses that connections are made from, one after another.
     pub source: Ipv4Addr,
+    pub sources: u32,
     pub mode: Mode,
     pub connections: usize,
     /// At once on one connection; 1 but for HTTP/2.
@@ -34,10 +36,18 @@ pub struct Plan {
     pub tls: Option<Arc<ClientConfig>>,
     pub going: bool,
     path: String,
-    keys: Vec<String>,
-    key_file: String,
+    credentials: Vec<String>,
+    kind: Kind,
     requests: Vec<Vec<u8>>,
     next: usize,
+    connected: u32,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Key,
+    /// What stands behind `Basic`, in base64 already.
+    Basic,
 }
 
 impl Default for Plan {
@@ -45,6 +55,7 @@ impl Default for Plan {
         Self {
             port: 0,
             source: Ipv4Addr::LOCALHOST,
+            sources: 1,
             mode: Mode::Plain,
             connections: 64,
             streams: 1,
@@ -54,10 +65,11 @@ impl Default for Plan {
             tls: None,
             going: false,
             path: "/items/42".into(),
-            keys: Vec::new(),
-            key_file: "-".into(),
+            credentials: Vec::new(),
+            kind: Kind::Key,
             requests: Vec::new(),
             next: 0,
+            connected: 0,
         }
     }
 }
@@ -65,27 +77,32 @@ impl Default for Plan {
 impl Plan {
     /// `name=value ...`: whatever is not said is as by default.
     pub fn take(&mut self, words: &str) -> Result<(), Box<dyn StdError>> {
-        let mut plan = Plan { next: self.next, ..Plan::default() };
-        let (mut certificate, mut many) = (None, usize::MAX);
+        let mut plan = Plan { next: self.next, connected: self.connected, ..Plan::default() };
+        let (mut certificate, mut many, mut encrypted, mut file) = (None, usize::MAX, false, None);
         for word in words.split_whitespace() {
             let (name, value) = word.split_once('=').ok_or("no = in a word")?;
             match name {
                 "port" => plan.port = value.parse()?,
                 "source" => plan.source = value.parse()?,
+                "sources" => plan.sources = value.parse::<u32>()?.max(1),
                 "connections" => plan.connections = value.parse()?,
                 "streams" => plan.streams = value.parse()?,
                 "rate" => plan.rate = value.parse()?,
                 "status" => plan.statuses = value.split(',').map(str::parse).collect::<Result<_, _>>()?,
                 "body" => plan.body = value.parse()?,
                 "path" => plan.path = value.into(),
-                "keys" => plan.key_file = value.into(),
+                "keys" | "people" => {
+                    plan.kind = if name == "keys" { Kind::Key } else { Kind::Basic };
+                    file = Some(value);
+                }
                 "first" => many = value.parse()?,
                 "certificate" => certificate = Some(value),
                 "mode" => {
+                    encrypted = !matches!(value, "plain" | "fresh");
                     plan.mode = match value {
                         "plain" => Mode::Plain,
                         "tls" => Mode::Tls,
-                        "connect" => Mode::Connect,
+                        "connect" | "fresh" => Mode::Connect,
                         "http2" => Mode::Http2,
                         _ => return Err("no such mode".into()),
                     }
@@ -93,16 +110,16 @@ impl Plan {
                 _ => return Err(format!("no such word: {name}").into()),
             }
         }
-        if plan.key_file != "-" {
-            plan.keys = fs::read_to_string(&plan.key_file)?.lines().take(many).map(str::to_owned).collect();
+        if let Some(file) = file {
+            plan.credentials = fs::read_to_string(file)?.lines().take(many).map(str::to_owned).collect();
         }
-        if plan.mode != Mode::Plain {
+        if encrypted {
             let file = certificate.ok_or("TLS needs certificate=FILE")?;
             plan.tls = Some(tls(file, plan.mode)?);
         }
-        plan.requests = match &plan.keys[..] {
+        plan.requests = match &plan.credentials[..] {
             [] => vec![plan.request(None)],
-            keys => keys.iter().map(|key| plan.request(Some(key))).collect(),
+            credentials => credentials.iter().map(|credential| plan.request(Some(credential))).collect(),
         };
         *self = plan;
         Ok(())
@@ -114,15 +131,36 @@ impl Plan {
         &self.requests[self.next]
     }
 
-    fn request(&self, key: Option<&String>) -> Vec<u8> {
+    /// Where the next connection is made from.
+    pub fn next_source(&mut self) -> Ipv4Addr {
+        self.connected = self.connected.wrapping_add(1);
+        Ipv4Addr::from_bits(self.source.to_bits().wrapping_add(self.connected % self.sources))
+    }
+
+    /// What must not reach the upstream.
+    pub fn secret(&self) -> &'static [u8] {
+        match self.kind {
+            Kind::Key => b"cs_live_",
+            // of `Authorization`, in either case
+            Kind::Basic => b"uthorization:",
+        }
+    }
+
+    fn request(&self, credential: Option<&String>) -> Vec<u8> {
+        let basic;
         let mut fields = vec![
             ("user-agent", "bench/1.0 (loopback)"),
             ("accept", "application/json"),
             ("accept-encoding", "gzip, br"),
             ("x-trace", "0123456789abcdef"),
         ];
-        if let Some(key) = key {
-            fields.push(("x-api-key", key));
+        match (credential, self.kind) {
+            (None, _) => {}
+            (Some(key), Kind::Key) => fields.push(("x-api-key", key)),
+            (Some(credential), Kind::Basic) => {
+                basic = format!("Basic {credential}");
+                fields.push(("authorization", &basic));
+            }
         }
         if self.mode == Mode::Http2 {
             return crate::http2::field_block(&self.path, &fields);

@@ -1,5 +1,5 @@
 //! The API behind every proxy: 200 with a body of 100 bytes, or of 64 KiB below `/large`. It counts the requests in
-//! which a key reached it: a proxy is to keep that for itself.
+//! which a credential reached it: a proxy is to keep that for itself.
 
 use crate::{UPSTREAM, answer, wire::Wire};
 use mio::{Interest, Registry, Token, net::TcpListener};
@@ -11,6 +11,7 @@ pub struct Upstream {
     small: Vec<u8>,
     large: Vec<u8>,
     leaked: u64,
+    secret: &'static [u8],
 }
 
 impl Upstream {
@@ -23,7 +24,14 @@ impl Upstream {
             );
             [head.into_bytes(), answer::body(length)].concat()
         };
-        Ok(Self { listener, connections: Vec::new(), small: whole(100), large: whole(64 * 1024), leaked: 0 })
+        Ok(Self {
+            listener,
+            connections: Vec::new(),
+            small: whole(100),
+            large: whole(64 * 1024),
+            leaked: 0,
+            secret: b"cs_live_",
+        })
     }
 
     pub fn accept(&mut self, registry: &Registry) -> io::Result<()> {
@@ -57,7 +65,7 @@ impl Upstream {
         };
         let mut open = wire.read(read, scratch, closing).unwrap_or(false);
         while let Some(end) = answer::find(read, b"\r\n\r\n") {
-            if answer::find(&read[..end], b"cs_live_").is_some() {
+            if answer::find(&read[..end], self.secret).is_some() {
                 self.leaked += 1;
             }
             let large = read.starts_with(b"GET /large");
@@ -73,7 +81,8 @@ impl Upstream {
         self.leaked
     }
 
-    pub fn forget(&mut self) {
+    pub fn look_for(&mut self, secret: &'static [u8]) {
+        self.secret = secret;
         self.leaked = 0;
     }
 }
