@@ -93,8 +93,8 @@ impl Generator {
             let paced = self.measured.plan.rate > 0.0 && matches!(self.phase, Phase::Measuring { .. });
             let patience = match self.phase {
                 Phase::Idle => None,
-                // a timer of the kernel's is too coarse for ten thousand a second: this core is ours
-                _ if paced => Some(Duration::ZERO),
+                // a timer of the kernel's is too coarse for ten thousand a second
+                _ if paced => Some(Duration::from_millis(self.measured.plan.patience)),
                 _ => Some(Duration::from_millis(20)),
             };
             match self.poll.poll(&mut events, patience) {

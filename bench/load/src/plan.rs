@@ -31,6 +31,8 @@ pub struct Plan {
     pub streams: usize,
     /// Requests per second; 0: as fast as answers come.
     pub rate: f64,
+    /// Paced: how long the generator may sleep, in milliseconds; 0: it spins, and has a core of its own.
+    pub patience: u64,
     pub statuses: Vec<u16>,
     pub body: usize,
     pub tls: Option<Arc<ClientConfig>>,
@@ -60,6 +62,7 @@ impl Default for Plan {
             connections: 64,
             streams: 1,
             rate: 0.0,
+            patience: 0,
             statuses: vec![200],
             body: 100,
             tls: None,
@@ -88,6 +91,7 @@ impl Plan {
                 "connections" => plan.connections = value.parse()?,
                 "streams" => plan.streams = value.parse()?,
                 "rate" => plan.rate = value.parse()?,
+                "patience" => plan.patience = value.parse()?,
                 "status" => plan.statuses = value.split(',').map(str::parse).collect::<Result<_, _>>()?,
                 "body" => plan.body = value.parse()?,
                 "path" => plan.path = value.into(),
