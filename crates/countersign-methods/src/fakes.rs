@@ -6,17 +6,25 @@ use crate::{
         record::{ApiKeyRecord, Covers, KeyId, KeyState, Lookup, Origin, RevocationReason},
         store::{ApiKeyQuery, ApiKeyStore, Revoked, Rotation, Upgrade},
     },
+    basic::{
+        app_password::{AppPasswordRecord, AppPasswordState},
+        record::{PasswordRecord, Person},
+        store::{AppPasswordQuery, AppPasswordRevoked, BasicStore, ImportedPerson, UseQuery},
+        uses::BasicUse,
+    },
     operator::administers,
+    password::{Pause, normal::NORMAL_VERSION},
     principal::store::{PrincipalChange, PrincipalQuery, PrincipalStore},
 };
 use countersign_core::{
-    BoxFuture, PrincipalId, Scope, ScopeSet, StoreError, Timestamp,
+    BoxFuture, CredentialId, PrincipalId, Scope, ScopeSet, StoreError, Timestamp,
     audit::AuditEvent,
     page::Page,
     principal::{Principal, PrincipalKind, PrincipalName},
 };
 use countersign_crypto::{
     Entropy,
+    password::PasswordHash,
     token::digest::{Pepper, Peppers},
 };
 use std::{
@@ -26,6 +34,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 pub(crate) const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
@@ -49,13 +58,15 @@ impl Entropy for Sequence {
 pub(crate) struct FakeStore {
     pub(crate) keys: Mutex<BTreeMap<KeyId, ApiKeyRecord>>,
     pub(crate) principals: Mutex<BTreeMap<PrincipalId, Principal>>,
+    pub(crate) passwords: Mutex<BTreeMap<PrincipalId, PasswordRecord>>,
+    pub(crate) app_passwords: Mutex<BTreeMap<CredentialId, AppPasswordRecord>>,
     pub(crate) events: Mutex<Vec<AuditEvent>>,
     /// Does not answer.
     pub(crate) down: AtomicBool,
-    /// Answers the next so many `create` with `key_exists`.
+    /// Answers the next so many `create` and `create_app_password` with `key_exists` and `app_password_exists`.
     pub(crate) taken: AtomicU64,
     pub(crate) reads: AtomicU64,
-    /// Runs once, inside the next read of a principal, after it was read.
+    /// Runs once, inside the next read of a principal or person, after it was read.
     pub(crate) after_read: Mutex<Option<Hook>>,
 }
 
@@ -93,6 +104,21 @@ impl FakeStore {
         }
     }
 
+    fn after_reading<'a, T: Send + 'a>(&self, found: T) -> BoxFuture<'a, T> {
+        let hook = self.after_read.lock().unwrap().take();
+        Box::pin(async move {
+            if let Some(Hook(hook)) = hook {
+                hook();
+            }
+            found
+        })
+    }
+
+    fn is_taken(&self) -> bool {
+        let one_less = |n: u64| n.checked_sub(1);
+        self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok()
+    }
+
     fn explain(&self, event: AuditEvent) {
         self.events.lock().unwrap().push(event);
     }
@@ -118,8 +144,7 @@ impl ApiKeyStore for FakeStore {
         event: AuditEvent,
     ) -> BoxFuture<'a, Result<(), StoreError>> {
         done(self.up().and_then(|()| {
-            let one_less = |n: u64| n.checked_sub(1);
-            if self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok() {
+            if self.is_taken() {
                 return Err(StoreError::Conflict("key_exists"));
             }
             self.explain(event);
@@ -209,17 +234,189 @@ impl ApiKeyStore for FakeStore {
     }
 }
 
+impl BasicStore for FakeStore {
+    fn find_person<'a>(
+        &'a self,
+        name: &'a PrincipalName,
+    ) -> BoxFuture<'a, Result<Option<Person>, StoreError>> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        let found = self.up().map(|()| {
+            let principal = self.principals.lock().unwrap().values().find(|p| p.name == *name).cloned();
+            principal.map(|principal| {
+                let password = self.passwords.lock().unwrap().get(&principal.id).cloned();
+                Person { principal, password }
+            })
+        });
+        self.after_reading(found)
+    }
+
+    fn find_password<'a>(
+        &'a self,
+        principal: &'a PrincipalId,
+    ) -> BoxFuture<'a, Result<Option<PasswordRecord>, StoreError>> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        done(self.up().map(|()| self.passwords.lock().unwrap().get(principal).cloned()))
+    }
+
+    fn set_password<'a>(
+        &'a self,
+        record: PasswordRecord,
+        replaces: Option<i64>,
+        event: AuditEvent,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        done(self.up().and_then(|()| {
+            if !self.principals.lock().unwrap().contains_key(&record.principal) {
+                return Err(StoreError::Conflict("principal_unknown"));
+            }
+            let mut passwords = self.passwords.lock().unwrap();
+            if passwords.get(&record.principal).map(|standing| standing.version) != replaces {
+                return Err(StoreError::Conflict("password_changed"));
+            }
+            passwords.insert(record.principal.clone(), record);
+            self.explain(event);
+            Ok(())
+        }))
+    }
+
+    fn remove_password<'a>(
+        &'a self,
+        principal: &'a PrincipalId,
+        event: AuditEvent,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        done(self.up().map(|()| {
+            let removed = self.passwords.lock().unwrap().remove(principal).is_some();
+            if removed {
+                self.explain(event);
+            }
+            removed
+        }))
+    }
+
+    fn rehash<'a>(
+        &'a self,
+        principal: &'a PrincipalId,
+        version: i64,
+        was: PasswordHash,
+        hash: PasswordHash,
+        event: AuditEvent,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        done(self.up().map(|()| {
+            let mut passwords = self.passwords.lock().unwrap();
+            let standing = passwords.get_mut(principal).filter(|r| r.version == version && r.hash == was);
+            if let Some(record) = standing {
+                record.hash = hash;
+                record.normal = NORMAL_VERSION;
+                self.explain(event);
+            }
+        }))
+    }
+
+    fn import_people<'a>(&'a self, people: Vec<ImportedPerson>) -> BoxFuture<'a, Result<(), StoreError>> {
+        done(self.up().and_then(|()| {
+            let (mut principals, mut passwords) =
+                (self.principals.lock().unwrap(), self.passwords.lock().unwrap());
+            for ImportedPerson { principal, password, .. } in &people {
+                let taken = |new: &Principal| principals.values().any(|p| p.name == new.name);
+                if principal.as_ref().is_some_and(|(new, _)| taken(new)) {
+                    return Err(StoreError::Conflict("name_taken"));
+                }
+                if passwords.contains_key(&password.principal) {
+                    return Err(StoreError::Conflict("password_changed"));
+                }
+            }
+            for ImportedPerson { principal, password, event } in people {
+                if let Some((principal, event)) = principal {
+                    principals.insert(principal.id.clone(), principal);
+                    self.explain(event);
+                }
+                passwords.insert(password.principal.clone(), password);
+                self.explain(event);
+            }
+            Ok(())
+        }))
+    }
+
+    fn find_app_password<'a>(
+        &'a self,
+        id: &'a CredentialId,
+    ) -> BoxFuture<'a, Result<Option<(AppPasswordRecord, Principal)>, StoreError>> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        done(self.up().map(|()| {
+            let record = self.app_passwords.lock().unwrap().get(id).cloned()?;
+            let owner = self.principals.lock().unwrap().get(&record.owner).cloned()?;
+            Some((record, owner))
+        }))
+    }
+
+    fn list_app_passwords<'a>(
+        &'a self,
+        _: AppPasswordQuery,
+    ) -> BoxFuture<'a, Result<Page<AppPasswordRecord>, StoreError>> {
+        done(Err(StoreError::Unavailable("not for this test".into())))
+    }
+
+    fn create_app_password<'a>(
+        &'a self,
+        record: AppPasswordRecord,
+        event: AuditEvent,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        done(self.up().and_then(|()| {
+            if self.is_taken() {
+                return Err(StoreError::Conflict("app_password_exists"));
+            }
+            if !self.principals.lock().unwrap().get(&record.owner).is_some_and(|o| o.enabled) {
+                return Err(StoreError::Conflict("owner_unknown"));
+            }
+            self.app_passwords.lock().unwrap().insert(record.id.clone(), record);
+            self.explain(event);
+            Ok(())
+        }))
+    }
+
+    fn revoke_app_password<'a>(
+        &'a self,
+        id: &'a CredentialId,
+        at: Timestamp,
+        event: AuditEvent,
+    ) -> BoxFuture<'a, Result<AppPasswordRevoked, StoreError>> {
+        done(self.up().map(|()| {
+            let mut records = self.app_passwords.lock().unwrap();
+            let Some(record) = records.get_mut(id) else { return AppPasswordRevoked::Unknown };
+            if record.state != AppPasswordState::Active {
+                return AppPasswordRevoked::Already;
+            }
+            record.state = AppPasswordState::Revoked { at };
+            record.version += 1;
+            self.explain(event);
+            AppPasswordRevoked::Now
+        }))
+    }
+
+    fn app_passwords_used<'a>(
+        &'a self,
+        _: Vec<(CredentialId, Timestamp)>,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        done(self.up())
+    }
+
+    fn used<'a>(&'a self, _: Vec<BasicUse>) -> BoxFuture<'a, Result<(), StoreError>> {
+        done(self.up())
+    }
+
+    fn uses<'a>(&'a self, _: UseQuery) -> BoxFuture<'a, Result<Vec<BasicUse>, StoreError>> {
+        done(self.up().map(|()| Vec::new()))
+    }
+
+    fn app_password_peppers<'a>(&'a self, _: Timestamp) -> BoxFuture<'a, Result<Vec<u32>, StoreError>> {
+        done(self.up().map(|()| Vec::new()))
+    }
+}
+
 impl PrincipalStore for FakeStore {
     fn find<'a>(&'a self, id: &'a PrincipalId) -> BoxFuture<'a, Result<Option<Principal>, StoreError>> {
         self.reads.fetch_add(1, Ordering::Relaxed);
         let found = self.up().map(|()| self.principals.lock().unwrap().get(id).cloned());
-        let hook = self.after_read.lock().unwrap().take();
-        Box::pin(async move {
-            if let Some(Hook(hook)) = hook {
-                hook();
-            }
-            found
-        })
+        self.after_reading(found)
     }
 
     fn find_by_name<'a>(
@@ -297,6 +494,25 @@ pub(crate) fn principal(name: &str, held: &str) -> Principal {
         enabled: true,
         version: 1,
         created_at: NOW,
+    }
+}
+
+/// A person of this name; its id is another than that of the service of the same name.
+pub(crate) fn person(name: &str, held: &str) -> Principal {
+    let body: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
+    let id = PrincipalId::parse(&format!("usr_{body:0>20}")).unwrap();
+    let name = PrincipalName::parse(name).unwrap();
+    Principal { id, kind: PrincipalKind::User, name, ..principal("nobody", held) }
+}
+
+/// Waits for nothing, and remembers for how long it should have.
+#[derive(Debug, Default)]
+pub(crate) struct Pauses(pub(crate) Mutex<Vec<Duration>>);
+
+impl Pause for Pauses {
+    fn pause(&self, length: Duration) -> BoxFuture<'static, ()> {
+        self.0.lock().unwrap().push(length);
+        Box::pin(ready(()))
     }
 }
 
