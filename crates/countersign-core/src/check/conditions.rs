@@ -4,13 +4,13 @@
 use super::{
     Case,
     decision::{Denial, DenialKind, Known, Refused, first_of},
-    request::{One, Transport},
+    request::{CheckRequest, One, Transport},
     route::CorsOrigins,
 };
-use crate::{MethodName, Refusal, authenticator::Confirmation};
+use crate::{Authentication, MethodName, Place, Refusal, authenticator::Confirmation};
 use http::{
     HeaderName, Method,
-    header::{ORIGIN, UPGRADE},
+    header::{ORIGIN, SEC_WEBSOCKET_VERSION, UPGRADE},
 };
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -40,8 +40,12 @@ fn time(case: &Case<'_>, known: &Known) -> Result<(), Refused> {
         return Err(Denial::refused(DenialKind::Unauthenticated, "credential_invalid", "not valid yet"));
     }
     if authentication.expires_at.is_some_and(|at| case.now >= at) {
-        let code =
-            if authentication.method == MethodName::ApiKey { "key_expired" } else { "credential_invalid" };
+        let code = match authentication.method {
+            MethodName::ApiKey => "key_expired",
+            // a person's own has no end
+            MethodName::Basic => "app_password_expired",
+            _ => "credential_invalid",
+        };
         return Err(Denial::refused(DenialKind::Unauthenticated, code, "expired"));
     }
     Ok(())
@@ -69,35 +73,50 @@ fn network(case: &Case<'_>, known: &Known) -> Result<(), Refused> {
 /// RULES 1.6: a browser sends a password that it remembers, whoever's page asks. Where it says that a foreign one does, what
 /// changes something is refused.
 fn origin(case: &Case<'_>, known: &Known) -> Result<(), Refused> {
-    if !matches!(known.authentication.method, MethodName::Basic | MethodName::Mtls) {
-        return Ok(());
-    }
     let request = &case.request;
     let safe = matches!(*request.method, Method::GET | Method::HEAD | Method::OPTIONS);
-    if safe && request.headers.one(&UPGRADE) == One::Absent {
-        return Ok(());
-    }
-    let foreign = match request.headers.one(&ORIGIN) {
-        One::Absent => match request.headers.one(&SEC_FETCH_SITE) {
-            One::Absent => false,
-            One::Single(site) => !matches!(site, b"same-origin" | b"none"),
-            One::Doubled => true,
-        },
-        One::Single(origin) => !is_own(case, origin) && !is_listed(case, origin),
-        One::Doubled => true,
-    };
-    if !foreign {
+    if !is_ambient(&known.authentication) || (safe && !is_upgrade(request)) || !is_foreign(case) {
         return Ok(());
     }
     Err(Denial::refused(DenialKind::Forbidden, "origin_not_allowed", "from a page of a foreign origin"))
 }
 
+/// Does a browser add it by itself? It remembers a key in a password's place as it does any password.
+fn is_ambient(known: &Authentication) -> bool {
+    matches!(known.method, MethodName::Basic | MethodName::Mtls) || known.place == Place::Password
+}
+
+/// A WebSocket over HTTP/2 has no `Upgrade` (RFC 8441 5), and a proxy that only asks for a decision does not pass it on; the
+/// version is always there (RFC 6455 4.1).
+fn is_upgrade(request: &CheckRequest<'_>) -> bool {
+    [&UPGRADE, &SEC_WEBSOCKET_VERSION].into_iter().any(|name| request.headers.one(name) != One::Absent)
+}
+
+fn is_foreign(case: &Case<'_>) -> bool {
+    let headers = case.request.headers;
+    let from_elsewhere = match headers.one(&SEC_FETCH_SITE) {
+        One::Absent => false,
+        One::Single(site) => !matches!(site, b"same-origin" | b"none"),
+        One::Doubled => true,
+    };
+    match headers.one(&ORIGIN) {
+        One::Absent => from_elsewhere,
+        One::Single(origin) if is_listed(case, origin) => false,
+        One::Single(origin) => from_elsewhere || !is_own(case, origin),
+        One::Doubled => true,
+    }
+}
+
 fn is_own(case: &Case<'_>, origin: &[u8]) -> bool {
-    let scheme: &[u8] = if case.request.peer.transport == Transport::Tls { b"https://" } else { b"http://" };
-    let default: &[u8] = if case.request.peer.transport == Transport::Tls { b":443" } else { b":80" };
+    let schemes: &[&[u8]] = match case.request.peer.transport {
+        Transport::Tls => &[b"https://"],
+        // behind a trusted peer the caller came by TLS, and on this machine by either
+        Transport::PlainTrusted => &[b"https://", b"http://"],
+        Transport::Plain => &[b"http://"],
+    };
+    // neither has a default port: RFC 6454 6.2, and the canonical authority
     let authority = case.asked.authority.as_bytes();
-    let authority = authority.strip_suffix(default).unwrap_or(authority);
-    origin.strip_prefix(scheme) == Some(authority)
+    schemes.iter().any(|scheme| origin.strip_prefix(*scheme) == Some(authority))
 }
 
 fn is_listed(case: &Case<'_>, origin: &[u8]) -> bool {

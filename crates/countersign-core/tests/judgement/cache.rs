@@ -2,7 +2,7 @@
 
 use crate::support::{fixture, route, told, with_alice};
 use countersign_core::{
-    MethodName::{ApiKey, Jwt, OAuth},
+    MethodName::{ApiKey, Basic, Jwt, OAuth},
     Rejection,
     authenticator::Fault,
     check::decision::Decision,
@@ -176,4 +176,62 @@ async fn rule_1_2_waiting_inherits_nothing() {
         gate.open(1);
         assert!(matches!(waiter.await.unwrap(), Decision::Allow(_)), "cancelled: {cancelled}");
     }
+}
+
+/// RULES 1.2: keys, of which anybody may hold thousands, push no password out; a hash is spent once.
+#[tokio::test]
+async fn rule_1_2_passwords_have_a_segment_of_their_own() {
+    let fixture = Fixture::builder()
+        .route(route("/", "api_key | basic"))
+        .settings(|s| (s.cache_capacity, s.passwords_capacity) = (64, 64))
+        .build();
+    with_alice(&fixture);
+    fixture.allowed("/", &[("x-basic", "alice")]).await;
+    let alice = principal("alice", "").id;
+    for n in 0..1000 {
+        let key = format!("key{n}");
+        fixture.room(ApiKey).good(&key, &alice, "a");
+        fixture.allowed("/", &[("x-api-key", &key)]).await;
+    }
+    fixture.allowed("/", &[("x-basic", "alice")]).await;
+    assert_eq!(fixture.room(Basic).verified(), 1);
+    // and the other way round
+    fixture.allowed("/", KEY).await;
+    let keys = fixture.room(ApiKey).verified();
+    for n in 0..1000 {
+        let password = format!("password{n}");
+        fixture.room(Basic).good(&password, &alice, "a");
+        fixture.allowed("/", &[("x-basic", &password)]).await;
+    }
+    fixture.allowed("/", KEY).await;
+    assert_eq!(fixture.room(ApiKey).verified(), keys);
+    let figures = fixture.point.cache();
+    assert!(figures.entries <= figures.capacity, "{figures:?}");
+}
+
+/// RULES 1.2: each segment by its own time.
+#[tokio::test]
+async fn rule_1_2_passwords_are_remembered_for_a_time_of_their_own() {
+    let fixture = fixture(&[("/", "api_key | basic")]);
+    for headers in [KEY, &[("x-basic", "alice")]] {
+        fixture.allowed("/", headers).await;
+    }
+    fixture.clock.advance(Duration::from_secs(59));
+    for headers in [KEY, &[("x-basic", "alice")]] {
+        fixture.allowed("/", headers).await;
+    }
+    assert_eq!((fixture.room(ApiKey).verified(), fixture.room(Basic).verified()), (2, 1));
+    fixture.clock.advance(Duration::from_secs(1));
+    fixture.allowed("/", &[("x-basic", "alice")]).await;
+    assert_eq!(fixture.room(Basic).verified(), 2);
+}
+
+/// RULES 2.5: a changed password is no password, cached or not; nor is another's good for it.
+#[tokio::test]
+async fn rule_2_5_a_cached_password_dies_with_its_version() {
+    let fixture = fixture(&[("/", "basic")]);
+    fixture.allowed("/", &[("x-basic", "alice")]).await;
+    fixture.feed.revoke(fixture.room(Basic).node("alice"));
+    assert_eq!(told(&fixture.denied("/", &[("x-basic", "alice")]).await), (401, "credential_invalid"));
+    assert_eq!(fixture.room(Basic).verified(), 1, "and no hash is spent on it");
 }

@@ -6,9 +6,13 @@ mod admission;
 #[cfg(test)]
 mod cache;
 #[cfg(test)]
+mod challenges;
+#[cfg(test)]
 mod conditions;
 #[cfg(test)]
 mod limits;
+#[cfg(test)]
+mod origin;
 #[cfg(test)]
 mod present_state;
 #[cfg(test)]
