@@ -9,6 +9,7 @@ use crate::{
     fakes::{NOW, now_or_never},
     principal::caller::Caller,
 };
+use base64::{Engine, engine::general_purpose::STANDARD};
 use countersign_core::{
     Authentication, Authenticator, MethodName, MethodRule, Place, Presented, Refusal, Timestamp,
     authenticator::Confirmation,
@@ -115,6 +116,37 @@ fn a_key_has_nothing_more_to_prove() {
     let confirmed = house.authenticator.confirm(&known, &request, NOW);
     assert!(matches!(confirmed, Confirmation::Done(Ok(()))));
     assert_eq!(house.authenticator.method(), MethodName::ApiKey);
+}
+
+/// It is looked up as any key is, and says where it stood.
+#[test]
+fn a_key_in_a_passwords_place_is_a_key() {
+    let house = House::new();
+    let (record, key) = house.key();
+    let shown = |key: &str| STANDARD.encode(format!("anybody:{key}"));
+    let verify = |text: &str, now: Timestamp| {
+        let (place, from) = (Place::Password, [192, 0, 2, 7].into());
+        let presented = Presented { cache_key: None, place, credential: text.as_bytes(), from };
+        now_or_never(house.authenticator.verify(presented, &MethodRule::default(), now))
+    };
+    let known = verify(&shown(&key), NOW).unwrap();
+    assert_eq!((known.place, known.method), (Place::Password, MethodName::ApiKey));
+    assert_eq!(known.credential, record.id.credential());
+    assert!(verify(&shown(&stranger(Environment::Live)), NOW).is_err());
+    assert!(verify(&key, NOW).is_err(), "the key itself is no base64 of a pair");
+    house.store.down.store(true, Ordering::Relaxed);
+    assert_eq!(verify(&shown(&key), NOW), Err(Refusal::Unavailable));
+}
+
+/// RFC 7617 2: where it may stand as a password, a password is what is asked for; in one challenge with Basic's own.
+#[test]
+fn the_challenge_is_basic_where_a_password_is_taken() {
+    let house = House::new();
+    let mut route = Route::new("/", "up", SecurityRequirement::Public);
+    let rule = MethodRule { keys_as_passwords: true, ..MethodRule::DEFAULT };
+    route.presentation = vec![(MethodName::ApiKey, rule)];
+    let challenge = house.authenticator.challenge(&route).unwrap();
+    assert_eq!(challenge.value(), r#"Basic realm="countersign", charset="UTF-8""#);
 }
 
 /// PRODUCT, Answers: a key in a header of its own is challenged as `Bearer`; the realm is a quoted-string.

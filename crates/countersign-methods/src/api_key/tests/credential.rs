@@ -2,6 +2,7 @@
 
 use super::{House, formats, stranger};
 use crate::api_key::record::Environment;
+use base64::{Engine, engine::general_purpose::STANDARD};
 use countersign_core::{
     Authenticator, Found, MethodRule, Place,
     authenticator::{CacheKey, Fault},
@@ -250,6 +251,95 @@ fn the_usual_places_are_not_read_twice() {
         let answer = ask(&house, &[(name, value.as_bytes())], "/", &rule(Some(own), None));
         assert!(matches!(answer, Answer::Good(..)), "{own}");
     }
+}
+
+fn in_password(user: &str, password: &str) -> Vec<u8> {
+    format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))).into_bytes()
+}
+
+fn as_password() -> MethodRule {
+    MethodRule { keys_as_passwords: true, ..MethodRule::DEFAULT }
+}
+
+/// For clients that know nothing but a user name and a password: only where the route says so.
+#[test]
+fn a_key_in_a_passwords_place() {
+    let house = House::new();
+    let (_, key) = house.key();
+    let rule = as_password();
+    for user in ["", "x", "alice", "älice"] {
+        let field = in_password(user, &key);
+        match ask(&house, &[("authorization", &field)], "/", &rule) {
+            Answer::Good(place, credential, _) => {
+                assert_eq!((place, credential.as_slice()), (Place::Password, &field[6..]), "`{user}`");
+            }
+            _ => panic!("no key for `{user}`"),
+        }
+        let unasked = ask(&house, &[("authorization", &field)], "/", &MethodRule::DEFAULT);
+        assert!(matches!(unasked, Answer::Absent), "`{user}`");
+    }
+    // a person's password is none of this room's, nor is a key that stands as the user name
+    for (user, password) in
+        [("alice", "pw"), ("alice", ""), (&*key, ""), (&*key, "x"), ("", &*format!("x{key}"))]
+    {
+        let field = in_password(user, password);
+        let found = ask(&house, &[("authorization", &field)], "/", &rule);
+        assert!(matches!(found, Answer::Absent), "{user}:{password}");
+    }
+}
+
+#[test]
+fn a_bad_key_in_a_passwords_place() {
+    let house = House::new();
+    let (_, key) = house.key();
+    let rule = as_password();
+    let mut mistyped = key.clone();
+    let last = mistyped.pop().unwrap();
+    mistyped.push(if last == 'a' { 'b' } else { 'a' });
+    let other = stranger(Environment::Test);
+    let spaced = format!("{key} ");
+    for password in [&mistyped, &other, "cs_live_", &key[..30], &format!("{key}{key}"), &format!("{key}:x")] {
+        let field = in_password("x", password);
+        bad(&house, &[("authorization", &field)], "/", &rule, 401, "credential_invalid");
+    }
+    bad(&house, &[("authorization", &in_password("x", &spaced))], "/", &rule, 400, "credential_malformed");
+    // two of them
+    let field = in_password("x", &key);
+    let twice: [Fields<'_>; 3] = [
+        &[("authorization", &field), ("x-api-key", key.as_bytes())],
+        &[("authorization", &field), ("x-api-key", b"rubbish")],
+        &[("authorization", &field), ("authorization", &field)],
+    ];
+    for fields in twice {
+        bad(&house, fields, "/", &rule, 400, "credential_doubled");
+    }
+    let with_query = MethodRule { query: Some("key".into()), ..rule.clone() };
+    let target = format!("/?key={key}");
+    bad(&house, &[("authorization", &field)], &target, &with_query, 400, "credential_doubled");
+    // RFC 7617 2 is this room's grammar, too
+    for broken in ["Basic !", "Basic YQ==", "Basic Y", "Basic YWxpY2U6cABw", "Basic YWxpY2U65A=="] {
+        let fields: Fields<'_> = &[("authorization", broken.as_bytes())];
+        bad(&house, fields, "/", &rule, 400, "credential_malformed");
+    }
+}
+
+/// RULES 1.1: the yes of one place is none of another; the user name says nothing and is no part of it.
+#[test]
+fn a_key_in_a_passwords_place_is_remembered_as_that() {
+    let house = House::new();
+    let (_, key) = house.key();
+    let rule = as_password();
+    let of = |name: &'static str, value: &[u8]| match ask(&house, &[(name, value)], "/", &rule) {
+        Answer::Good(_, _, key) => key,
+        _ => panic!("no key in {name}"),
+    };
+    let bearer = format!("Bearer {key}");
+    let password = of("authorization", &in_password("x", &key));
+    assert_ne!(password, of("x-api-key", key.as_bytes()));
+    assert_ne!(password, of("authorization", bearer.as_bytes()));
+    assert_eq!(password, of("authorization", &in_password("y", &key)));
+    let (_, other) = house.key();
+    assert_ne!(password, of("authorization", &in_password("x", &other)));
 }
 
 proptest! {
