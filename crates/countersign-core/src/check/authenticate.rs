@@ -86,6 +86,12 @@ fn find<'r>(case: &Case<'r>) -> Result<Presentations<'r>, Bad> {
             }
         }
     }
+    // RULES 1.4: one field, one room. Only the room of keys knows which values of other products are keys
+    if presented.iter().flatten().any(|found| found.place == Place::Password) {
+        for ((method, _), slot) in case.compiled.asks.iter().zip(&mut presented) {
+            slot.take_if(|_| *method == MethodName::Basic);
+        }
+    }
     if reads_authorization
         && !claimed
         && let Err(denial) = unclaimed(case)

@@ -203,6 +203,15 @@ async fn odd_pairs() {
         // Unicode that is fine, of nobody
         ("älice:pässword".as_bytes(), Unknown),
         ("Ａlice:🦀".as_bytes(), Unknown),
+        // letters that fold into ascii elsewhere name nobody here, and lookalikes nobody else (RFC 8264 4.2)
+        ("\u{212a}ate:pw".as_bytes(), Impossible),
+        ("ali\u{17f}e:pw".as_bytes(), Impossible),
+        ("\u{fb01}ona:pw".as_bytes(), Impossible),
+        ("\u{2460}:pw".as_bytes(), Impossible),
+        ("al\u{131}ce:pw".as_bytes(), Unknown),
+        ("al\u{130}ce:pw".as_bytes(), Unknown),
+        ("\u{430}lice:pw".as_bytes(), Unknown),
+        ("\u{5d0}lice:pw".as_bytes(), Impossible),
         // of somebody who is a service: no password is right
         (b"demo:pw", Unknown),
         // of somebody who is there and has none
