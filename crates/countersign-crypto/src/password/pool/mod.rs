@@ -149,6 +149,7 @@ impl<K> Shared<K> {
 impl<K: Copy + Eq + Hash> Shared<K> {
     fn serve(&self) {
         memory::keep_on_this_thread();
+        give_way();
         while let Some(job) = self.next() {
             // What a panic leaves half done is the job's own, and goes with it; its message went to the panic hook.
             let _panicked = catch_unwind(AssertUnwindSafe(job));
@@ -172,6 +173,13 @@ impl<K: Copy + Eq + Hash> Shared<K> {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
+}
+
+/// Where threads that serve and threads that hash share a core, those that serve go first: on Linux each thread has a
+/// priority of its own. That it could not be lowered costs nothing but that.
+fn give_way() {
+    const NICE: i32 = 10;
+    let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE);
 }
 
 /// Waits for what is running; what has not begun never does. Blocks for as long as one hash takes.
