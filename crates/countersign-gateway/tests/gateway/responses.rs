@@ -75,6 +75,30 @@ async fn rules_3_4_vary_names_what_authenticated() {
     }
 }
 
+/// RFC 9745, RFC 8594: said to whoever uses the method there, and to nobody else; also where the upstream says otherwise.
+#[tokio::test]
+async fn a_method_that_is_given_up_says_so() {
+    let mut leaving = Route::new("/leaving", "api", needs(""));
+    let farewell = [("deprecation", "@1798675200"), ("sunset", "Sat, 31 Jul 2027 00:00:00 GMT")];
+    let rule = MethodRule {
+        farewell: farewell
+            .map(|(name, value)| (name.parse().unwrap(), http::HeaderValue::from_static(value)))
+            .to_vec(),
+        ..MethodRule::DEFAULT
+    };
+    leaving.presentation = vec![(MethodName::ApiKey, rule)];
+    let mut all = routes();
+    all.push(leaving);
+    let head = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nSunset: Sun, 01 Aug 2027 00:00:00 GMT\r\n\r\nok";
+    let rig = Rig::with(Upstream::start(move |_| Act::answer(head)).await, all, |_| {}).await;
+    let answer = rig.get("/leaving", "").await;
+    assert_eq!(fields(&answer, "deprecation"), ["@1798675200"]);
+    assert_eq!(fields(&answer, "sunset"), ["Sat, 31 Jul 2027 00:00:00 GMT"]);
+    let answer = rig.get("/a", "").await;
+    assert!(fields(&answer, "deprecation").is_empty());
+    assert_eq!(fields(&answer, "sunset"), ["Sun, 01 Aug 2027 00:00:00 GMT"]);
+}
+
 #[tokio::test]
 async fn rules_3_4_public_and_shared_answers_keep_what_the_upstream_said() {
     let head = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nCache-Control: public, max-age=60\r\n\r\nok";
