@@ -292,7 +292,7 @@ pub async fn import(Import::Htpasswd(import): Import, common: &Common) -> Result
             "people": rows, "scopes": import.scopes, "groups": import.groups,
             "skip_existing": import.skip_existing, "dry_run": dry_run,
         });
-        match client.post_or_told(&["principals", "import"], &body).await? {
+        match client.post_or_told(&["passwords", "import"], &body).await? {
             Ok(report) => Ok(report),
             Err(problem) => Err(refused(&problem, part, imported)),
         }

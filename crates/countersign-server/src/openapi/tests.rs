@@ -229,7 +229,7 @@ async fn real_answers_of_every_operation_are_as_described() {
         json!({"people": people, "skip_existing": true}),
         json!({"people": [{"name": "eve", "hash": "plain"}]}),
     ] {
-        asked.ask(&root, (post.clone(), "/admin/v1/principals/import"), "", &[], body).await;
+        asked.ask(&root, (post.clone(), "/admin/v1/passwords/import"), "", &[], body).await;
     }
     for query in ["?route=a&since=1d", "?principal=nobody", "?since=x"] {
         let path = format!("/admin/v1/basic-uses{query}");

@@ -350,7 +350,7 @@ async fn people_of_an_htpasswd_file_sign_in_as_before() {
     let people: Vec<Value> =
         HTPASSWD.iter().map(|(name, hash)| json!({"name": name, "hash": hash})).collect();
     let import = json!({"people": people, "scopes": ["orders:read"]});
-    house.admin(Method::POST, "principals/import", import, 200).await;
+    house.admin(Method::POST, "passwords/import", import, 200).await;
     for (name, _) in HTPASSWD {
         let path = format!("principals/{name}/password");
         let scheme = || async { house.admin(Method::GET, &path, Value::Null, 200).await["scheme"].clone() };

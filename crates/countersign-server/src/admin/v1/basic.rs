@@ -1,4 +1,4 @@
-//! `/admin/v1/principals/{id}/password`, `/admin/v1/principals/import` and `/admin/v1/app-passwords`: how people sign in with
+//! `/admin/v1/principals/{id}/password`, `/admin/v1/passwords/import` and `/admin/v1/app-passwords`: how people sign in with
 //! HTTP Basic. A password is taken and never shown; an app password leaves in the 201 that made it and nowhere else.
 
 use super::principal;

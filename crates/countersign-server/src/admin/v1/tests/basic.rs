@@ -7,7 +7,7 @@ use std::time::Duration;
 
 const PRINCIPALS: &str = "/admin/v1/principals";
 const ADA: &str = "/admin/v1/principals/ada/password";
-const IMPORT: &str = "/admin/v1/principals/import";
+const IMPORT: &str = "/admin/v1/passwords/import";
 const APPS: &str = "/admin/v1/app-passwords";
 
 const FIRST: &str = "seven unrelated words are long enough";
@@ -207,6 +207,20 @@ async fn only_users_that_are_there_have_passwords() {
         world.get(&root, &path).await.refused(404, "principal_unknown");
         let reply = world.with(&root, Method::DELETE, &path, ("if-match", "*"), Value::Null).await;
         reply.refused(404, "principal_unknown");
+    }
+}
+
+/// What a person is called is no part of any other URL.
+#[tokio::test]
+async fn a_name_is_no_verb() {
+    let world = World::new().await;
+    let root = world.root.clone();
+    for name in ["import", "password", "verify"] {
+        user(&world, name, &[]).await;
+        let path = format!("{PRINCIPALS}/{name}");
+        world.get(&root, &path).await.expect(200);
+        world.patch(&root, &path, json!({"scopes": ["orders:read"]})).await.expect(200);
+        set(&world, &root, &format!("{path}/password"), FIRST).await.expect(200);
     }
 }
 
