@@ -112,6 +112,9 @@ pub async fn run(command: AppPassword, common: &Common) -> Result<Exit, Failure>
                      {owner}'s password",
                     text("/app_password/id")
                 ));
+                if scopes.is_empty() {
+                    out.say("it carries no scopes: routes that ask for one refuse it; `--scope` gives it some of its owner's");
+                }
             }
         }
         AppPassword::List(List { owner, usable, limit }) => {

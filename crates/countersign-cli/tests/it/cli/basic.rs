@@ -96,19 +96,21 @@ async fn app_passwords() {
     let shown = console.json(&format!("app-password show {id}"));
     assert_eq!((&shown["service"], &shown["state"]), (&json!("calendar"), &json!("active")));
     assert!(!shown.to_string().contains(&secret[19..]));
+    let (_, _, err) = console.say("app-password create ada bare");
+    assert!(err.contains("it carries no scopes"), "{err}");
     let quiet = console.secret("app-password create ada mail");
     assert!(quiet.starts_with("cs_app_"));
     let whole = console.json("app-password create ada chat --scope orders:read");
     assert!(whole["secret"].as_str().unwrap().starts_with("cs_app_"));
 
     let (_, table, _) = console.say("app-password list");
-    assert!(table.starts_with("ID ") && table.contains(id) && table.contains("calendar"), "{table}");
+    assert!(table.starts_with("ID ") && table.contains(id) && table.contains("  ada    calendar"), "{table}");
     let (code, _, err) = console.say(&format!("app-password revoke {id}"));
     assert!(code == 2 && err.contains("`--yes`"), "{code} {err}");
     assert_eq!(console.json(&format!("app-password revoke {id} --yes"))["state"], "revoked");
     assert_eq!(console.say(&format!("app-password revoke {id} --yes")).0, 0, "it is what was wanted");
-    assert_eq!(console.json("app-password list --owner ada").as_array().unwrap().len(), 3);
-    assert_eq!(console.json("app-password list --owner ada --usable").as_array().unwrap().len(), 2);
+    assert_eq!(console.json("app-password list --owner ada").as_array().unwrap().len(), 4);
+    assert_eq!(console.json("app-password list --owner ada --usable").as_array().unwrap().len(), 3);
     assert_eq!(console.json("app-password list --limit 1").as_array().unwrap().len(), 1);
 
     for (line, exit, why) in [

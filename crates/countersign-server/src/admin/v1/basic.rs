@@ -1,7 +1,10 @@
 //! `/admin/v1/principals/{id}/password`, `/admin/v1/passwords/import` and `/admin/v1/app-passwords`: how people sign in with
 //! HTTP Basic. A password is taken and never shown; an app password leaves in the 201 that made it and nowhere else.
 
-use super::principal;
+use super::{
+    api_key::{Owner, owner},
+    principal,
+};
 use crate::{
     call::{self, Answer, Call, Facts, Listed, created, ok},
     condition,
@@ -54,7 +57,7 @@ const NONE: ShownPassword = ShownPassword { set: false, scheme: None, set_at: No
 #[derive(Debug, Serialize)]
 struct Shown {
     id: String,
-    owner: String,
+    owner: Owner,
     service: String,
     scopes: Vec<String>,
     created_at: String,
@@ -195,10 +198,11 @@ pub(crate) async fn list(call: Call) -> Answer {
     };
     let query = AppPasswordQuery { owner, usable_at: usable.then_some(call.now), page };
     let page = call.services.basic_store.list_app_passwords(query).await?;
-    ok(&Listed {
-        items: page.items.iter().map(|record| shown(&call, record)).collect(),
-        next: page.next.map(|after| cursor::encode(LIST, &after)),
-    })
+    let mut items = Vec::with_capacity(page.items.len());
+    for record in &page.items {
+        items.push(shown(&call, record).await);
+    }
+    ok(&Listed { items, next: page.next.map(|after| cursor::encode(LIST, &after)) })
 }
 
 pub(crate) async fn create(call: Call) -> Answer {
@@ -215,10 +219,10 @@ pub(crate) async fn create(call: Call) -> Answer {
         Ok(call.services.basic.create_app_password(new, caller, call.now).await?)
     });
     match made.await? {
-        Done::Now(issued) => shown_once(&call, issued),
+        Done::Now(issued) => shown_once(&call, issued).await,
         Done::Before(id) => {
             let record = find(&call, &id).await?;
-            let document = ShownOnce { app_password: shown(&call, &record), secret: None };
+            let document = ShownOnce { app_password: shown(&call, &record).await, secret: None };
             replayed(call::record(&document, record.version))
         }
     }
@@ -227,7 +231,7 @@ pub(crate) async fn create(call: Call) -> Answer {
 pub(crate) async fn show(call: Call) -> Answer {
     call.query()?.finish(Some(()))?;
     let record = find(&call, &call.id).await?;
-    call::record(&shown(&call, &record), record.version)
+    call::record(&shown(&call, &record).await, record.version)
 }
 
 pub(crate) async fn revoke(call: Call) -> Answer {
@@ -238,7 +242,7 @@ pub(crate) async fn revoke(call: Call) -> Answer {
     }
     call.services.basic.revoke_app_password(&record.id, &call.caller, call.now).await?;
     let record = find(&call, &call.id).await?;
-    call::record(&shown(&call, &record), record.version)
+    call::record(&shown(&call, &record).await, record.version)
 }
 
 /// Who still uses Basic, and where: what has to move before a route can do without it.
@@ -286,21 +290,21 @@ async fn find(facts: &Facts, id: &str) -> Result<AppPasswordRecord, Problem> {
     })
 }
 
-fn shown_once(call: &Call, issued: IssuedAppPassword) -> Answer {
+async fn shown_once(call: &Call, issued: IssuedAppPassword) -> Answer {
     let (record, secret) = issued.reveal();
-    let document = ShownOnce { app_password: shown(call, &record), secret: Some(secret.expose()) };
+    let document = ShownOnce { app_password: shown(call, &record).await, secret: Some(secret.expose()) };
     let made = created(&document, &format!("/admin/v1/app-passwords/{}", record.id))?;
     Ok(condition::tag(made, record.version))
 }
 
-fn shown(facts: &Facts, record: &AppPasswordRecord) -> Shown {
+async fn shown(facts: &Facts, record: &AppPasswordRecord) -> Shown {
     let revoked_at = match record.state {
         AppPasswordState::Active => None,
         AppPasswordState::Revoked { at } => Some(time::format(at)),
     };
     Shown {
         id: record.id.to_string(),
-        owner: record.owner.to_string(),
+        owner: owner(facts, &record.owner).await,
         service: record.service.clone(),
         scopes: record.scopes.iter().map(ToString::to_string).collect(),
         created_at: time::format(record.created_at),
@@ -423,7 +427,7 @@ pub(crate) fn schemas() -> Vec<(&'static str, Value)> {
         "What is kept of an app password: never its secret.",
         &[
             ("id", app_password_id()),
-            ("owner", string()),
+            ("owner", defined("Owner")),
             ("service", string()),
             ("scopes", array(scope())),
             ("created_at", instant()),

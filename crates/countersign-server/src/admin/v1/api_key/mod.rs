@@ -48,11 +48,11 @@ const STANDINGS: [KeyStanding; 4] =
 const GRACE: Duration = Duration::from_secs(86_400);
 
 #[derive(Debug, Serialize)]
-struct Owner {
+pub(super) struct Owner {
     id: String,
     /// `null` where it could not be found out.
     name: Option<String>,
-    /// No key of a disabled owner works, whatever its own state; `null` as above.
+    /// No key or app password of a disabled owner works, whatever its own state; `null` as above.
     enabled: Option<bool>,
 }
 
@@ -396,7 +396,7 @@ async fn shown(facts: &Facts, record: &ApiKeyRecord) -> Shown {
 }
 
 /// Local memory is as good as the judgement that reads it; a store that does not answer costs what it would say.
-async fn owner(facts: &Facts, owner: &PrincipalId) -> Owner {
+pub(super) async fn owner(facts: &Facts, owner: &PrincipalId) -> Owner {
     let directory = &facts.services.directory;
     let standing = match directory.standing(owner) {
         Some(standing) => Some(standing),
@@ -474,7 +474,7 @@ type Member = (&'static str, Value);
 
 pub(crate) fn schemas() -> Vec<(&'static str, Value)> {
     let owner = object(
-        "Whom the key belongs to. No key of a disabled owner works, whatever its own state.",
+        "Whom a key or app password belongs to. None of a disabled owner works, whatever its own state.",
         &[("id", string()), ("name", nullable(string())), ("enabled", nullable(boolean()))],
         &[],
     );

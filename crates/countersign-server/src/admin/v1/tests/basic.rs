@@ -368,7 +368,7 @@ async fn an_app_password_lives_from_create_to_revoke() {
     assert_eq!(
         record,
         json!({
-            "id": id, "owner": ada, "service": "calendar", "scopes": ["orders:read"], "created_at": "2027-01-15T08:00:00Z",
+            "id": id, "owner": {"id": ada, "name": "ada", "enabled": true}, "service": "calendar", "scopes": ["orders:read"], "created_at": "2027-01-15T08:00:00Z",
             "expires_at": "2027-02-14T08:00:00Z", "last_used_at": null, "state": "active", "version": 1
         })
     );
