@@ -64,6 +64,13 @@ security = [{ basic = ["orders:write"] }, { api_key = ["orders:read"] }]
 api_key = { basic = true }
 
 [[routes]]
+name = "parting"
+path = "/parting"
+upstream = "api"
+security = [{ basic = ["orders:read"] }]
+basic = { deprecated = "2027-01-31", sunset = "2027-07-31" }
+
+[[routes]]
 path = "/open"
 upstream = "api"
 security = []
@@ -433,6 +440,37 @@ async fn a_browser_is_neither_asked_unasked_nor_ridden_by_other_pages() {
     }
     let get = house.asked("/pages/1", "ada", FIRST).header("origin", "https://evil.example");
     assert_eq!(read(get).await.status, 200, "what changes nothing does no harm");
+    house.0.stop().await;
+}
+
+/// RFC 9745, RFC 8594: who has to move before Basic can go, and what they are told.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_still_uses_it_is_counted_and_told_when_it_ends() {
+    let house = House::start().await;
+    for _ in 0..3 {
+        assert_eq!(house.ada(FIRST).await.status, 200);
+    }
+    let parting = house.get("/parting", "ada", FIRST).await;
+    assert_eq!(parting.headers["deprecation"], "@1801353600");
+    assert_eq!(parting.headers["sunset"], "Sat, 31 Jul 2027 00:00:00 GMT");
+    refused(&house.ada(SECOND).await, 401, "credential_invalid");
+    let uses = || async {
+        let listed = house.admin(Method::GET, "basic-uses?principal=ada", json!({}), 200).await;
+        let items = listed["items"].as_array().unwrap().iter();
+        let mut uses: Vec<(String, String, u64)> = items
+            .map(|item| {
+                let text = |value: &Value| value.as_str().unwrap().to_owned();
+                (text(&item["principal"]["name"]), text(&item["route"]), item["uses"].as_u64().unwrap())
+            })
+            .collect();
+        uses.sort();
+        uses
+    };
+    let counted = |route: &str, n| ("ada".to_owned(), route.to_owned(), n);
+    countersign_testkit::eventually(crate::support::LONG, || async {
+        uses().await == [counted("* /admin/*", 3), counted("parting", 1)]
+    })
+    .await;
     house.0.stop().await;
 }
 

@@ -71,7 +71,7 @@ struct Shown {
 
 #[derive(Debug, Serialize)]
 struct ShownUse {
-    principal: String,
+    principal: Owner,
     route: String,
     uses: u64,
     last_used_at: String,
@@ -259,13 +259,16 @@ pub(crate) async fn uses(call: Call) -> Answer {
         None => None,
     };
     let uses = call.services.basic_store.uses(UseQuery { principal, route, since, limit }).await?;
-    let items = uses.into_iter().map(|used| ShownUse {
-        principal: used.principal.to_string(),
-        route: used.route.to_string(),
-        uses: used.uses,
-        last_used_at: time::format(used.last_used_at),
-    });
-    ok(&Listed::<_, String> { items: items.collect(), next: None })
+    let mut items = Vec::with_capacity(uses.len());
+    for used in uses {
+        items.push(ShownUse {
+            principal: owner(&call, &used.principal).await,
+            route: used.route.to_string(),
+            uses: used.uses,
+            last_used_at: time::format(used.last_used_at),
+        });
+    }
+    ok(&Listed::<_, String> { items, next: None })
 }
 
 /// Which service it is for.
@@ -460,7 +463,12 @@ pub(crate) fn schemas() -> Vec<(&'static str, Value)> {
     );
     let used = object(
         "That somebody uses Basic on a route.",
-        &[("principal", string()), ("route", string()), ("uses", integer(1)), ("last_used_at", instant())],
+        &[
+            ("principal", defined("Owner")),
+            ("route", string()),
+            ("uses", integer(1)),
+            ("last_used_at", instant()),
+        ],
         &[],
     );
     vec![

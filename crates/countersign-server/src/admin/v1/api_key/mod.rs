@@ -474,7 +474,7 @@ type Member = (&'static str, Value);
 
 pub(crate) fn schemas() -> Vec<(&'static str, Value)> {
     let owner = object(
-        "Whom a key or app password belongs to. None of a disabled owner works, whatever its own state.",
+        "A principal by id and name. No key or app password of a disabled one works, whatever its own state.",
         &[("id", string()), ("name", nullable(string())), ("enabled", nullable(boolean()))],
         &[],
     );
