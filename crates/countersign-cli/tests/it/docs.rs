@@ -219,6 +219,11 @@ async fn guide_audit() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn guide_basic() {
+    follow("docs/guides/basic.md", "").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn guide_backup() {
     follow("docs/guides/backup.md", "").await;
 }
@@ -256,6 +261,7 @@ fn every_guide_is_followed_and_what_can_run_does() {
         [
             "audit.md",
             "backup.md",
+            "basic.md",
             "install.md",
             "keys.md",
             "observe.md",
