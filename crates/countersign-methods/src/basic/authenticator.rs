@@ -14,7 +14,7 @@ use crate::{
     exposure::{Exposed, Exposures},
     password::{
         Pause,
-        normal::{Password, UserName},
+        normal::{NORMAL_VERSION, Password, UserName},
         throttle::{Gate, SourceNetwork, Throttle},
     },
     user_pass::{Wiped, challenge},
@@ -172,8 +172,10 @@ impl BasicAuthenticator {
         };
         let known = person.and_then(|Person { principal, password }| Some((principal, password?)));
         let hash = known.as_ref().map_or(&self.nobody, |(_, record)| &record.hash).clone();
+        // ours were made of what is normal
+        let as_typed = known.as_ref().is_some_and(|(_, record)| record.normal != NORMAL_VERSION);
         let began = self.parts.clock.now();
-        let verified = self.hashed(network, candidate, hash).await;
+        let verified = self.hashed(network, candidate, (hash, as_typed)).await;
         let now = self.parts.clock.now();
         let Some((candidate, fits)) = verified else {
             attempt.withdrawn();
@@ -198,16 +200,16 @@ impl BasicAuthenticator {
         &self,
         network: SourceNetwork,
         candidate: Candidate,
-        hash: PasswordHash,
+        (hash, as_typed): (PasswordHash, bool),
     ) -> Option<(Candidate, bool)> {
         let work = move || {
-            let fits = candidate.fits(&hash);
+            let fits = candidate.fits(&hash, as_typed);
             (candidate, fits)
         };
         self.parts.pool.submit(network, work).ok()?.await
     }
 
-    /// RULES 5.2: a hash of another product, or of other parameters, is replaced now that the password is at hand. That it
+    /// RULES 5.2: a hash of another product, or of other parameters, or of a text that nobody made normal, is replaced now that the password is at hand. That it
     /// could not be is no reason to refuse who was right.
     async fn keep_better(
         &self,
@@ -217,7 +219,7 @@ impl BasicAuthenticator {
         now: Timestamp,
     ) {
         let argon2 = self.parts.config.argon2;
-        if record.hash.is_current(&argon2) {
+        if record.hash.is_current(&argon2) && record.normal == NORMAL_VERSION {
             return;
         }
         let entropy = self.parts.entropy.clone();
@@ -247,13 +249,10 @@ struct Candidate {
 }
 
 impl Candidate {
-    fn fits(&self, hash: &PasswordHash) -> bool {
+    fn fits(&self, hash: &PasswordHash, as_typed: bool) -> bool {
         let (normal, typed) = (self.password.expose(), self.typed.expose());
-        if password::verify(normal.as_bytes(), hash) {
-            return true;
-        }
-        // only of imported hashes: ours were made of what is normal
-        hash.scheme() != "argon2id" && normal != typed && password::verify(typed.as_bytes(), hash)
+        password::verify(normal.as_bytes(), hash)
+            || as_typed && normal != typed && password::verify(typed.as_bytes(), hash)
     }
 }
 

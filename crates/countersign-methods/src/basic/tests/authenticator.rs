@@ -105,6 +105,25 @@ async fn an_imported_hash_of_what_was_typed() {
     assert!(house.sign_in("alice", "grüne bäume und tassen").await.is_ok());
 }
 
+/// Also where it is Argon2id already, of these very parameters: whose it is says the record, not the scheme.
+#[tokio::test]
+async fn an_argon2id_hash_of_another_product() {
+    let house = House::new();
+    let apart = "gru\u{308}ne ba\u{308}ume und tassen";
+    house.give(&alice(), import(made(apart, cheap()).as_str()), 0);
+    assert!(house.sign_in("alice", apart).await.is_ok());
+    assert_eq!(house.kept(&alice().id).unwrap().normal, NORMAL_VERSION);
+    for password in [apart, "grüne bäume und tassen"] {
+        assert!(house.sign_in("alice", password).await.is_ok(), "{password:?}");
+    }
+    assert_eq!(house.actions(), ["password.rehash"]);
+    // of ours nothing but what is normal is right, and a wrong one costs one hash
+    house.give(&alice(), made(apart, cheap()), NORMAL_VERSION);
+    let before = house.hashed().await;
+    assert_eq!(code(house.sign_in("alice", apart).await), "credential_invalid");
+    assert_eq!(house.hashed().await - before, 1);
+}
+
 fn import(hash: &str) -> PasswordHash {
     imported(hash, &cheap(), &Sequence::default()).unwrap()
 }

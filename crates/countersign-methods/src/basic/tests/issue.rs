@@ -235,6 +235,36 @@ async fn removed() {
     assert_eq!(house.issuer.remove_password(&alice().id, &host, NOW).await, Ok(false));
 }
 
+/// How many wrong ones are looked at from home, one after the other, before one waits: more where home is known.
+async fn guesses(house: &House) -> usize {
+    let before = house.pauses();
+    for n in 0..100 {
+        assert!(house.sign_in("alice", WRONG).await.is_err());
+        if house.pauses() > before {
+            return n;
+        }
+    }
+    panic!("nobody is slowed down")
+}
+
+/// RULES 5.1: a place that knew the old password need not know the new one; the one that changed it does.
+#[tokio::test]
+async fn places_are_forgotten_with_the_password() {
+    let host = Caller::host();
+    for (what, expected) in [("nothing", 10), ("set", 5), ("removed", 5), ("changed", 10)] {
+        let house = House::new();
+        house.right();
+        assert!(house.sign_in("alice", RIGHT).await.is_ok(), "home is known");
+        match what {
+            "set" => drop(set(&house, &alice().id, NEW, &host).await.unwrap()),
+            "removed" => assert_eq!(house.issuer.remove_password(&alice().id, &host, NOW).await, Ok(true)),
+            "changed" => drop(change(&house, "alice", (RIGHT, NEW)).await.unwrap()),
+            _ => {}
+        }
+        assert_eq!(guesses(&house).await, expected, "{what}");
+    }
+}
+
 async fn app(
     house: &House,
     new: NewAppPassword,
