@@ -1,5 +1,6 @@
 //! The keyed hash under which the verified-credential cache knows a credential (RULES 1.1). The key is random per
-//! process and never leaves it, so that nothing written down can be matched against a credential.
+//! process and never leaves it, so that nothing written down can be matched against a credential. One that is kept serves
+//! for what must be recognised later.
 
 use crate::{entropy::Entropy, hash::Sha256};
 use aws_lc_rs::digest::{SHA256, digest};
@@ -16,6 +17,11 @@ impl FingerprintKey {
         let mut key = [0u8; 32];
         entropy.fill(&mut key);
         Self(key)
+    }
+
+    /// One that stays: what is kept under it is recognised by every process that has it.
+    pub fn of_secret(secret: [u8; 32]) -> Self {
+        Self(secret)
     }
 
     /// SHA-256 over the key and the parts, each behind its length. A secret prefix suffices here: no fingerprint is

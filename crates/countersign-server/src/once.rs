@@ -64,11 +64,17 @@ async fn before(call: &Call, mark: &Mark) -> Result<Option<String>, Problem> {
 
 fn mark(call: &Call) -> Result<Option<Mark>, Problem> {
     let Some(key) = read(call.headers())? else { return Ok(None) };
-    let mut hash = Sha256::new();
-    for part in [call.method().as_str().as_bytes(), call.path().as_bytes(), call.body()] {
-        hash.update_prefixed(part);
-    }
-    Ok(Some(Mark { caller: call.caller.name().to_owned(), key, fingerprint: hash.finish() }))
+    let parts = [call.method().as_str().as_bytes(), call.path().as_bytes(), call.body()];
+    let fingerprint = match &call.services.kept_fingerprint {
+        // a body is not to be guessed from what the store keeps of it
+        Some(kept) => kept.of(&parts),
+        None => {
+            let mut hash = Sha256::new();
+            parts.iter().for_each(|part| hash.update_prefixed(part));
+            hash.finish()
+        }
+    };
+    Ok(Some(Mark { caller: call.caller.name().to_owned(), key, fingerprint }))
 }
 
 /// A string of RFC 8941, as the draft has it, or bare, as most send it.

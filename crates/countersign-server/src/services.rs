@@ -53,6 +53,9 @@ pub struct Services {
     /// How a refusal by the door reads.
     pub answers: Options,
     pub fingerprint: Arc<FingerprintKey>,
+    /// By which a request that was sent before is recognised, whichever process it comes to; `None`: the keyring has no
+    /// key for it.
+    pub kept_fingerprint: Option<Arc<FingerprintKey>>,
     /// Signs the head of the trail; `None`: the keyring has no key for it.
     pub attest: Option<Arc<AttestKeys>>,
     pub clock: Arc<dyn Clock>,

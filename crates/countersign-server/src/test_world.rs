@@ -236,6 +236,7 @@ impl World {
             limits: Limits::default(),
             answers: Options::default(),
             fingerprint,
+            kept_fingerprint: Some(Arc::new(FingerprintKey::of_secret([9; 32]))),
             attest: AttestKeys::new(&[(1, vec![1; 32]), (2, vec![2; 32])]).map(Arc::new),
             clock: clock.clone(),
             entropy,

@@ -22,7 +22,8 @@ pub enum Keyring {
     #[command(before_help = "Examples:
   countersign keyring rotate
   countersign keyring rotate --later
-  countersign keyring rotate audit")]
+  countersign keyring rotate audit
+  countersign keyring rotate seal")]
     Rotate(Rotate),
     /// Make a pepper that is there the current one
     #[command(before_help = "Examples:
@@ -65,8 +66,10 @@ pub fn run(command: Keyring, common: &Common) -> Result<Exit, Failure> {
             wait(needed)
         }
         Keyring::Rotate(Rotate { purpose, later }) => {
-            if later && purpose == Purpose::Audit {
-                return Err(Failure::usage("`--later` is for peppers: the newest key for the trail signs"));
+            if later && purpose != Purpose::Pepper {
+                return Err(Failure::usage(
+                    "`--later` is for peppers: of everything else the newest is used",
+                ));
             }
             let number = keyring::add(&settings.keyring, purpose, !later, &*entropy)?;
             let path = settings.keyring.path.display();
@@ -76,6 +79,10 @@ pub fn run(command: Keyring, common: &Common) -> Result<Exit, Failure> {
                 ),
                 (Purpose::Pepper, true) => format!(
                     "pepper {number} is in `{path}`: bring the file to every gateway, restart them all, then `countersign keyring use {number}`"
+                ),
+                (Purpose::Fingerprint | Purpose::Seal | Purpose::Cookie, _) => format!(
+                    "{} {number} is in `{path}`: bring the file to every gateway, and restart them",
+                    purpose.as_str()
                 ),
                 (Purpose::Audit, _) => format!(
                     "audit key {number} is in `{path}`: restart `countersign serve`, and keep its public half (`countersign audit head`)"
@@ -99,10 +106,12 @@ const COLUMNS: [(&str, &str); 4] =
 
 fn shown(one: &Listed, needed: Option<&[i64]>) -> Value {
     let Listed { purpose, number, current } = one;
-    let (purpose, needed) = match purpose {
-        Purpose::Pepper => ("pepper", needed.map(|needed| needed.contains(&i64::from(*number)) || *current)),
-        // heads that it signed are still about
-        Purpose::Audit => ("audit", Some(true)),
+    let needed = match purpose {
+        Purpose::Pepper => needed.map(|needed| needed.contains(&i64::from(*number)) || *current),
+        // what it recognised is forgotten after a day
+        Purpose::Fingerprint => Some(*current),
+        // heads that it signed are still about, and what was sealed stays sealed
+        Purpose::Audit | Purpose::Seal | Purpose::Cookie => Some(true),
     };
-    json!({ "purpose": purpose, "number": number, "current": current, "needed": needed })
+    json!({ "purpose": purpose.as_str(), "number": number, "current": current, "needed": needed })
 }

@@ -164,6 +164,7 @@ pub async fn start(settings: &Settings, rooms: Rooms) -> Result<Running, Failure
         answers: respond::Options { realm: rooms.config.realm.clone() },
         fingerprint: rooms.fingerprint.clone(),
         attest: rooms.attest.clone(),
+        kept_fingerprint: rooms.kept_fingerprint.clone(),
         clock: clock.clone(),
         entropy: entropy.clone(),
     });

@@ -73,6 +73,8 @@ pub struct Rooms {
     pub(super) passwords: Arc<BasicAuthenticator>,
     pub(super) fingerprint: Arc<FingerprintKey>,
     pub(super) attest: Option<Arc<AttestKeys>>,
+    /// For what must be recognised by every process.
+    pub(super) kept_fingerprint: Option<Arc<FingerprintKey>>,
     pub(super) uses: Arc<Uses>,
     pub(super) basic_uses: Arc<BasicUses>,
     pub(super) exposures: Arc<Exposures>,
@@ -96,7 +98,7 @@ impl Rooms {
                 .todo("is the path of `[store] url` right, and may this user write there?")
         })?;
         let now = world.clock.now();
-        let Keyring { peppers, attest } =
+        let Keyring { peppers, attest, fingerprint: kept } =
             keyring::open(&settings.keyring, &needs(&store, now).await?, &*world.entropy)?;
         remember(&store, &peppers, &settings.keyring.path).await?;
         // of its own, so that a head of another store is told apart
@@ -153,6 +155,7 @@ impl Rooms {
             authenticator: Arc::new(authenticator),
             fingerprint,
             attest: attest.map(Arc::new),
+            kept_fingerprint: kept.map(Arc::new),
             uses,
             basic_uses,
             exposures,

@@ -1,5 +1,5 @@
-//! `keyring.toml`: the numbered peppers under which keys are hashed (RULES 4.3), and the key that signs the head of the
-//! audit trail. Beside the configuration, readable by its owner only, and never in the store: a stolen store alone proves
+//! `keyring.toml`: the numbered peppers under which keys are hashed (RULES 4.3), the key that signs the head of the audit
+//! trail, and those under which what is kept is recognised, sealed, and given to browsers. Beside the configuration, readable by its owner only, and never in the store: a stolen store alone proves
 //! nothing, and whoever can write to it cannot sign for what it says.
 
 use crate::{
@@ -8,7 +8,7 @@ use crate::{
     private_file,
 };
 use countersign_crypto::{
-    Entropy, SecretString,
+    Entropy, FingerprintKey, SecretString,
     key::AttestKeys,
     token::digest::{Pepper, Peppers, TokenParts},
 };
@@ -30,6 +30,8 @@ pub struct Keyring {
     pub peppers: Peppers,
     /// `None`: made by an older release, and none was added since.
     pub attest: Option<AttestKeys>,
+    /// The newest; what was asked before is recognised by it. `None`: as above.
+    pub fingerprint: Option<FingerprintKey>,
 }
 
 #[derive(Deserialize)]
@@ -39,6 +41,12 @@ struct File {
     peppers: Vec<Entry>,
     #[serde(default)]
     audit: Vec<Entry>,
+    #[serde(default)]
+    fingerprint: Vec<Entry>,
+    #[serde(default)]
+    seal: Vec<Entry>,
+    #[serde(default)]
+    cookie: Vec<Entry>,
 }
 
 #[derive(Deserialize)]
@@ -55,6 +63,36 @@ pub enum Purpose {
     Pepper,
     /// Signs the head of the audit trail
     Audit,
+    /// What was asked before is recognised under it
+    Fingerprint,
+    /// Private keys are kept under it, as soon as there are any
+    Seal,
+    /// Cookies are made under it, as soon as there are any
+    Cookie,
+}
+
+impl Purpose {
+    const ALL: [Purpose; 5] =
+        [Purpose::Pepper, Purpose::Audit, Purpose::Fingerprint, Purpose::Seal, Purpose::Cookie];
+
+    /// On the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Purpose::Pepper => "pepper",
+            Purpose::Audit => "audit",
+            Purpose::Fingerprint => "fingerprint",
+            Purpose::Seal => "seal",
+            Purpose::Cookie => "cookie",
+        }
+    }
+
+    /// In the file.
+    fn table(self) -> &'static str {
+        match self {
+            Purpose::Pepper => "peppers",
+            other => other.as_str(),
+        }
+    }
 }
 
 /// One secret, without it.
@@ -104,28 +142,26 @@ fn unreadable(path: &Path, why: &str) -> Failure {
 /// Of the file that is there, for whoever looks after it.
 pub fn list(place: &KeyringPlace) -> Result<Vec<Listed>, Failure> {
     let file = stored(place)?;
-    let highest = file.audit.iter().map(|entry| entry.number).max();
-    let pepper = |entry: &Entry| Listed {
-        purpose: Purpose::Pepper,
-        number: entry.number,
-        current: entry.number == file.current,
-    };
-    let audit = |entry: &Entry| Listed {
-        purpose: Purpose::Audit,
-        number: entry.number,
-        current: Some(entry.number) == highest,
-    };
-    Ok(file.peppers.iter().map(pepper).chain(file.audit.iter().map(audit)).collect())
+    let mut listed = Vec::new();
+    for purpose in Purpose::ALL {
+        let entries = file.entries(purpose);
+        // of everything but peppers the newest is
+        let current = match purpose {
+            Purpose::Pepper => Some(file.current),
+            _ => entries.iter().map(|entry| entry.number).max(),
+        };
+        let one =
+            |entry: &Entry| Listed { purpose, number: entry.number, current: Some(entry.number) == current };
+        listed.extend(entries.iter().map(one));
+    }
+    Ok(listed)
 }
 
-/// Adds another secret under the next number. `now`: a pepper is the current one from the next start on; the newest key
-/// for the trail always is.
+/// Adds another secret under the next number. `now`: a pepper is the current one from the next start on; of every other
+/// purpose the newest always is.
 pub fn add(place: &KeyringPlace, purpose: Purpose, now: bool, entropy: &dyn Entropy) -> Result<u32, Failure> {
     let mut file = stored(place)?;
-    let entries = match purpose {
-        Purpose::Pepper => &mut file.peppers,
-        Purpose::Audit => &mut file.audit,
-    };
+    let entries = file.entries_mut(purpose);
     let highest = entries.iter().map(|entry| entry.number).max().unwrap_or(0);
     let number = highest.checked_add(1).ok_or_else(|| Failure::failed("there is no number left"))?;
     entries.push(Entry { number, secret: fresh(entropy) });
@@ -188,7 +224,14 @@ fn words() -> TokenParts<'static> {
 /// Number 1 of each, in a new file; where another process was first, its file stays.
 fn generate(path: &Path, entropy: &dyn Entropy) -> Result<(), Failure> {
     let first = || vec![Entry { number: 1, secret: fresh(entropy) }];
-    let file = File { current: 1, peppers: first(), audit: first() };
+    let file = File {
+        current: 1,
+        peppers: first(),
+        audit: first(),
+        fingerprint: first(),
+        seal: first(),
+        cookie: first(),
+    };
     private_file::create(path, file.text().expose().as_bytes()).map(|_| ())
 }
 
@@ -217,6 +260,46 @@ fn read_file(text: &str) -> Result<File, String> {
 }
 
 impl File {
+    fn entries(&self, purpose: Purpose) -> &[Entry] {
+        match purpose {
+            Purpose::Pepper => &self.peppers,
+            Purpose::Audit => &self.audit,
+            Purpose::Fingerprint => &self.fingerprint,
+            Purpose::Seal => &self.seal,
+            Purpose::Cookie => &self.cookie,
+        }
+    }
+
+    fn entries_mut(&mut self, purpose: Purpose) -> &mut Vec<Entry> {
+        match purpose {
+            Purpose::Pepper => &mut self.peppers,
+            Purpose::Audit => &mut self.audit,
+            Purpose::Fingerprint => &mut self.fingerprint,
+            Purpose::Seal => &mut self.seal,
+            Purpose::Cookie => &mut self.cookie,
+        }
+    }
+
+    /// The newest of them, each judged.
+    fn newest(&self, purpose: Purpose) -> Result<Option<[u8; 32]>, String> {
+        let mut numbers = Vec::new();
+        let mut newest: Option<(u32, [u8; 32])> = None;
+        for Entry { number, secret } in self.entries(purpose) {
+            let bytes = hex(secret).and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
+            let what = purpose.as_str();
+            let bytes =
+                bytes.ok_or_else(|| format!("the secret of {what} {number} is not 64 hexadecimal digits"))?;
+            if numbers.contains(number) {
+                return Err(format!("{what} {number} stands twice"));
+            }
+            numbers.push(*number);
+            if newest.is_none_or(|(before, _)| *number > before) {
+                newest = Some((*number, bytes));
+            }
+        }
+        Ok(newest.map(|(_, bytes)| bytes))
+    }
+
     fn keyring(&self) -> Result<Keyring, String> {
         let mut current = None;
         let mut retired = Vec::new();
@@ -233,6 +316,10 @@ impl File {
         let current =
             current.ok_or_else(|| format!("pepper {}, the current one, is not in it", self.current))?;
         let peppers = Peppers::new(current, retired).map_err(|e| e.to_string())?;
+        let fingerprint = self.newest(Purpose::Fingerprint)?.map(FingerprintKey::of_secret);
+        // what nothing uses yet must be whole all the same on the day when something does
+        self.newest(Purpose::Seal)?;
+        self.newest(Purpose::Cookie)?;
         let mut seeds = Vec::new();
         for Entry { number, secret } in &self.audit {
             let seed =
@@ -240,23 +327,25 @@ impl File {
             seeds.push((*number, seed));
         }
         if seeds.is_empty() {
-            return Ok(Keyring { peppers, attest: None });
+            return Ok(Keyring { peppers, attest: None, fingerprint });
         }
         let attest = AttestKeys::new(&seeds);
         let attest = attest.ok_or("an audit key is not of 32 bytes, or a number stands twice")?;
-        Ok(Keyring { peppers, attest: Some(attest) })
+        Ok(Keyring { peppers, attest: Some(attest), fingerprint })
     }
 
     fn text(&self) -> SecretString {
         let mut text = format!(
-            "# The peppers under which keys are hashed, and the keys that sign the head of the audit trail. Keep a copy apart\n\
+            "# The peppers under which keys are hashed, the keys that sign the head of the audit trail, and those under which what\n\
+             # is kept is recognised (fingerprint), sealed (seal) and given to browsers (cookie). Keep a copy apart\n\
              # from the store: without the peppers no key can be verified. `countersign keyring rotate` adds another; keep the\n\
              # old ones until no live key names them (`countersign keyring list`).\n\
              current = {}\n",
             self.current
         );
-        for (table, entries) in [("peppers", &self.peppers), ("audit", &self.audit)] {
-            for Entry { number, secret } in entries {
+        for purpose in Purpose::ALL {
+            let table = purpose.table();
+            for Entry { number, secret } in self.entries(purpose) {
                 let _ = write!(text, "\n[[{table}]]\nnumber = {number}\nsecret = \"{secret}\"\n");
             }
         }

@@ -153,7 +153,33 @@ fn a_pepper_can_be_added_first_and_made_current_later() {
     assert_eq!(add(&place, Purpose::Audit, true, &SystemEntropy).unwrap(), 2);
     let listed: Vec<_> = list(&place).unwrap().iter().map(|l| (l.purpose, l.number, l.current)).collect();
     let (pepper, audit) = (Purpose::Pepper, Purpose::Audit);
-    assert_eq!(listed, [(pepper, 1, false), (pepper, 2, true), (audit, 1, false), (audit, 2, true)]);
+    let others = [Purpose::Fingerprint, Purpose::Seal, Purpose::Cookie].map(|purpose| (purpose, 1, true));
+    assert_eq!(listed[..4], [(pepper, 1, false), (pepper, 2, true), (audit, 1, false), (audit, 2, true)]);
+    assert_eq!(listed[4..], others);
+    for (purpose, _, _) in others {
+        assert_eq!(add(&place, purpose, true, &SystemEntropy).unwrap(), 2);
+    }
+    let listed: Vec<_> = list(&place).unwrap().iter().map(|l| (l.number, l.current)).collect();
+    assert_eq!(listed[4..], [(1, false), (2, true)].repeat(3));
+}
+
+/// What nothing uses yet must be whole on the day when something does.
+#[test]
+fn a_secret_of_any_purpose_that_is_none_stops_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keyring.toml");
+    let (good, short) = ("5e".repeat(32), "5e".repeat(31));
+    for purpose in ["fingerprint", "seal", "cookie"] {
+        let entry =
+            |number, secret: &str| format!("[[{purpose}]]\nnumber = {number}\nsecret = \"{secret}\"\n");
+        let bad = [entry(1, &short), entry(1, "x"), entry(1, &good) + &entry(1, &good)];
+        for bad in bad {
+            let text = format!("current = 1\n[[peppers]]\nnumber = 1\nsecret = \"{good}\"\n{bad}");
+            private_file::write(&path, text.as_bytes()).unwrap();
+            let refused = open(&beside(&path), &needs(&[1], false), &SystemEntropy).unwrap_err().to_string();
+            assert!(refused.contains(purpose) && !refused.contains("5e5e"), "{refused}");
+        }
+    }
 }
 
 /// As the releases before wrote it.

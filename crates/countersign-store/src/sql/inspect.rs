@@ -26,7 +26,7 @@ pub struct Inspection {
     pub clock: Option<Timestamp>,
     /// Of SQLite: what is wrong with the file, as far as a quick look tells. Empty: nothing.
     pub damage: Vec<String>,
-    /// Peppers that keys name which are still good.
+    /// Peppers that keys and app passwords name which are still good.
     pub peppers: Vec<i64>,
     /// Bytes that it takes.
     pub size: Option<u64>,
@@ -52,8 +52,14 @@ pub async fn inspect(url: &str, now: Timestamp) -> Result<Inspection, StoreError
     }
 }
 
-const PEPPERS: &str = "SELECT DISTINCT pepper FROM api_key \
-    WHERE state <> 'revoked' AND (expires_at IS NULL OR expires_at > $1) ORDER BY pepper";
+/// What names a pepper, and the schema that first had it.
+const PEPPERS: [(i64, &str); 2] = [
+    (
+        1,
+        "SELECT DISTINCT pepper FROM api_key WHERE state <> 'revoked' AND (expires_at IS NULL OR expires_at > $1)",
+    ),
+    (5, "SELECT DISTINCT pepper FROM app_password WHERE revoked_at IS NULL AND expires_at > $1"),
+];
 
 async fn sqlite(path: PathBuf, now: Timestamp) -> sqlx::Result<Inspection> {
     let options = SqliteConnectOptions::new()
@@ -75,7 +81,15 @@ async fn sqlite(path: PathBuf, now: Timestamp) -> sqlx::Result<Inspection> {
     if begun > 0 {
         schema =
             sqlx::query_scalar("SELECT MAX(number) FROM schema_migration").fetch_one(&mut connection).await?;
-        peppers = sqlx::query_scalar(PEPPERS).bind(now.as_micros()).fetch_all(&mut connection).await?;
+        for (_, text) in
+            PEPPERS.iter().filter(|(since, _)| schema.is_some_and(|schema: i64| schema >= *since))
+        {
+            let named: Vec<i64> =
+                sqlx::query_scalar(*text).bind(now.as_micros()).fetch_all(&mut connection).await?;
+            peppers.extend(named);
+        }
+        peppers.sort_unstable();
+        peppers.dedup();
     }
     connection.close().await.ok();
     Ok(Inspection {
@@ -138,7 +152,15 @@ async fn postgres(url: &str, now: Timestamp) -> sqlx::Result<Inspection> {
     if begun > 0 {
         schema =
             sqlx::query_scalar("SELECT MAX(number) FROM schema_migration").fetch_one(&mut connection).await?;
-        peppers = sqlx::query_scalar(PEPPERS).bind(now.as_micros()).fetch_all(&mut connection).await?;
+        for (_, text) in
+            PEPPERS.iter().filter(|(since, _)| schema.is_some_and(|schema: i64| schema >= *since))
+        {
+            let named: Vec<i64> =
+                sqlx::query_scalar(*text).bind(now.as_micros()).fetch_all(&mut connection).await?;
+            peppers.extend(named);
+        }
+        peppers.sort_unstable();
+        peppers.dedup();
     }
     connection.close().await.ok();
     let version = settings.iter().find(|(name, _)| *name == "server_version").map(|(_, v)| v.clone());

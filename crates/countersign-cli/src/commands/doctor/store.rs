@@ -153,7 +153,7 @@ fn keys(patient: &Patient<'_>, looked: &Inspection, findings: &mut Findings) {
     let named = looked.peppers.iter().filter_map(|pepper| u32::try_from(*pepper).ok()).collect();
     let needs = Needs { named, empty: false };
     match keyring::open(place, &needs, &countersign_crypto::SystemEntropy) {
-        Ok(keyring::Keyring { peppers, attest }) => {
+        Ok(keyring::Keyring { peppers, attest, .. }) => {
             if attest.is_none() {
                 findings.note(
                     "keyring",
