@@ -296,7 +296,7 @@ pub(crate) struct Served {
     pub(crate) folder: tempfile::TempDir,
     pub(crate) gateway: u16,
     pub(crate) admin: u16,
-    issuer: u16,
+    pub(crate) issuer: u16,
 }
 
 impl Served {

@@ -39,7 +39,9 @@ async fn no_secret_is_found_where_it_can_be_read() {
     let watched = free_port();
     let observe =
         format!("[observe]\nlisten = \"127.0.0.1:{watched}\"\n[observe.decisions]\nto = \"stdout\"\n");
-    served.put(&served.configuration("http://127.0.0.1:9", &format!("{ROUTES}\n{observe}")));
+    let people = "[[routes]]\npath = \"/people\"\nupstream = \"api\"\nsecurity = [{ basic = [] }]\n\
+                  [[routes]]\npath = \"/tools\"\nupstream = \"api\"\nsecurity = [{ api_key = [] }]\napi_key = { basic = true }\n";
+    served.put(&served.configuration("http://127.0.0.1:9", &format!("{ROUTES}\n{people}\n{observe}")));
     let mut command = binary();
     command.arg("serve").env("COUNTERSIGN_LOG", "trace");
     let mut process = served.spawn(command, served.admin).await;
@@ -81,6 +83,44 @@ async fn no_secret_is_found_where_it_can_be_read() {
         let check = json!({"method": "GET", "url": format!("{gateway}/orders/1"), "key": key});
         answers.push(admin(Method::POST, "routes/check", check).await.text);
     }
+    // people: what they know, what they were given, and what somebody else would have hashed
+    let (first, second_password) = ("seven unrelated words are long enough", "five other words do as well");
+    let guess = "not the right words at all";
+    let ada = json!({"kind": "user", "name": "ada", "scopes": ["orders:read"]});
+    assert_eq!(admin(Method::POST, "principals", ada).await.status, 201);
+    let set = admin(Method::PUT, "principals/ada/password", json!({"password": first})).await;
+    assert_eq!(set.status, 200);
+    answers.push(set.text);
+    let body = json!({"owner": "ada", "service": "mail", "scopes": ["orders:read"]});
+    let made = admin(Method::POST, "app-passwords", body).await;
+    let app_password = made.json()["secret"].as_str().unwrap().to_owned();
+    let hash = "$2y$05$FTdWsMNV/HmyfnC9norfa.JcAngYnp8F3cFeAtlbNFHz4P1ejG83i";
+    let bad = json!({"people": [{"name": "ann", "hash": hash}, {"name": "a b", "hash": guess}]});
+    answers.push(admin(Method::POST, "passwords/import", bad).await.text);
+    for password in [first, &app_password, guess, &key, hash] {
+        for path in ["people", "tools", "orders/1"] {
+            let asked = http.get(format!("{gateway}/{path}")).basic_auth("ada", Some(password));
+            answers.push(read(asked).await.text);
+        }
+        let swapped = http.get(format!("{gateway}/people")).basic_auth(password, Some("ada"));
+        answers.push(read(swapped).await.text);
+        let field = http.get(format!("{gateway}/people")).basic_auth("ada", Some(password)).build().unwrap();
+        let field = field.headers()["authorization"].to_str().unwrap().to_owned();
+        let check =
+            json!({"method": "GET", "url": format!("{gateway}/people"), "headers": {"Authorization": field}});
+        answers.push(admin(Method::POST, "routes/check", check).await.text);
+    }
+    for (current, new) in [(first, "short"), (guess, second_password), (first, second_password)] {
+        let change = json!({"username": "ada", "current_password": current, "new_password": new});
+        let asked = http.post(format!("https://127.0.0.1:{}/password", served.issuer)).json(&change);
+        answers.push(read(asked).await.text);
+    }
+    let encoded = |password: &str| {
+        let field = http.get(&gateway).basic_auth("ada", Some(password)).build().unwrap();
+        let field = field.headers()["authorization"].to_str().unwrap().to_owned();
+        field.strip_prefix("Basic ").unwrap().to_owned()
+    };
+
     let revoke = json!({"key": key});
     answers.push(read(http.post(format!("{gateway}/revoke")).json(&revoke)).await.text);
     // an operator's own words come back to it, and to nobody else
@@ -93,6 +133,14 @@ async fn no_secret_is_found_where_it_can_be_read() {
         ("its successor", hidden(&second)),
         ("a stranger's key", hidden(&stranger)),
         ("the operator's key", hidden(&operator)),
+        ("a password", first.to_owned()),
+        ("a password as it travels", encoded(first)),
+        ("its successor", second_password.to_owned()),
+        ("a guess", guess.to_owned()),
+        ("a guess as it travels", encoded(guess)),
+        ("an app password", hidden(&app_password)),
+        ("an app password as it travels", encoded(&app_password)),
+        ("another product's hash", hash.to_owned()),
     ]);
     let kept = peppers(served.folder.path());
     assert!(!kept.is_empty(), "the keyring has a pepper");
