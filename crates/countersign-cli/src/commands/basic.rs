@@ -3,7 +3,7 @@
 
 use super::{Common, duration, scope};
 use crate::{
-    output::{Column, Exit, Failure, Format, confirm, to_seconds},
+    output::{Column, Exit, Failure, Format, cell, confirm, to_seconds},
     private_file,
 };
 use clap::{Args, Subcommand};
@@ -129,7 +129,17 @@ pub async fn run(command: AppPassword, common: &Common) -> Result<Exit, Failure>
         }
         AppPassword::Revoke { id, yes } => {
             if !yes {
-                confirm(&format!("end the app password `{id}`, for good?"))?;
+                let about = match client.get(&["app-passwords", &id], &[]).await {
+                    Ok(shown) => format!(
+                        " of `{}` for `{}`",
+                        cell(shown.pointer("/owner/name")),
+                        cell(shown.get("service"))
+                    ),
+                    // whoever may not look may still end it
+                    Err(failure) if failure.exit == Exit::Denied => String::new(),
+                    Err(failure) => return Err(failure),
+                };
+                confirm(&format!("end the app password `{id}`{about}, for good?"))?;
             }
             out.record(&client.post(&["app-passwords", &id, "revoke"], json!({})).await?, "id")?;
         }

@@ -1,9 +1,10 @@
 //! The verbs of passwords and app passwords against a running server.
 
-use super::verbs::Console;
+use super::{shell::at_a_terminal, verbs::Console};
 use crate::support::{ROUTES, Served, run, text};
 use countersign_cli::private_file;
 use countersign_crypto::hash::sha1_for_breached_password_lists;
+use countersign_testkit::has_program;
 use serde_json::json;
 use std::fs;
 
@@ -130,6 +131,41 @@ async fn app_passwords() {
     }
     console.json("user disable ada");
     assert_eq!(console.say("app-password create ada mail").0, 5, "not while they are disabled");
+    console.end().await;
+}
+
+/// Nothing that is typed is shown, and what is typed differently is not taken.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_is_asked_for_twice() {
+    if !has_program("script", "cli::basic::a_password_is_asked_for_twice") {
+        return;
+    }
+    let console = Console::start().await;
+    let folder = console.served.folder.path();
+    console.json("user create ada --scope orders:read");
+    let output = at_a_terminal(folder, "user set-password ada", &format!("{FIRST}\n{SECOND}\n"));
+    let said = text(&output.stdout);
+    assert!(output.status.code() == Some(2) && said.contains("not the same twice"), "{said}");
+    assert_eq!(console.json("user show-password ada")["set"], false);
+    let output = at_a_terminal(folder, "user set-password ada", &format!("{FIRST}\n{FIRST}\n"));
+    let said = text(&output.stdout);
+    assert!(output.status.success() && said.contains("New password of `ada`: "), "{said}");
+    assert_eq!(console.json("user show-password ada")["set"], true);
+
+    let secret = console.secret("app-password create ada mail");
+    let line = format!("app-password revoke {}", &secret[7..19]);
+    let output = at_a_terminal(folder, &line, "n\n");
+    let said = text(&output.stdout);
+    assert!(
+        output.status.code() == Some(1) && said.contains("of `ada` for `mail`, for good? [y/N]"),
+        "{said}"
+    );
+    assert!(at_a_terminal(folder, &line, "y\n").status.success());
+    assert_eq!(console.json("app-password list")[0]["state"], "revoked");
+    for (answer, set) in [("n\n", true), ("y\n", false)] {
+        at_a_terminal(folder, "user remove-password ada", answer);
+        assert_eq!(console.json("user show-password ada")["set"], set);
+    }
     console.end().await;
 }
 

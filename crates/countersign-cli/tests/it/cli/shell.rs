@@ -10,7 +10,7 @@ use std::{
 };
 
 /// On a terminal of its own, where somebody types `answer`.
-fn at_a_terminal(folder: &Path, line: &str, answer: &str) -> Output {
+pub(super) fn at_a_terminal(folder: &Path, line: &str, answer: &str) -> Output {
     let typed = folder.join("typed");
     fs::write(&typed, answer).unwrap();
     let program = env!("CARGO_BIN_EXE_countersign");
