@@ -334,6 +334,9 @@ pub async fn import(Import::Htpasswd(import): Import, common: &Common) -> Result
     let (imported, did) =
         (reported.len() - existed, if import.dry_run { "would be imported" } else { "imported" });
     out.say(&format!("{imported} {did}, {existed} had a password here already"));
+    if import.scopes.is_empty() && reported.iter().any(|row| row.get("outcome") == Some(&json!("made"))) {
+        out.say("whoever is new here has no scopes: routes that ask for one refuse them; `--scope` gives them some");
+    }
     Ok(Exit::Ok)
 }
 
