@@ -207,7 +207,7 @@ async fn people_from_an_htpasswd_file() {
 
     put(&console, ".htpasswd", HTPASSWD);
     let scoped = "import htpasswd .htpasswd --scope orders:read --group staff";
-    let (code, out, err) = console.say(&format!("{scoped} --dry-run"));
+    let (code, _, err) = console.say(&format!("{scoped} --dry-run"));
     assert!(code == 0 && err.contains("5 would be imported") && !err.contains("no scopes"), "{code} {err}");
     assert_eq!(users(&console), [""; 0]);
     let (code, out, err) = console.say(scoped);
