@@ -36,7 +36,11 @@ pub(super) fn look(patient: &Patient<'_>, findings: &mut Findings) {
                         "others on this machine can read or write `{}` (mode {mode:04o})",
                         file.display()
                     ),
-                    format!("`chmod 600 {}`; if others had access, replace what is in it", file.display()),
+                    format!(
+                        "`chmod 600 {}`, and let it belong to the user that `serve` runs as; if others had access, \
+                         replace what is in it",
+                        file.display()
+                    ),
                 );
             }
             Ok(_) => kept += 1,
