@@ -295,7 +295,10 @@ fn refusal(status: StatusCode, body: &[u8], needs: Option<&str>) -> Failure {
             let what = "somebody else changed it in the same moment (412)";
             return Failure::new(exit, what).todo("look at what stands now, and say it again");
         }
-        "key_unknown" => return failure.todo("`countersign key list` shows the ids"),
+        "key_unknown" => {
+            return failure
+                .todo("`countersign key list` shows the ids: twelve characters, without `cs_live_`");
+        }
         "principal_unknown" => {
             return failure.todo("`countersign service list` and `countersign user list` show who there is");
         }

@@ -45,8 +45,10 @@ impl KeyArgs {
 
 fn key_from(file: &Path) -> Result<SealKey, Failure> {
     let shown = file.display();
-    let text = private_file::read_given(file)?
-        .ok_or_else(|| Failure::new(Exit::NotFound, format!("there is no `{shown}`")))?;
+    let text = private_file::read_given(file)?.ok_or_else(|| {
+        Failure::new(Exit::NotFound, format!("there is no `{shown}`"))
+            .todo("name the key of your backups; `countersign backup --new-key FILE` makes the first")
+    })?;
     let text = SecretString::new(text);
     SealKey::parse(text.expose()).ok_or_else(|| {
         Failure::failed(format!("`{shown}` is no key for backups")).todo(

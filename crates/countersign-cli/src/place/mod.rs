@@ -56,7 +56,8 @@ impl Place {
             Failure::new(
                 Exit::NotFound,
                 format!(
-                    "no `{FOLDER_NAME}/` and no `{FILE_NAME}` in `{}` or above it, and no `{INSTALLED}`",
+                    "no `{FOLDER_NAME}/` and no `{FILE_NAME}` in `{}` or above it, and no `{INSTALLED}` that this \
+                     user may look at",
                     here.display()
                 ),
             )
