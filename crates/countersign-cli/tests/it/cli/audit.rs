@@ -183,7 +183,7 @@ async fn a_pepper_is_added_keys_go_on_and_new_ones_use_it() {
         .step_by(2)
         .map(str::to_owned)
         .collect();
-    assert_eq!(secrets.len(), 3);
+    assert_eq!(secrets.len(), 6);
     let listed = run(folder, &["keyring", "list", "--output", "json"]);
     for secret in &secrets {
         assert!(!said(&rotated).contains(secret) && !said(&listed).contains(secret));
@@ -200,6 +200,9 @@ async fn a_pepper_is_added_keys_go_on_and_new_ones_use_it() {
             {"purpose": "pepper", "number": 1, "current": false, "needed": true},
             {"purpose": "pepper", "number": 2, "current": true, "needed": true},
             {"purpose": "audit", "number": 1, "current": true, "needed": true},
+            {"purpose": "fingerprint", "number": 1, "current": true, "needed": true},
+            {"purpose": "seal", "number": 1, "current": true, "needed": true},
+            {"purpose": "cookie", "number": 1, "current": true, "needed": true},
         ])
     );
     assert_eq!(run(folder, &["keyring", "use", "7"]).status.code(), Some(4));
