@@ -94,12 +94,14 @@ impl AdminClient {
         self.call(self.http.post(self.url(path, &[])?).json(&body)).await
     }
 
-    /// What was refused with 422 comes back as it was told, for who can say more of it.
+    /// What was refused for what is in it comes back as it was told, for who can say more of it.
     pub async fn post_or_told(&self, path: &[&str], body: &Value) -> Result<Result<Value, Value>, Failure> {
         let request = self.http.post(self.url(path, &[])?).json(body).bearer_auth(&self.key);
         let (status, bytes) = match self.ask(request).await? {
             Ok(bytes) => (StatusCode::OK, bytes),
-            Err((StatusCode::UNPROCESSABLE_ENTITY, bytes, _)) => (StatusCode::UNPROCESSABLE_ENTITY, bytes),
+            Err((status @ (StatusCode::UNPROCESSABLE_ENTITY | StatusCode::BAD_REQUEST), bytes, _)) => {
+                (status, bytes)
+            }
             Err((status, bytes, needs)) => return Err(refusal(status, &bytes, needs.as_deref())),
         };
         let document: Value =

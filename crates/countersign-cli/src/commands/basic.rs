@@ -398,6 +398,7 @@ fn refused(problem: &Value, people: &[Person], imported: usize) -> Failure {
         .flatten()
         .map(|error| {
             let (member, detail) = (text(error, "member"), text(error, "detail"));
+            let detail = detail.replace("`skip_existing`", "`--skip-existing`");
             let place = member.strip_prefix("people[").and_then(|rest| rest.split_once(']'));
             let person = place.and_then(|(n, _)| people.get(n.parse::<usize>().ok()?));
             match person {

@@ -595,7 +595,7 @@ impl BasicIssuer {
         let Ok(token) = self.format.parse(shown) else { return Ok(None) };
         let id = CredentialId::new(token.id());
         let found = self.store().find_app_password(&id).await?;
-        match possession(&token, found.as_ref(), (&self.parts.peppers, self.format.name())) {
+        match possession(&token, found.as_ref(), (&self.parts.peppers, self.format.name()), now) {
             Ok(_) => {}
             Err(Failure::PepperMissing) => {
                 return Err(StoreError::Unavailable(

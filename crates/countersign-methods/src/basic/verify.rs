@@ -94,7 +94,7 @@ pub fn app_password(
     (peppers, prefix): (&Peppers, &str),
     now: Timestamp,
 ) -> Result<Authentication, Failure> {
-    let (record, owner) = possession(token, found, (peppers, prefix))?;
+    let (record, owner) = possession(token, found, (peppers, prefix), now)?;
     if owner.name.as_str() != user {
         return Err(Failure::WrongUser);
     }
@@ -120,6 +120,7 @@ pub fn possession<'f>(
     token: &PlainToken<'_>,
     found: Option<&'f (AppPasswordRecord, Principal)>,
     (peppers, prefix): (&Peppers, &str),
+    now: Timestamp,
 ) -> Result<(&'f AppPasswordRecord, &'f Principal), Failure> {
     let parts = TokenParts { kind: KIND, prefix, id: token.id(), secret: token.secret() };
     let Some((record, owner)) = found else {
@@ -127,9 +128,11 @@ pub fn possession<'f>(
         peppers.verify_dummy(&parts);
         return Err(Failure::UnknownAppPassword);
     };
-    let fits = peppers
-        .verify(record.digest.pepper, &record.digest.hash, &parts)
-        .map_err(|_| Failure::PepperMissing)?;
+    let Ok(fits) = peppers.verify(record.digest.pepper, &record.digest.hash, &parts) else {
+        // as with keys: nothing proves that one which has ended is held
+        let usable = record.standing(now) == AppPasswordStanding::Active;
+        return Err(if usable { Failure::PepperMissing } else { Failure::UnknownAppPassword });
+    };
     if !fits || record.id.as_str() != token.id() || record.owner != owner.id {
         return Err(Failure::UnknownAppPassword);
     }

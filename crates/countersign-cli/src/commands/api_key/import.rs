@@ -241,6 +241,7 @@ fn refused(problem: &Value, rows: &[Row], imported: usize) -> Failure {
         let member = member.trim_start_matches('.');
         // which row of the request another one stands in means nothing to whoever wrote a file
         let detail = detail.split("; `GET /admin/v1/").next().unwrap_or_default();
+        let detail = detail.replace("`skip_existing`", "`--skip-existing`");
         if member.is_empty() { format!("{at}: {detail}") } else { format!("{at}: {member}: {detail}") }
     };
     let errors = problem.get("errors").and_then(Value::as_array);

@@ -24,6 +24,12 @@ fn judge(key: &str, record: Option<&ApiKeyRecord>, now: Timestamp) -> Result<Aut
     verify(&token, Place::Header, record, with)
 }
 
+fn is_revoked_without_pepper(record: &ApiKeyRecord) -> Option<ApiKeyRecord> {
+    let mut record = record.clone().revoked(NOW, RevocationReason::Operator).ok()?;
+    record.digest.pepper = 9;
+    Some(record)
+}
+
 /// A record, the key to hold against it (`None`: its own), the time, and what must come of it.
 type Row = (Option<ApiKeyRecord>, Option<String>, Timestamp, Failure);
 
@@ -60,6 +66,9 @@ fn rows(record: &ApiKeyRecord) -> Vec<Row> {
         (Some(rotated), None, NOW + DAY, Failure::Expired),
         (Some(revoked), None, NOW, Failure::Revoked),
         (Some(revoked_and_over), None, NOW, Failure::Revoked),
+        // what no live key needs may be gone: an ended one looks like any that is not good
+        (is(|r| (r.digest.pepper, r.expires_at) = (9, Some(NOW))), None, NOW, Failure::WrongSecret),
+        (is_revoked_without_pepper(record), None, NOW, Failure::WrongSecret),
         // RULES 4.3: a pepper that a row names and the configuration lacks is our fault
         (is(|r| r.digest.pepper = 9), None, NOW, Failure::PepperMissing),
     ]
