@@ -1,7 +1,11 @@
 //! What people sign in with: `countersign user set-password ...`, `countersign app-password ...`, `countersign import htpasswd`
 //! and `countersign password-list build`.
 
-use super::{Common, duration, scope};
+use super::{
+    Common,
+    brought::{To, existed, read},
+    duration, scope,
+};
 use crate::{
     output::{Column, Exit, Failure, Format, cell, confirm, to_seconds},
     private_file,
@@ -13,7 +17,7 @@ use serde_json::{Value, json};
 use std::{
     collections::HashMap,
     fs::File,
-    io::{BufRead, BufReader, IsTerminal, Read, stdin},
+    io::{BufRead, BufReader, IsTerminal, stdin},
     path::{Path, PathBuf},
 };
 
@@ -282,12 +286,17 @@ pub struct Htpasswd {
     dry_run: bool,
 }
 
-/// Of one request: a weak hash takes a hash of ours each.
-const MOST: usize = 100;
-/// Some hundred thousand people.
-const LONGEST: u64 = 64 << 20;
+const PEOPLE: To = To {
+    path: ["passwords", "import"],
+    list: "people",
+    // a weak hash takes a hash of ours each
+    most: 100,
+    dry_run: false,
+    nothing: ["one line cannot be imported, so nobody was", "some lines cannot be imported, so nobody was"],
+};
 
-const PEOPLE: [Column; 4] = [("LINE", "line"), ("NAME", "name"), ("OUTCOME", "outcome"), ("HASH", "scheme")];
+const OUTCOMES: [Column; 4] =
+    [("LINE", "line"), ("NAME", "name"), ("OUTCOME", "outcome"), ("HASH", "scheme")];
 
 /// One line. Has no `Debug`: it holds a hash.
 struct Person {
@@ -297,61 +306,37 @@ struct Person {
 }
 
 pub async fn import(Import::Htpasswd(import): Import, common: &Common) -> Result<Exit, Failure> {
-    let people = read(&import.file)?;
-    let client = common.client()?;
-    let send = async |part: &[Person], imported: usize, dry_run: bool| {
+    let people = people(&import.file)?;
+    let body = |part: &[Person], dry_run| {
         let rows: Vec<Value> = part.iter().map(|p| json!({"name": p.name, "hash": p.hash})).collect();
-        let body = json!({
+        json!({
             "people": rows, "scopes": import.scopes, "groups": import.groups,
             "skip_existing": import.skip_existing, "dry_run": dry_run,
-        });
-        match client.post_or_told(&["passwords", "import"], &body).await? {
-            Ok(report) => Ok(report),
-            Err(problem) => Err(refused(&problem, part, imported)),
-        }
+        })
     };
-    if people.len() > MOST {
-        for part in people.chunks(MOST) {
-            send(part, 0, true).await?;
+    let place = |person: &Person, _: &str| format!("line {}: `{}`", person.line, person.name);
+    let to = To { dry_run: import.dry_run, ..PEOPLE };
+    let mut outcomes = to.send(&common.client()?, &people, body, place).await?;
+    for (outcome, person) in outcomes.iter_mut().zip(&people) {
+        if let Some(members) = outcome.as_object_mut() {
+            members.insert("line".into(), json!(person.line));
+            members.insert("name".into(), json!(person.name));
         }
-    }
-    let mut reported = Vec::with_capacity(people.len());
-    for (n, part) in people.chunks(MOST).enumerate() {
-        let report = send(part, n * MOST, import.dry_run).await?;
-        let rows = report.get("people").and_then(Value::as_array).cloned().unwrap_or_default();
-        reported.extend(rows.into_iter().zip(part).map(|(mut row, person)| {
-            if let Some(members) = row.as_object_mut() {
-                members.remove("row");
-                members.insert("line".into(), json!(person.line));
-                members.insert("name".into(), json!(person.name));
-            }
-            row
-        }));
     }
     let out = common.out();
-    out.list(&reported, &PEOPLE, "id")?;
-    let existed = reported.iter().filter(|row| row.get("outcome") == Some(&json!("existed"))).count();
+    out.list(&outcomes, &OUTCOMES, "id")?;
+    let existed = existed(&outcomes);
     let (imported, did) =
-        (reported.len() - existed, if import.dry_run { "would be imported" } else { "imported" });
+        (outcomes.len() - existed, if import.dry_run { "would be imported" } else { "imported" });
     out.say(&format!("{imported} {did}, {existed} had a password here already"));
-    if import.scopes.is_empty() && reported.iter().any(|row| row.get("outcome") == Some(&json!("made"))) {
+    if import.scopes.is_empty() && outcomes.iter().any(|row| row.get("outcome") == Some(&json!("made"))) {
         out.say("whoever is new here has no scopes: routes that ask for one refuse them; `--scope` gives them some");
     }
     Ok(Exit::Ok)
 }
 
-fn read(file: &Path) -> Result<Vec<Person>, Failure> {
-    let shown = file.display();
-    let mut bytes = Vec::new();
-    let read = match file == Path::new("-") {
-        true => stdin().lock().take(LONGEST + 1).read_to_end(&mut bytes),
-        false => File::open(file).and_then(|file| file.take(LONGEST + 1).read_to_end(&mut bytes)),
-    };
-    read.map_err(|e| Failure::failed(format!("cannot read `{shown}`: {e}")))?;
-    if bytes.len() as u64 > LONGEST {
-        return Err(Failure::failed(format!("`{shown}` is larger than {} MiB", LONGEST >> 20))
-            .todo("import it in parts; each is all there or not at all"));
-    }
+fn people(file: &Path) -> Result<Vec<Person>, Failure> {
+    let bytes = read(file)?;
     let mut people = Vec::new();
     let mut seen: HashMap<String, usize> = HashMap::new();
     let mut wrong = Vec::new();
@@ -378,49 +363,12 @@ fn read(file: &Path) -> Result<Vec<Person>, Failure> {
         people.push(Person { line: number, name: name.to_owned(), hash: hash.to_owned() });
     }
     if !wrong.is_empty() {
-        return Err(nobody(&wrong));
+        return Err(PEOPLE.nothing(&wrong));
     }
     if people.is_empty() {
-        return Err(Failure::usage(format!("`{shown}` names nobody")));
+        return Err(Failure::usage(format!("`{}` names nobody", file.display())));
     }
     Ok(people)
-}
-
-/// RFC 9457 with `errors`, each by its line.
-fn refused(problem: &Value, people: &[Person], imported: usize) -> Failure {
-    let text = |value: &Value, member: &str| -> String {
-        let text = value.get(member).and_then(Value::as_str).unwrap_or_default();
-        text.chars().filter(|c| !c.is_control()).collect()
-    };
-    let errors = problem.get("errors").and_then(Value::as_array);
-    let wrong: Vec<String> = errors
-        .into_iter()
-        .flatten()
-        .map(|error| {
-            let (member, detail) = (text(error, "member"), text(error, "detail"));
-            let detail = detail.replace("`skip_existing`", "`--skip-existing`");
-            let place = member.strip_prefix("people[").and_then(|rest| rest.split_once(']'));
-            let person = place.and_then(|(n, _)| people.get(n.parse::<usize>().ok()?));
-            match person {
-                Some(person) => format!("line {}: `{}`: {detail}", person.line, person.name),
-                None => format!("{member}: {detail}"),
-            }
-        })
-        .collect();
-    if wrong.is_empty() {
-        return Failure::failed(text(problem, "detail"));
-    }
-    match imported {
-        0 => nobody(&wrong),
-        // only where somebody else was at it meanwhile: everything was looked at before
-        _ => nobody(&wrong)
-            .todo(format!("the {imported} before them are imported; say it again with `--skip-existing`")),
-    }
-}
-
-fn nobody(wrong: &[String]) -> Failure {
-    let what = if wrong.len() == 1 { "one line" } else { "some lines" };
-    Failure::failed(format!("{what} cannot be imported, so nobody was:\n  {}", wrong.join("\n  ")))
 }
 
 #[derive(Debug, Subcommand)]

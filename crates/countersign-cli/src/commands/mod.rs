@@ -8,6 +8,7 @@ pub mod api_key;
 pub mod audit;
 pub mod backup;
 pub mod basic;
+mod brought;
 pub mod check;
 pub mod completion;
 pub mod config;

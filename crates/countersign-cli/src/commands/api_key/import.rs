@@ -2,24 +2,28 @@
 
 use super::{lifetime, limit};
 use crate::{
-    commands::{Common, scope},
+    commands::{
+        Common,
+        brought::{To, existed, read},
+        scope,
+    },
     config::show_duration,
     output::{Column, Exit, Failure},
 };
 use clap::Args;
 use serde_json::{Map, Value, json};
-use std::{
-    collections::HashMap,
-    fmt::Display,
-    fs::File,
-    io::{Read, stdin},
-    path::{Path, PathBuf},
-};
+use std::{collections::HashMap, fmt::Display, path::PathBuf};
 
-/// Of one request.
-const MOST: usize = 1000;
-/// Half a million keys or so.
-const LONGEST: u64 = 128 << 20;
+const KEYS: To = To {
+    path: ["api-keys", "import"],
+    list: "keys",
+    most: 1000,
+    dry_run: false,
+    nothing: [
+        "one of the keys cannot be imported, so none was",
+        "some of the keys cannot be imported, so none was",
+    ],
+};
 
 const KNOWN: [&str; 9] =
     ["owner", "scopes", "key", "sha256", "label", "expires", "networks", "limit", "plan"];
@@ -64,37 +68,26 @@ impl Import {
         rows.iter_mut().for_each(|row| self.complete(&mut row.key));
         no_key_twice(&rows)?;
 
-        let client = common.client()?;
-        let send = async |rows: &[Row], imported: usize, dry_run: bool| {
+        let body = |rows: &[Row], dry_run| {
             let keys: Vec<&Map<String, Value>> = rows.iter().map(|row| &row.key).collect();
-            let body = json!({"keys": keys, "skip_existing": self.skip_existing, "dry_run": dry_run});
-            match client.post_or_told(&["api-keys", "import"], &body).await? {
-                Ok(report) => Ok(report),
-                Err(problem) => Err(refused(&problem, rows, imported)),
-            }
+            json!({"keys": keys, "skip_existing": self.skip_existing, "dry_run": dry_run})
         };
-        if rows.len() > MOST {
-            for part in rows.chunks(MOST) {
-                send(part, 0, true).await?;
+        let place = |row: &Row, member: &str| match member {
+            "" => row.at.clone(),
+            member => format!("{}: {member}", row.at),
+        };
+        let to = To { dry_run: self.dry_run, ..KEYS };
+        let mut outcomes = to.send(&common.client()?, &rows, body, place).await?;
+        for (outcome, row) in outcomes.iter_mut().zip(&rows) {
+            if let Some(members) = outcome.as_object_mut() {
+                members.insert("at".into(), json!(row.at));
             }
-        }
-        let mut reported = Vec::with_capacity(rows.len());
-        for (n, part) in rows.chunks(MOST).enumerate() {
-            let report = send(part, n * MOST, self.dry_run).await?;
-            let keys = report.get("keys").and_then(Value::as_array).cloned().unwrap_or_default();
-            reported.extend(keys.into_iter().zip(part).map(|(mut key, row)| {
-                if let Some(members) = key.as_object_mut() {
-                    members.remove("row");
-                    members.insert("at".into(), json!(row.at));
-                }
-                key
-            }));
         }
         let out = common.out();
-        out.list(&reported, &COLUMNS, "id")?;
-        let existed = reported.iter().filter(|key| key.get("outcome") == Some(&json!("existed"))).count();
+        out.list(&outcomes, &COLUMNS, "id")?;
+        let existed = existed(&outcomes);
         let (imported, did) =
-            (reported.len() - existed, if self.dry_run { "would be imported" } else { "imported" });
+            (outcomes.len() - existed, if self.dry_run { "would be imported" } else { "imported" });
         out.say(&format!("{imported} {did}, {existed} were here already"));
         if !self.dry_run && imported > 0 {
             out.say("the file still holds what they were: delete it, or keep it as you keep secrets");
@@ -111,21 +104,6 @@ impl Import {
             key.entry("expires_in").or_insert_with(|| json!(expires));
         }
     }
-}
-
-fn read(file: &Path) -> Result<Vec<u8>, Failure> {
-    let shown = file.display();
-    let mut text = Vec::new();
-    let read = match file == Path::new("-") {
-        true => stdin().lock().take(LONGEST + 1).read_to_end(&mut text),
-        false => File::open(file).and_then(|file| file.take(LONGEST + 1).read_to_end(&mut text)),
-    };
-    read.map_err(|e| Failure::failed(format!("cannot read `{shown}`: {e}")))?;
-    if text.len() as u64 > LONGEST {
-        let todo = "import it in parts; each is all there or not at all";
-        return Err(Failure::failed(format!("`{shown}` is larger than {} MiB", LONGEST >> 20)).todo(todo));
-    }
-    Ok(text)
 }
 
 /// An array of objects, or an object with that as its `keys`.
@@ -186,7 +164,7 @@ fn of_csv(text: &[u8]) -> Result<Vec<Row>, Failure> {
         }
         rows.push(Row { at, key });
     }
-    if wrong.is_empty() { Ok(rows) } else { Err(nothing(&wrong)) }
+    if wrong.is_empty() { Ok(rows) } else { Err(KEYS.nothing(&wrong)) }
 }
 
 /// A field as the API takes it.
@@ -217,48 +195,5 @@ fn no_key_twice(rows: &[Row]) -> Result<(), Failure> {
             wrong.push(format!("{}: is the same key as {first}", row.at));
         }
     }
-    if wrong.is_empty() { Ok(()) } else { Err(nothing(&wrong)) }
-}
-
-/// RFC 9457 with `errors`, each by its place in the file.
-fn refused(problem: &Value, rows: &[Row], imported: usize) -> Failure {
-    let text = |value: &Value, member: &str| {
-        value
-            .get(member)
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .chars()
-            .filter(|c| !c.is_control())
-            .collect()
-    };
-    let line = |error: &Value| {
-        let (member, detail): (String, String) = (text(error, "member"), text(error, "detail"));
-        let place = member.strip_prefix("keys[").and_then(|rest| rest.split_once(']'));
-        let Some((n, member)) = place.and_then(|(n, rest)| Some((n.parse::<usize>().ok()?, rest))) else {
-            return format!("{member}: {detail}");
-        };
-        let at = rows.get(n).map_or("", |row| &row.at);
-        let member = member.trim_start_matches('.');
-        // which row of the request another one stands in means nothing to whoever wrote a file
-        let detail = detail.split("; `GET /admin/v1/").next().unwrap_or_default();
-        let detail = detail.replace("`skip_existing`", "`--skip-existing`");
-        if member.is_empty() { format!("{at}: {detail}") } else { format!("{at}: {member}: {detail}") }
-    };
-    let errors = problem.get("errors").and_then(Value::as_array);
-    let wrong: Vec<String> = errors.into_iter().flatten().map(line).collect();
-    if wrong.is_empty() {
-        return Failure::failed(text(problem, "detail"));
-    }
-    let failure = nothing(&wrong);
-    match imported {
-        0 => failure,
-        // only where somebody else imported meanwhile: everything was looked at before
-        _ => failure
-            .todo(format!("the {imported} before them are imported; say it again with `--skip-existing`")),
-    }
-}
-
-fn nothing(wrong: &[String]) -> Failure {
-    let what = if wrong.len() == 1 { "one of the keys" } else { "some of the keys" };
-    Failure::failed(format!("{what} cannot be imported, so none was:\n  {}", wrong.join("\n  ")))
+    if wrong.is_empty() { Ok(()) } else { Err(KEYS.nothing(&wrong)) }
 }
