@@ -32,7 +32,11 @@ use countersign_methods::{
         app_password::AppPasswordRecord,
         authenticator::{BasicAuthenticator, Parts as BasicParts},
         config::BasicConfig,
-        issue::{BasicIssuer, ForeignPerson, ImportPeople, NewAppPassword},
+        issue::{
+            BasicIssuer,
+            app_password::NewAppPassword,
+            import::{ForeignPerson, ImportPeople},
+        },
         record::PasswordRecord,
         store::BasicStore,
     },

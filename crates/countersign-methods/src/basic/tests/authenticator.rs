@@ -427,8 +427,10 @@ async fn debug_shows_no_secret() {
     let (app, secret) = issued.reveal();
     let fields = super::Fields(vec![basic("alice", RIGHT)]);
     let presented = house.authenticator.find(&super::request(&fields, HOME), &MethodRule::DEFAULT);
-    let foreign =
-        crate::basic::issue::ForeignPerson { name: "carol".into(), hash: FOREIGN[0].2.to_owned().into() };
+    let foreign = crate::basic::issue::import::ForeignPerson {
+        name: "carol".into(),
+        hash: FOREIGN[0].2.to_owned().into(),
+    };
     let shown = format!(
         "{presented:?} {record:?} {app:?} {issued_shown} {:?} {:?} {:?} {foreign:?} {:?}",
         house.authenticator,

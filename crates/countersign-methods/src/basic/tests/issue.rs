@@ -5,7 +5,9 @@ use crate::{
     basic::{
         config::BasicConfig,
         issue::{
-            BasicError, ForeignPerson, ImportPeople, ImportPeopleError, NewAppPassword, Outcome, RowError,
+            BasicError,
+            app_password::NewAppPassword,
+            import::{ForeignPerson, ImportPeople, ImportPeopleError, Outcome, RowError},
         },
         record::PasswordRecord,
     },

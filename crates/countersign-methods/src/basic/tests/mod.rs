@@ -12,7 +12,7 @@ use super::{
     app_password::AppPasswordRecord,
     authenticator::{BasicAuthenticator, Parts},
     config::BasicConfig,
-    issue::{BasicIssuer, NewAppPassword},
+    issue::{BasicIssuer, app_password::NewAppPassword},
     record::PasswordRecord,
 };
 use crate::{

@@ -24,8 +24,9 @@ use countersign_core::{CredentialId, ScopeSet};
 use countersign_methods::basic::{
     app_password::{AppPasswordRecord, AppPasswordState},
     issue::{
-        BasicError, ForeignPerson, ImportPeople, ImportPeopleError, IssuedAppPassword, NewAppPassword,
-        Outcome, RowError,
+        BasicError,
+        app_password::{IssuedAppPassword, NewAppPassword},
+        import::{ForeignPerson, ImportPeople, ImportPeopleError, Outcome, RowError},
     },
     record::PasswordRecord,
     store::{AppPasswordQuery, UseQuery},
