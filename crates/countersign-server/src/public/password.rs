@@ -29,8 +29,8 @@ pub(crate) async fn change(facts: Facts) -> Answer {
 
     let mut body = facts.members_of_form_or_json()?;
     let user = body.required("username", read::text);
-    let current = body.required("current_password", read::text);
-    let new = body.required("new_password", read::text);
+    let current = body.required("current_password", read::password);
+    let new = body.required("new_password", read::password);
     let (user, (current, new)) = body.finish(user.zip(current.zip(new)))?;
 
     let (from, request) = (facts.peer.address, facts.request);

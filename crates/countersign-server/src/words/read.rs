@@ -11,7 +11,7 @@ use countersign_core::{
     page::PageRequest,
     principal::{Group, PrincipalName},
 };
-use countersign_methods::{api_key::issue::Lifetime, operator};
+use countersign_methods::{api_key::issue::Lifetime, operator, password::normal::Password};
 use ipnet::IpNet;
 use std::{net::IpAddr, time::Duration};
 
@@ -20,6 +20,15 @@ pub(crate) fn text(value: Json) -> Result<String, Wrong> {
         Json::Text(text) => Ok(text),
         other => Err(format!("must be a string, not {}", other.what()).into()),
     }
+}
+
+/// As somebody typed it; what is longer than any that may be is not looked at.
+pub(crate) fn password(value: Json) -> Result<String, Wrong> {
+    let text = text(value)?;
+    if text.len() > Password::MAX_TYPED_BYTES {
+        return Err(format!("takes at most {} bytes", Password::MAX_TYPED_BYTES).into());
+    }
+    Ok(text)
 }
 
 pub(crate) fn boolean(value: Json) -> Result<bool, Wrong> {

@@ -115,7 +115,7 @@ pub(crate) async fn show_password(call: Call) -> Answer {
 
 pub(crate) async fn set_password(call: Call) -> Answer {
     let mut body = call.members()?;
-    let typed = body.required("password", read::text);
+    let typed = body.required("password", read::password);
     let typed = body.finish(typed)?;
     let principal = principal::resolve(&call, &call.id).await?;
     if let Some(condition) = call.condition()? {
