@@ -281,14 +281,20 @@ impl BasicStore for FakeStore {
     fn remove_password<'a>(
         &'a self,
         principal: &'a PrincipalId,
+        version: Option<i64>,
         event: AuditEvent,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
-        done(self.up().map(|()| {
-            let removed = self.passwords.lock().unwrap().remove(principal).is_some();
+        done(self.up().and_then(|()| {
+            let mut passwords = self.passwords.lock().unwrap();
+            let standing = passwords.get(principal).map(|record| record.version);
+            if version.is_some() && standing.is_some() && version != standing {
+                return Err(StoreError::Conflict("password_changed"));
+            }
+            let removed = passwords.remove(principal).is_some();
             if removed {
                 self.explain(event);
             }
-            removed
+            Ok(removed)
         }))
     }
 

@@ -358,12 +358,12 @@ async fn a_cached_yes_follows_the_password() {
     changed.unwrap();
     assert_eq!(house.ask("/basic", "alice", RIGHT).await, INVALID);
     assert_eq!(house.ask("/basic", "alice", NEW).await, by(BASIC));
-    house.passwords.set_password(&house.alice.id, RIGHT, &host, house.clock.now()).await.unwrap();
+    house.passwords.set_password(&house.alice.id, (RIGHT, None), &host, house.clock.now()).await.unwrap();
     assert_eq!(house.ask("/basic", "alice", NEW).await, INVALID);
     // the same text again is another password: what hung on the first stays dead, and this one is good
     house.advance(Duration::from_secs(61));
     assert_eq!(house.ask("/basic", "alice", RIGHT).await, by(BASIC));
-    house.passwords.remove_password(&house.alice.id, &host, house.clock.now()).await.unwrap();
+    house.passwords.remove_password(&house.alice.id, None, &host, house.clock.now()).await.unwrap();
     assert_eq!(house.ask("/basic", "alice", RIGHT).await, INVALID);
 }
 
@@ -373,7 +373,7 @@ async fn the_same_password_set_again_is_good_at_once() {
     let house = House::new().await;
     let host = Caller::host();
     assert_eq!(house.ask("/basic", "alice", RIGHT).await, by(BASIC));
-    house.passwords.set_password(&house.alice.id, RIGHT, &host, house.clock.now()).await.unwrap();
+    house.passwords.set_password(&house.alice.id, (RIGHT, None), &host, house.clock.now()).await.unwrap();
     assert_eq!(house.ask("/basic", "alice", RIGHT).await, by(BASIC));
 }
 

@@ -379,9 +379,14 @@ impl BasicStore for MemoryStore {
     fn remove_password<'a>(
         &'a self,
         principal: &'a PrincipalId,
+        version: Option<i64>,
         event: AuditEvent,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         self.answer(|state| {
+            let standing = state.passwords.get(principal).map(|record| record.version);
+            if version.is_some() && standing.is_some() && version != standing {
+                return Err(StoreError::Conflict("password_changed"));
+            }
             let Some(record) = state.passwords.remove(principal) else { return Ok(false) };
             state.change(ChangeKind::Revoked, record.node(), event.at, None);
             state.tell(event);

@@ -72,6 +72,12 @@ async fn restore(command: Restore, common: &Common) -> Result<Exit, Failure> {
     if !with_audit {
         out.say("without `--audit` nothing is known of what ended after the backup: keys that were revoked since are good again");
     }
+    if with_audit && restored.records == 0 {
+        out.say(
+            "`--audit` holds no record after the backup: if it was exported before it, keys that were revoked since are good \
+             again; export the trail anew where that is still possible",
+        );
+    }
     if !lost.is_empty() {
         out.say(
             "`lost` happened after the backup and is not in the store: `countersign audit tail` shows it",

@@ -66,10 +66,12 @@ pub trait BasicStore: fmt::Debug + Send + Sync {
         replaces: Option<i64>,
         event: AuditEvent,
     ) -> BoxFuture<'a, Result<(), StoreError>>;
-    /// Its node goes into the feed as revoked. `false`: there was none; nothing was written.
+    /// Its node goes into the feed as revoked. `false`: there was none; nothing was written. `Conflict("password_changed")`
+    /// where another version stands than the one that is given.
     fn remove_password<'a>(
         &'a self,
         principal: &'a PrincipalId,
+        version: Option<i64>,
         event: AuditEvent,
     ) -> BoxFuture<'a, Result<bool, StoreError>>;
     /// The same password under a better hash, while it is still at this version and `was` still stands.

@@ -203,16 +203,24 @@ impl BasicStore for Store {
     fn remove_password<'a>(
         &'a self,
         principal: &'a PrincipalId,
+        version: Option<i64>,
         event: AuditEvent,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         let principal = principal.clone();
         let write = self.write(Purpose::Revocation, move |unit| {
             Box::pin(async move {
-                let row: Option<(i64,)> = sql("DELETE FROM password WHERE principal = $1 RETURNING version")
+                let row: Option<(i64,)> =
+                    sql("DELETE FROM password WHERE principal = $1 AND ($2 OR version = $3)
+                     RETURNING version")
                     .bind(principal.as_str())
+                    .bind(version.is_none())
+                    .bind(version)
                     .optional(&mut unit.conn)
                     .await?;
-                let Some((version,)) = row else { return Ok(false) };
+                let Some((version,)) = row else {
+                    let other = password_of(&mut unit.conn, principal.as_str()).await?.is_some();
+                    return if other { Err(Failed::Conflict("password_changed")) } else { Ok(false) };
+                };
                 unit.change(revoked(password_node(&principal, version), event.at));
                 unit.audit(event);
                 Ok(true)

@@ -120,11 +120,15 @@ pub async fn of_fifty_new_passwords_at_once_one_wins(ports: Ports) {
 
 pub async fn a_removed_password_is_gone(ports: Ports) {
     let owner = ports.owner(1).await;
-    let remove = || ports.basic.remove_password(&owner.id, event("password.remove", owner.id.as_str()));
-    assert!(!remove().await.unwrap());
+    let remove = |version| {
+        ports.basic.remove_password(&owner.id, version, event("password.remove", owner.id.as_str()))
+    };
+    assert!(!remove(None).await.unwrap());
+    assert!(!remove(Some(3)).await.unwrap());
     set(&ports, password(&owner, 3), None).await.unwrap();
-    assert!(remove().await.unwrap());
-    assert!(!remove().await.unwrap());
+    assert_eq!(remove(Some(2)).await, Err(StoreError::Conflict("password_changed")));
+    assert!(remove(Some(3)).await.unwrap());
+    assert!(!remove(None).await.unwrap());
     assert_eq!(ports.basic.find_password(&owner.id).await.unwrap(), None);
     let changes = ports.changes().await;
     assert_eq!((changes.len(), &changes[0].node), (1, &password_node(&owner.id, 3)));

@@ -102,17 +102,22 @@ impl BasicIssuer {
         &*self.parts.store
     }
 
-    /// By an operator: whatever the password was, this is it.
+    /// By an operator: whatever the password was, this is it. `seen`: only as long as it is at this version, 0 where there is
+    /// none; otherwise `Changed`.
     pub async fn set_password(
         &self,
         principal: &PrincipalId,
-        typed: &str,
+        (typed, seen): (&str, Option<i64>),
         caller: &Caller,
         now: Timestamp,
     ) -> Result<PasswordRecord, BasicError> {
         let principal = self.user(principal).await?;
         self.may_grant(&principal.scopes, caller)?;
         let standing = self.store().find_password(&principal.id).await?;
+        let version = standing.as_ref().map_or(0, |record| record.version);
+        if seen.is_some_and(|seen| seen != version) {
+            return Err(BasicError::Changed);
+        }
         let event = caller.event(now, "password.set", principal.id.as_str(), Vec::new());
         self.replace(&principal, standing.map(|record| record.version), typed, event).await
     }
@@ -156,15 +161,19 @@ impl BasicIssuer {
         Ok(changed)
     }
 
-    /// `false`: there was none.
+    /// `false`: there was none. `version`: only while it is at that one; otherwise `Changed`.
     pub async fn remove_password(
         &self,
         principal: &PrincipalId,
+        version: Option<i64>,
         caller: &Caller,
         now: Timestamp,
     ) -> Result<bool, BasicError> {
         let event = caller.event(now, "password.remove", principal.as_str(), Vec::new());
-        let removed = self.store().remove_password(principal, event).await?;
+        let removed = match self.store().remove_password(principal, version, event).await {
+            Err(StoreError::Conflict("password_changed")) => return Err(BasicError::Changed),
+            removed => removed?,
+        };
         if removed && let Some(found) = self.principals.find(principal).await? {
             self.forget(&found);
         }

@@ -42,7 +42,7 @@ async fn set(
     password: &str,
     by: &Caller,
 ) -> Result<PasswordRecord, BasicError> {
-    house.issuer.set_password(who, password, by, NOW).await
+    house.issuer.set_password(who, (password, None), by, NOW).await
 }
 
 async fn change(house: &House, user: &str, passwords: (&str, &str)) -> Result<PasswordRecord, BasicError> {
@@ -227,14 +227,21 @@ async fn a_disabled_person_changes_nothing() {
 async fn removed() {
     let house = House::new();
     let host = Caller::host();
-    assert_eq!(house.issuer.remove_password(&alice().id, &host, NOW).await, Ok(false));
+    assert_eq!(house.issuer.remove_password(&alice().id, None, &host, NOW).await, Ok(false));
     assert!(house.actions().is_empty(), "what changes nothing explains nothing");
     house.right();
-    assert_eq!(house.issuer.remove_password(&alice().id, &host, NOW).await, Ok(true));
+    // only what was seen is taken away, or replaced
+    let other = house.issuer.remove_password(&alice().id, Some(7), &host, NOW).await;
+    assert_eq!(other, Err(BasicError::Changed));
+    for seen in [0, 7] {
+        let replaced = house.issuer.set_password(&alice().id, (NEW, Some(seen)), &host, NOW).await;
+        assert_eq!(replaced, Err(BasicError::Changed));
+    }
+    assert_eq!(house.issuer.remove_password(&alice().id, None, &host, NOW).await, Ok(true));
     assert_eq!(house.actions(), ["password.remove"]);
     assert_eq!(code(house.sign_in("alice", RIGHT).await), "credential_invalid");
     assert_eq!(house.hashed().await, 1, "who has none costs what who has one does");
-    assert_eq!(house.issuer.remove_password(&alice().id, &host, NOW).await, Ok(false));
+    assert_eq!(house.issuer.remove_password(&alice().id, None, &host, NOW).await, Ok(false));
 }
 
 /// How many wrong ones are looked at from home, one after the other, before one waits: more where home is known.
@@ -259,7 +266,9 @@ async fn places_are_forgotten_with_the_password() {
         assert!(house.sign_in("alice", RIGHT).await.is_ok(), "home is known");
         match what {
             "set" => drop(set(&house, &alice().id, NEW, &host).await.unwrap()),
-            "removed" => assert_eq!(house.issuer.remove_password(&alice().id, &host, NOW).await, Ok(true)),
+            "removed" => {
+                assert_eq!(house.issuer.remove_password(&alice().id, None, &host, NOW).await, Ok(true))
+            }
             "changed" => drop(change(&house, "alice", (RIGHT, NEW)).await.unwrap()),
             _ => {}
         }

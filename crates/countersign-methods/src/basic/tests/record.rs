@@ -55,7 +55,7 @@ async fn versions_only_rise() {
         ("nine otters borrow umbrellas", Timestamp::from_seconds(1)),
         ("quiet harbour sells turnips", NOW + Duration::from_secs(60)),
     ] {
-        let record = house.issuer.set_password(&alice().id, password, &host, at).await.unwrap();
+        let record = house.issuer.set_password(&alice().id, (password, None), &host, at).await.unwrap();
         assert!(record.version > before, "{password}");
         before = record.version;
     }

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     call::{self, Answer, Call, Facts, Listed, created, ok},
-    condition,
+    condition::{self, Condition},
     input::{Members, Wrong, json::Json},
     once::{Done, once, replayed},
     openapi::{
@@ -20,7 +20,7 @@ use crate::{
     problem::{Fault, Problem, quoted},
     words::{cursor, duration, read, time},
 };
-use countersign_core::{CredentialId, ScopeSet};
+use countersign_core::{CredentialId, PrincipalId, ScopeSet};
 use countersign_methods::basic::{
     app_password::{AppPasswordRecord, AppPasswordState},
     issue::{
@@ -118,11 +118,12 @@ pub(crate) async fn set_password(call: Call) -> Answer {
     let typed = body.required("password", read::password);
     let typed = body.finish(typed)?;
     let principal = principal::resolve(&call, &call.id).await?;
-    if let Some(condition) = call.condition()? {
-        let standing = call.services.basic.password(&principal.id).await?;
-        condition.hold(standing.map_or(0, |record| record.version))?;
-    }
-    let set = call.services.basic.set_password(&principal.id, &typed, &call.caller, call.now).await?;
+    let seen = match call.condition()? {
+        Some(condition) => held(&call, &condition, &principal.id).await?,
+        None => None,
+    };
+    let set = call.services.basic.set_password(&principal.id, (&typed, seen), &call.caller, call.now).await;
+    let set = set.map_err(|error| not_as_seen(seen, error))?;
     password(Some(&set))
 }
 
@@ -130,11 +131,25 @@ pub(crate) async fn remove_password(call: Call) -> Answer {
     let condition = call.condition()?.ok_or_else(condition::required)?;
     call.query()?.finish(Some(()))?;
     let principal = principal::resolve(&call, &call.id).await?;
-    let standing = call.services.basic.password(&principal.id).await?;
-    condition.hold(standing.map_or(0, |record| record.version))?;
+    let seen = held(&call, &condition, &principal.id).await?;
     // that there was none is what was wanted
-    call.services.basic.remove_password(&principal.id, &call.caller, call.now).await?;
+    let removed = call.services.basic.remove_password(&principal.id, seen, &call.caller, call.now).await;
+    removed.map_err(|error| not_as_seen(seen, error))?;
     password(None)
+}
+
+/// The version that the call depends on, 0 where there is no password; `None`: whatever stands.
+async fn held(call: &Call, condition: &Condition, principal: &PrincipalId) -> Result<Option<i64>, Problem> {
+    let standing = call.services.basic.password(principal).await?;
+    condition.hold(standing.map_or(0, |record| record.version))
+}
+
+/// The write found another version than the one that it depends on.
+fn not_as_seen(seen: Option<i64>, error: BasicError) -> Problem {
+    match error {
+        BasicError::Changed if seen.is_some() => condition::failed(),
+        error => error.into(),
+    }
 }
 
 fn password(record: Option<&PasswordRecord>) -> Answer {
