@@ -3,7 +3,8 @@
 use super::{Findings, Patient};
 use crate::keyring::{self, Needs};
 use countersign_store::{Inspection, inspect};
-use std::time::Duration;
+use std::{net::Ipv4Addr, time::Duration};
+use tokio::net::TcpStream;
 
 const AREA: &str = "store";
 /// Clocks further apart than this make tokens and keys end at other times than they say.
@@ -12,12 +13,20 @@ const APART: Duration = Duration::from_secs(2);
 pub(super) async fn look(patient: &Patient<'_>, findings: &mut Findings) {
     let url = &patient.settings.store_url.0;
     let file = url.strip_prefix("sqlite:");
-    if file.is_some_and(|file| !std::path::Path::new(file).exists()) {
-        findings.note(
-            AREA,
-            format!("there is no `{}` yet", file.unwrap_or_default()),
-            "`countersign serve` makes it, with the first operator",
-        );
+    if let Some(file) = file.filter(|file| !std::path::Path::new(file).exists()) {
+        if somebody_serves(patient).await {
+            findings.problem(
+                AREA,
+                format!("`{file}` is gone, and a server of this configuration runs"),
+                "what it writes is lost with it: stop it, look for the file, or `countersign restore` a backup",
+            );
+        } else {
+            findings.note(
+                AREA,
+                format!("there is no `{file}` yet"),
+                "`countersign serve` makes it, with the first operator",
+            );
+        }
         return;
     }
     let asked = patient.now;
@@ -52,6 +61,16 @@ pub(super) async fn look(patient: &Patient<'_>, findings: &mut Findings) {
         }
     }
     keys(patient, &looked, findings);
+}
+
+/// Does anybody listen where this configuration's admin API would?
+async fn somebody_serves(patient: &Patient<'_>) -> bool {
+    let mut address = patient.settings.admin.listen;
+    if address.ip().is_unspecified() {
+        address.set_ip(Ipv4Addr::LOCALHOST.into());
+    }
+    let connect = tokio::time::timeout(Duration::from_secs(1), TcpStream::connect(address));
+    connect.await.is_ok_and(|connected| connected.is_ok())
 }
 
 fn size(looked: &Inspection) -> String {

@@ -204,3 +204,18 @@ async fn through_a_proxy_it_says_what_arrived() {
     let output = doctor(served.folder.path(), &["--through", &elsewhere]).await;
     assert!(has(&findings(&output), "problem", "proxy", "did not reach this gateway"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_is_gone_under_its_server_is_a_problem() {
+    let served = Served::prepare(&upstream().await);
+    let folder = served.folder.path();
+    let before = findings(&doctor(folder, &[]).await);
+    assert!(has(&before, "note", "store", "there is no"), "{before:?}");
+    let process = served.start().await;
+    std::fs::remove_file(folder.join("countersign.db")).unwrap();
+    let output = doctor(folder, &[]).await;
+    assert_eq!(output.status.code(), Some(1));
+    let found = findings(&output);
+    assert!(has(&found, "problem", "store", "is gone, and a server"), "{found:?}");
+    drop(process);
+}
