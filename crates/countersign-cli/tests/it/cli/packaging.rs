@@ -5,7 +5,7 @@ use countersign_cli::config::{self, Environment};
 use countersign_testkit::{eventually, has_program};
 use rustix::process::Signal;
 use std::{
-    fs,
+    fs, io,
     os::unix::{fs::PermissionsExt, net::UnixDatagram},
     path::{Path, PathBuf},
     process::Command,
@@ -133,7 +133,13 @@ async fn a_service_manager_hears_of_every_step() {
     socket.set_read_timeout(Some(LONG)).unwrap();
     let heard = || {
         let mut bytes = [0; 256];
-        let n = socket.recv(&mut bytes).unwrap();
+        // a child of another test may end meanwhile, and its signal interrupts a receive that has a time limit
+        let n = loop {
+            match socket.recv(&mut bytes) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                heard => break heard.unwrap(),
+            }
+        };
         String::from_utf8(bytes[..n].to_vec()).unwrap()
     };
     let mut command = binary();
