@@ -1,0 +1,31 @@
+//! Signed tokens of the compact form (RFC 7515, 7517, 7519), as RFC 8725 wants them read. What is not verified may be
+//! asked for its `iss` and its `kid` and nothing else; a key knows its one algorithm, and the token only repeats it.
+//!
+//! Does not know what a claim means, when a token ends or where keys come from: that is the rooms'. Next in the walk:
+//! [`UnverifiedJwt::parse`], [`UnverifiedJwt::verify`].
+
+mod algorithm;
+mod json;
+mod jwk;
+mod thumbprint;
+mod unverified;
+
+pub use algorithm::Algorithm;
+pub use json::JsonError;
+pub use jwk::{Jwk, JwkError, VerifyingKey};
+pub use unverified::{JwsError, LONGEST_TOKEN, Part, UnverifiedJwt, VerifiedJwt};
+
+#[cfg(test)]
+mod tests;
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+
+/// RFC 7515 2: no padding, no white space. Bits beyond the last byte are zero (RFC 4648 3.5), so that a value has one
+/// form.
+fn base64url(text: &str) -> Option<Vec<u8>> {
+    URL_SAFE_NO_PAD.decode(text).ok()
+}
+
+fn base64url_of(bytes: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}
