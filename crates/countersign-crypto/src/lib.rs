@@ -1,9 +1,8 @@
 //! The only crate that links a cryptography library. A leaf: it knows no word of the judgement.
 //!
-//! Owns secrets in memory, randomness, hashing (of passwords too), opaque and signed
-//! tokens, the development authority and the TLS provider. Does
-//! not know what a key, a principal or a request is: a room hands it bytes and numbers. Next in the walk: the rooms
-//! of `countersign-methods`.
+//! Owns secrets in memory, randomness, hashing (of passwords too), opaque and signed tokens, the
+//! development authority and the TLS provider. Does not know what a key, a principal or a request is: a room hands it
+//! bytes and numbers. Next in the walk: the rooms of `countersign-methods`.
 
 pub mod constant_time;
 pub mod entropy;

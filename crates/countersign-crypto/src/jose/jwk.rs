@@ -4,7 +4,6 @@
 use super::{Algorithm, base64url, base64url_of, json, json::JsonError, thumbprint::thumbprint};
 use crate::{constant_time, hash::hmac_sha256, secret::SecretBytes};
 use aws_lc_rs::{
-    encoding::AsDer,
     rsa::PublicKeyComponents,
     signature::{
         ECDSA_P256_SHA256_FIXED, ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256,
@@ -30,8 +29,14 @@ pub struct Jwk {
 
 pub struct VerifyingKey {
     algorithm: Algorithm,
-    thumbprint: Option<String>,
+    public: Option<Public>,
     material: Material,
+}
+
+/// What others may see of a key: the members that its thumbprint is of, in the order of their names.
+struct Public {
+    members: Vec<(&'static str, String)>,
+    thumbprint: String,
 }
 
 enum Material {
@@ -100,7 +105,7 @@ impl VerifyingKey {
         if secret.expose().len() < SHORTEST_SECRET {
             return Err(JwkError::ShortSecret);
         }
-        Ok(Self { algorithm: Algorithm::Hs256, thumbprint: None, material: Material::Secret(secret) })
+        Ok(Self { algorithm: Algorithm::Hs256, public: None, material: Material::Secret(secret) })
     }
 
     pub fn algorithm(&self) -> Algorithm {
@@ -109,7 +114,15 @@ impl VerifyingKey {
 
     /// RFC 7638. None of a secret: it would be a hash to guess against (RFC 7638 7).
     pub fn thumbprint(&self) -> Option<&str> {
-        self.thumbprint.as_deref()
+        self.public.as_ref().map(|public| &*public.thumbprint)
+    }
+
+    /// For a JWKS (RFC 7517 4): its thumbprint as `kid`, `use` and `alg` always. None of a secret.
+    pub fn to_jwk(&self) -> Option<Map<String, Value>> {
+        let public = self.public.as_ref()?;
+        let more = [("kid", &*public.thumbprint), ("use", "sig"), ("alg", self.algorithm.name())];
+        let members = public.members.iter().map(|(name, value)| (*name, &**value)).chain(more);
+        Some(members.map(|(name, value)| (name.to_owned(), value.into())).collect())
     }
 
     /// ECDSA: r and s of 32 bytes each, never DER (RFC 7518 3.4). PSS: the salt is as long as the hash (3.5).
@@ -133,7 +146,7 @@ impl VerifyingKey {
         }
     }
 
-    pub(super) fn p256(x: &[u8], y: &[u8]) -> Result<Self, JwkError> {
+    pub(crate) fn p256(x: &[u8], y: &[u8]) -> Result<Self, JwkError> {
         // RFC 7518 6.2.1.2: the full size of a coordinate, leading zeros and all
         if x.len() != 32 || y.len() != 32 {
             return Err(JwkError::Material);
@@ -144,7 +157,7 @@ impl VerifyingKey {
         Ok(Self::public(Algorithm::Es256, key, &[("crv", "P-256"), ("kty", "EC"), ("x", &x), ("y", &y)]))
     }
 
-    pub(super) fn ed25519(x: &[u8]) -> Result<Self, JwkError> {
+    pub(crate) fn ed25519(x: &[u8]) -> Result<Self, JwkError> {
         sound_point(x)?;
         let key = ParsedPublicKey::new(&ED25519, x).map_err(|_| JwkError::Material)?;
         Ok(Self::public(
@@ -155,7 +168,7 @@ impl VerifyingKey {
     }
 
     /// `algorithm` is one of the two of RSA.
-    pub(super) fn rsa(n: &[u8], e: &[u8], algorithm: Algorithm) -> Result<Self, JwkError> {
+    pub(crate) fn rsa(n: &[u8], e: &[u8], algorithm: Algorithm) -> Result<Self, JwkError> {
         exponent(e)?;
         // RFC 7518 2, Base64urlUInt: as few bytes as there need be, so that a key has one thumbprint
         let bits = n.len() * 8 - n.first().map_or(0, |first| first.leading_zeros() as usize);
@@ -163,29 +176,26 @@ impl VerifyingKey {
         if n.first() == Some(&0) || !(2048..=8192).contains(&bits) {
             return Err(JwkError::Material);
         }
-        let der = PublicKeyComponents { n, e }.as_der().map_err(|_| JwkError::Material)?;
-        let key = match algorithm {
-            Algorithm::Ps256 => ParsedPublicKey::new(&RSA_PSS_2048_8192_SHA256, der.as_ref()),
-            Algorithm::Rs256 => ParsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, der.as_ref()),
+        let parameters = match algorithm {
+            Algorithm::Ps256 => &RSA_PSS_2048_8192_SHA256,
+            Algorithm::Rs256 => &RSA_PKCS1_2048_8192_SHA256,
             _ => return Err(JwkError::Algorithm),
-        }
-        .map_err(|_| JwkError::Material)?;
+        };
+        let key =
+            PublicKeyComponents { n, e }.to_parsed_public_key(parameters).map_err(|_| JwkError::Material)?;
         Ok(Self::public(algorithm, key, &[("e", &base64url_of(e)), ("kty", "RSA"), ("n", &base64url_of(n))]))
     }
 
-    fn public(algorithm: Algorithm, key: ParsedPublicKey, named: &[(&str, &str)]) -> Self {
-        Self { algorithm, thumbprint: Some(thumbprint(named)), material: Material::Public(Box::new(key)) }
+    fn public(algorithm: Algorithm, key: ParsedPublicKey, named: &[(&'static str, &str)]) -> Self {
+        let members = named.iter().map(|&(name, value)| (name, value.to_owned())).collect();
+        let public = Public { members, thumbprint: thumbprint(named) };
+        Self { algorithm, public: Some(public), material: Material::Public(Box::new(key)) }
     }
 }
 
 impl fmt::Debug for VerifyingKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "VerifyingKey({}, {})",
-            self.algorithm.name(),
-            self.thumbprint.as_deref().unwrap_or("secret")
-        )
+        write!(f, "VerifyingKey({}, {})", self.algorithm.name(), self.thumbprint().unwrap_or("secret"))
     }
 }
 

@@ -2,17 +2,19 @@
 //! asked for its `iss` and its `kid` and nothing else; a key knows its one algorithm, and the token only repeats it.
 //!
 //! Does not know what a claim means, when a token ends or where keys come from: that is the rooms'. Next in the walk:
-//! [`UnverifiedJwt::parse`], [`UnverifiedJwt::verify`].
+//! [`UnverifiedJwt::parse`], [`UnverifiedJwt::verify`]; [`sign`] for our own.
 
 mod algorithm;
 mod json;
 mod jwk;
+mod jws;
 mod thumbprint;
 mod unverified;
 
 pub use algorithm::Algorithm;
 pub use json::JsonError;
 pub use jwk::{Jwk, JwkError, VerifyingKey};
+pub use jws::sign;
 pub use unverified::{JwsError, LONGEST_TOKEN, Part, UnverifiedJwt, VerifiedJwt};
 
 #[cfg(test)]

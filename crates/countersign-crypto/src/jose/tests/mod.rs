@@ -1,5 +1,6 @@
 mod bad_keys;
 mod bad_tokens;
+mod ours;
 mod rfc;
 mod wycheproof;
 
