@@ -17,6 +17,8 @@ use std::fmt;
 const LONGEST_JWK: usize = 16 * 1024;
 /// In bytes (RFC 7518 3.2: as long as the hash).
 const SHORTEST_SECRET: usize = 32;
+/// RFC 7517 4.3 knows eight.
+const MOST_OPERATIONS: usize = 32;
 /// Of a `kid`, in bytes.
 const LONGEST_KEY_ID: usize = 256;
 
@@ -64,7 +66,7 @@ pub enum JwkError {
     #[error("a key names no `alg` and more than one that is allowed fits it: allow one of them")]
     Ambiguous,
     #[error(
-        "the numbers of a key are no key: a point off the curve or of small order, a modulus below 2048 or above 8192 bits, an exponent below 65537 or even"
+        "the numbers of a key are no key: a point off the curve P-256 or of small order, a modulus that is even, below 2048 or above 8192 bits, an exponent that is even, below 65537 or above 33 bits"
     )]
     Material,
     #[error("a secret is shorter than 32 bytes")]
@@ -172,8 +174,11 @@ impl VerifyingKey {
         exponent(e)?;
         // RFC 7518 2, Base64urlUInt: as few bytes as there need be, so that a key has one thumbprint
         let bits = n.len() * 8 - n.first().map_or(0, |first| first.leading_zeros() as usize);
-        // RFC 7518 3.3; the library rounds up and would take 2041
-        if n.first() == Some(&0) || !(2048..=8192).contains(&bits) {
+        // RFC 7518 3.3; the library rounds up and would take 2041, and an even one
+        if n.first() == Some(&0)
+            || n.last().is_none_or(|last| last % 2 == 0)
+            || !(2048..=8192).contains(&bits)
+        {
             return Err(JwkError::Material);
         }
         let parameters = match algorithm {
@@ -215,6 +220,14 @@ fn for_verifying(members: &Map<String, Value>) -> Result<(), JwkError> {
     }
     let Some(operations) = members.get("key_ops") else { return Ok(()) };
     let operations = operations.as_array().ok_or(JwkError::Member("key_ops"))?;
+    // strings, and none of them twice
+    let sound = operations.len() <= MOST_OPERATIONS
+        && operations.iter().enumerate().all(|(at, operation)| {
+            operation.is_string() && operations.iter().take(at).all(|before| before != operation)
+        });
+    if !sound {
+        return Err(JwkError::Member("key_ops"));
+    }
     if operations.iter().any(|operation| operation == "verify") { Ok(()) } else { Err(JwkError::Purpose) }
 }
 
@@ -241,11 +254,15 @@ fn algorithm(
     }
 }
 
-/// Odd, at least 65537 (NIST SP 800-56B 6.2), and at most 33 bits, beyond which the library does not go.
+/// Odd, at least 65537 (NIST SP 800-56B 6.2), and at most 33 bits, as far as the library goes when it verifies.
 fn exponent(e: &[u8]) -> Result<(), JwkError> {
     let plain = e.first().is_some_and(|&first| first != 0) && e.len() <= 5;
     let value = e.iter().fold(0u64, |value, &byte| value << 8 | u64::from(byte));
-    if plain && value % 2 == 1 && value >= 65_537 { Ok(()) } else { Err(JwkError::Material) }
+    if plain && value % 2 == 1 && (65_537..1 << 33).contains(&value) {
+        Ok(())
+    } else {
+        Err(JwkError::Material)
+    }
 }
 
 /// The y of every point whose order divides the cofactor of 8 (RFC 8032 5.1). Against such a key one signature can hold

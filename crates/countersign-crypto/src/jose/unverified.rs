@@ -87,6 +87,9 @@ impl<'t> UnverifiedJwt<'t> {
     }
 
     /// The key says which algorithm; `jwk`, `jku`, `x5c` and `x5u` of the header say nothing (RFC 8725 3.10).
+    ///
+    /// Of ES256 there are two signatures, (r, s) and (r, n - s), for one text: who remembers a token for good or for bad
+    /// names it by its `jti` or by what is signed, never by the whole of it.
     pub fn verify(self, key: &VerifyingKey) -> Result<VerifiedJwt, JwsError> {
         if self.algorithm != key.algorithm() {
             return Err(JwsError::OtherAlgorithm);

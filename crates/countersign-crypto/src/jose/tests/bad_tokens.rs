@@ -187,7 +187,8 @@ fn what_is_printed_is_neither_signature_nor_claim() {
     assert_eq!(format!("{verified:?}"), r#"VerifiedJwt(Some("at+jwt"), ..)"#);
 }
 
-/// A token has one form: another character anywhere is another token, and a refused one.
+/// Another character anywhere is another token, and a refused one. (Of ECDSA anybody can make the other signature, with
+/// n - s, from the first: see `UnverifiedJwt::verify`.)
 #[test]
 fn no_character_can_be_another() {
     let token = Signer::new().sign(HEADER, CLAIMS);

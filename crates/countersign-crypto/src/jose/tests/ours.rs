@@ -29,7 +29,7 @@ fn what_is_signed_is_verified_by_what_is_published() {
         assert_eq!(unverified.kid(), key.verifying_key().thumbprint());
         let verified = unverified.verify(&read.key).unwrap();
         assert_eq!((verified.typ(), verified.claims()), (Some("at+jwt"), &claims()));
-        // another key of that algorithm does not do, nor does the same one for another algorithm
+        // another key of that algorithm does not do
         let other = SigningKey::generate(algorithm).unwrap();
         let refusal = UnverifiedJwt::parse(&token).unwrap().verify(other.verifying_key()).err();
         assert_eq!(refusal, Some(JwsError::Signature), "{algorithm:?}");
@@ -82,4 +82,20 @@ fn a_private_key_is_not_printed() {
     let key = SigningKey::generate(Algorithm::Es256).unwrap();
     let thumbprint = key.verifying_key().thumbprint().unwrap();
     assert_eq!(format!("{key:?}"), format!("SigningKey(VerifyingKey(ES256, {thumbprint}), ..)"));
+}
+
+/// One RSA key kept for two algorithms is two keys (RFC 8725 3.1), and neither takes the other's padding.
+#[test]
+fn a_key_has_one_algorithm() {
+    let pss = SigningKey::generate(Algorithm::Ps256).unwrap();
+    let pkcs1 = SigningKey::from_pkcs8(Algorithm::Rs256, &pss.to_pkcs8().unwrap()).unwrap();
+    assert_eq!(pss.verifying_key().thumbprint(), pkcs1.verifying_key().thumbprint());
+    for (one, other) in [(&pss, &pkcs1), (&pkcs1, &pss)] {
+        let token = sign(one, "JWT", &claims()).unwrap();
+        let refusal = UnverifiedJwt::parse(&token).unwrap().verify(other.verifying_key()).err();
+        assert_eq!(refusal, Some(JwsError::OtherAlgorithm));
+        let signature = one.sign(b"text").unwrap();
+        assert!(one.verifying_key().verifies(b"text", &signature));
+        assert!(!other.verifying_key().verifies(b"text", &signature));
+    }
 }
