@@ -1,3 +1,5 @@
+//! The printed examples, the vectors of others, what is refused, and what we make ourselves.
+
 mod bad_keys;
 mod bad_tokens;
 mod ours;
