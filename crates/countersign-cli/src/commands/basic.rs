@@ -133,16 +133,17 @@ pub async fn run(command: AppPassword, common: &Common) -> Result<Exit, Failure>
         }
         AppPassword::Revoke { id, yes } => {
             if !yes {
-                let about = match client.get(&["app-passwords", &id], &[]).await {
-                    Ok(shown) => format!(
-                        " of `{}` for `{}`",
-                        cell(shown.pointer("/owner/name")),
-                        cell(shown.get("service"))
-                    ),
-                    // whoever may not look may still end it
-                    Err(failure) if failure.exit == Exit::Denied => String::new(),
-                    Err(failure) => return Err(failure),
-                };
+                let about = client
+                    .get_if_allowed(&["app-passwords", &id])
+                    .await?
+                    .map(|shown| {
+                        format!(
+                            " of `{}` for `{}`",
+                            cell(shown.pointer("/owner/name")),
+                            cell(shown.get("service"))
+                        )
+                    })
+                    .unwrap_or_default();
                 confirm(&format!("end the app password `{id}`{about}, for good?"))?;
             }
             out.record(&client.post(&["app-passwords", &id, "revoke"], json!({})).await?, "id")?;

@@ -1,7 +1,9 @@
 //! Keys that verify, from their JSON form (RFC 7517, RFC 7518 6, RFC 8037 2) or a configured secret. A key has one
 //! algorithm from the moment it is one (RFC 8725 3.1).
 
-use super::{Algorithm, base64url, base64url_of, json, json::JsonError, thumbprint::thumbprint};
+use super::{
+    Algorithm, LONGEST_KEY_ID, base64url, base64url_of, json, json::JsonError, thumbprint::thumbprint,
+};
 use crate::{constant_time, hash::hmac_sha256, secret::SecretBytes};
 use aws_lc_rs::{
     rsa::PublicKeyComponents,
@@ -19,8 +21,6 @@ const LONGEST_JWK: usize = 16 * 1024;
 const SHORTEST_SECRET: usize = 32;
 /// RFC 7517 4.3 knows eight.
 const MOST_OPERATIONS: usize = 32;
-/// Of a `kid`, in bytes.
-const LONGEST_KEY_ID: usize = 256;
 
 /// What was understood of a JWK.
 #[derive(Debug)]

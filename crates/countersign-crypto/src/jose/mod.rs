@@ -22,6 +22,9 @@ mod tests;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
+/// Of a `kid`, in bytes: it is looked up, never a path or a query.
+const LONGEST_KEY_ID: usize = 256;
+
 /// RFC 7515 2: no padding, no white space. Bits beyond the last byte are zero (RFC 4648 3.5), so that a value has one
 /// form.
 fn base64url(text: &str) -> Option<Vec<u8>> {

@@ -1,14 +1,12 @@
 //! A token as it came (RFC 7515 7.1, 5.2). It may be asked whom it names as its issuer and its key, so that the key can
 //! be found; what else it says is heard when the key has verified it.
 
-use super::{Algorithm, JsonError, VerifyingKey, base64url, json};
+use super::{Algorithm, JsonError, LONGEST_KEY_ID, VerifyingKey, base64url, json};
 use serde_json::{Map, Value};
 use std::fmt;
 
 /// In bytes. Header fields of a request are bounded too, but a token also comes in a body.
 pub const LONGEST_TOKEN: usize = 16 * 1024;
-/// Of a `kid`, in bytes: it is looked up, never a path or a query.
-const LONGEST_KEY_ID: usize = 256;
 
 pub struct UnverifiedJwt<'t> {
     /// `BASE64URL(header) . BASE64URL(payload)`

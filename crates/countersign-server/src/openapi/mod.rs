@@ -10,7 +10,7 @@ mod tests;
 
 use countersign_methods::operator;
 use serde_json::{Map, Value, json};
-use shape::{defined, nullable, string};
+use shape::{defined, nullable, string, words};
 
 /// What one operation takes and answers, beside its place in the table.
 #[derive(Debug)]
@@ -108,6 +108,11 @@ impl Described {
         let says = "the same for the same request sent again: it acts once, and is known for a day";
         self.parameters.push(parameter("header", "Idempotency-Key", says, &schema, false));
         self.problem(422, "idempotency_key_reused")
+    }
+
+    /// What a request sent again is answered ([`Described::once`]).
+    pub(crate) fn replayed(self, says: &'static str, schema: Value) -> Self {
+        self.answer(200, says, schema).tagged().header("Idempotency-Replayed", "`true`", words(&["true"]))
     }
 
     pub(crate) fn body(self, schema: Value, example: Value) -> Self {

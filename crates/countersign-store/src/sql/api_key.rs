@@ -423,27 +423,17 @@ impl ApiKeyStore for Store {
     }
 
     fn used<'a>(&'a self, mut uses: Vec<(KeyId, Timestamp)>) -> BoxFuture<'a, Result<(), StoreError>> {
-        // in one order everywhere, so that two processes never wait for each other crosswise
         uses.sort();
-        Box::pin(async move {
-            for part in uses.chunks(256) {
-                let part = part.to_vec();
-                let write = self.write(Purpose::Ordinary, move |unit| {
-                    Box::pin(async move {
-                        for (id, at) in part {
-                            sql("UPDATE api_key SET last_used_at = $2
-                                 WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2)")
-                            .bind(id.as_str())
-                            .bind(at.as_micros())
-                            .execute(&mut unit.conn)
-                            .await?;
-                        }
-                        Ok(())
-                    })
-                });
-                write.await?;
-            }
-            Ok(())
+        self.write_noted(uses, |unit, (id, at)| {
+            Box::pin(async move {
+                sql("UPDATE api_key SET last_used_at = $2
+                     WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2)")
+                .bind(id.as_str())
+                .bind(at.as_micros())
+                .execute(&mut unit.conn)
+                .await?;
+                Ok(())
+            })
         })
     }
 

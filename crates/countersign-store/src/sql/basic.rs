@@ -377,56 +377,36 @@ impl BasicStore for Store {
         &'a self,
         mut uses: Vec<(CredentialId, Timestamp)>,
     ) -> BoxFuture<'a, Result<(), StoreError>> {
-        // in one order everywhere, so that two processes never wait for each other crosswise
         uses.sort();
-        Box::pin(async move {
-            for part in uses.chunks(256) {
-                let part = part.to_vec();
-                let write = self.write(Purpose::Ordinary, move |unit| {
-                    Box::pin(async move {
-                        for (id, at) in part {
-                            sql("UPDATE app_password SET last_used_at = $2
-                                 WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2)")
-                            .bind(id.as_str())
-                            .bind(at.as_micros())
-                            .execute(&mut unit.conn)
-                            .await?;
-                        }
-                        Ok(())
-                    })
-                });
-                write.await?;
-            }
-            Ok(())
+        self.write_noted(uses, |unit, (id, at)| {
+            Box::pin(async move {
+                sql("UPDATE app_password SET last_used_at = $2
+                     WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2)")
+                .bind(id.as_str())
+                .bind(at.as_micros())
+                .execute(&mut unit.conn)
+                .await?;
+                Ok(())
+            })
         })
     }
 
     fn used<'a>(&'a self, mut uses: Vec<BasicUse>) -> BoxFuture<'a, Result<(), StoreError>> {
-        // in one order everywhere, so that two processes never wait for each other crosswise
         uses.sort_by(|a, b| (&a.principal, &a.route).cmp(&(&b.principal, &b.route)));
-        Box::pin(async move {
-            for part in uses.chunks(256) {
-                let part = part.to_vec();
-                let write = self.write(Purpose::Ordinary, move |unit| {
-                    Box::pin(async move {
-                        for BasicUse { principal, route, uses, last_used_at } in part {
-                            sql("INSERT INTO basic_use (principal, route, uses, last_used_at) VALUES ($1, $2, $3, $4)
-                                 ON CONFLICT (principal, route) DO UPDATE SET uses = basic_use.uses + excluded.uses,
-                                 last_used_at = CASE WHEN basic_use.last_used_at > excluded.last_used_at
-                                 THEN basic_use.last_used_at ELSE excluded.last_used_at END")
-                            .bind(principal.as_str())
-                            .bind(&*route)
-                            .bind(i64::try_from(uses).unwrap_or(i64::MAX))
-                            .bind(last_used_at.as_micros())
-                            .execute(&mut unit.conn)
-                            .await?;
-                        }
-                        Ok(())
-                    })
-                });
-                write.await?;
-            }
-            Ok(())
+        self.write_noted(uses, |unit, BasicUse { principal, route, uses, last_used_at }| {
+            Box::pin(async move {
+                sql("INSERT INTO basic_use (principal, route, uses, last_used_at) VALUES ($1, $2, $3, $4)
+                     ON CONFLICT (principal, route) DO UPDATE SET uses = basic_use.uses + excluded.uses,
+                     last_used_at = CASE WHEN basic_use.last_used_at > excluded.last_used_at
+                     THEN basic_use.last_used_at ELSE excluded.last_used_at END")
+                .bind(principal.as_str())
+                .bind(&*route)
+                .bind(i64::try_from(uses).unwrap_or(i64::MAX))
+                .bind(last_used_at.as_micros())
+                .execute(&mut unit.conn)
+                .await?;
+                Ok(())
+            })
         })
     }
 

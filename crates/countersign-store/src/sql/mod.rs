@@ -154,6 +154,30 @@ impl Store {
         }
     }
 
+    /// One write for each part of them: what a process noted for a while, where nothing hangs on all or none. The caller
+    /// puts them in one order everywhere, so that two processes never wait for each other crosswise.
+    fn write_noted<'s, T: Clone + Send + Sync + 'static>(
+        &'s self,
+        noted: Vec<T>,
+        write: for<'a, 'c> fn(&'a mut Unit<'c>, T) -> BoxFuture<'a, Result<(), Failed>>,
+    ) -> BoxFuture<'s, Result<(), StoreError>> {
+        Box::pin(async move {
+            for part in noted.chunks(256) {
+                let part = part.to_vec();
+                let written = self.write(Purpose::Ordinary, move |unit| {
+                    Box::pin(async move {
+                        for one in part {
+                            write(unit, one).await?;
+                        }
+                        Ok(())
+                    })
+                });
+                written.await?;
+            }
+            Ok(())
+        })
+    }
+
     /// Spawned at once: a caller who goes away does not leave a transaction half done.
     fn on_control<T: Send + 'static>(
         &self,

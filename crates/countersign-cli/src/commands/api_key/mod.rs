@@ -221,16 +221,17 @@ pub async fn run(command: Key, common: &Common) -> Result<Exit, Failure> {
         Key::Revoke { id, reason, yes } => {
             let client = common.client()?;
             if !yes {
-                let about = match client.get(&["api-keys", &id], &[]).await {
-                    Ok(key) => format!(
-                        " of `{}`, label {}",
-                        cell(key.pointer("/owner/name")),
-                        cell(key.get("label"))
-                    ),
-                    // whoever may not look may still end it
-                    Err(failure) if failure.exit == Exit::Denied => String::new(),
-                    Err(failure) => return Err(failure),
-                };
+                let about = client
+                    .get_if_allowed(&["api-keys", &id])
+                    .await?
+                    .map(|key| {
+                        format!(
+                            " of `{}`, label {}",
+                            cell(key.pointer("/owner/name")),
+                            cell(key.get("label"))
+                        )
+                    })
+                    .unwrap_or_default();
                 confirm(&format!("end the key `{id}`{about}, for good?"))?;
             }
             let reason = match reason {

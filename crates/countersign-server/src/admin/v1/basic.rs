@@ -594,13 +594,10 @@ pub(crate) fn describe_create() -> Described {
         .answer(201, "the app password and its secret", defined("IssuedAppPassword"))
         .tagged()
         .located()
-        .answer(
-            200,
+        .replayed(
             "it was made by the same request before; the secret is not shown again",
             defined("IssuedAppPassword"),
         )
-        .tagged()
-        .header("Idempotency-Replayed", "`true`", words(&["true"]))
         .problem(403, "scopes_beyond_caller")
         .problem(403, "outlives_caller")
         .problem(404, "principal_unknown")

@@ -247,9 +247,7 @@ pub(crate) fn describe_create() -> Described {
         .answer(201, "the principal", defined("Principal"))
         .tagged()
         .located()
-        .answer(200, "it was made by the same request before", defined("Principal"))
-        .tagged()
-        .header("Idempotency-Replayed", "`true`", words(&["true"]))
+        .replayed("it was made by the same request before", defined("Principal"))
         .problem(403, "scopes_beyond_caller")
         .problem(409, "name_taken")
 }

@@ -605,13 +605,10 @@ fn issuing(described: Described) -> Described {
         .answer(201, "the key and its secret", defined("IssuedKey"))
         .tagged()
         .located()
-        .answer(
-            200,
+        .replayed(
             "it was made by the same request before; the secret is not shown again",
             defined("IssuedKey"),
         )
-        .tagged()
-        .header("Idempotency-Replayed", "`true`", words(&["true"]))
         .problem(403, "scopes_beyond_caller")
         .problem(403, "outlives_caller")
         .problem(422, "lifetime_too_long")
