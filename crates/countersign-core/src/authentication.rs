@@ -21,10 +21,16 @@ pub enum NodeKind {
     ApiKey,
     Consent,
     Certificate,
+    /// One signed token, by its `jti`.
+    Token,
+    /// What it was signed with, by its `kid`.
+    SigningKey,
+    /// Everything signed for a principal until somebody said "no more of that" (RULES 2.5).
+    Generation,
 }
 
 impl NodeKind {
-    pub const ALL: [NodeKind; 8] = [
+    pub const ALL: [NodeKind; 11] = [
         NodeKind::Principal,
         NodeKind::Password,
         NodeKind::AppPassword,
@@ -33,6 +39,9 @@ impl NodeKind {
         NodeKind::ApiKey,
         NodeKind::Consent,
         NodeKind::Certificate,
+        NodeKind::Token,
+        NodeKind::SigningKey,
+        NodeKind::Generation,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -45,6 +54,9 @@ impl NodeKind {
             NodeKind::ApiKey => "api_key",
             NodeKind::Consent => "consent",
             NodeKind::Certificate => "certificate",
+            NodeKind::Token => "token",
+            NodeKind::SigningKey => "signing_key",
+            NodeKind::Generation => "generation",
         }
     }
 
@@ -67,6 +79,10 @@ impl Node {
 
     pub fn principal(id: &PrincipalId) -> Self {
         Self { kind: NodeKind::Principal, id: id.shared() }
+    }
+
+    pub fn generation(of: &PrincipalId, generation: i64) -> Self {
+        Self::new(NodeKind::Generation, &format!("{of}.{generation}"))
     }
 }
 
