@@ -1,5 +1,5 @@
-//! The hall of our own signing keys (RULES 5.3): which there are ([`record`]), how they come and go , what this
-//! process signs and verifies with . Rooms sign through it and import nothing else of it; what a token says is
+//! The hall of our own signing keys (RULES 5.3): which there are ([`record`]), how they come and go ([`issue`]), what this
+//! process signs and verifies with ([`keys`]). Rooms sign through it and import nothing else of it; what a token says is
 //! theirs. Next in the walk: `countersign-store`, which implements [`store`].
 //!
 //! ```text
@@ -7,5 +7,7 @@
 //!     └───────────────────revoke──────┴──────revoke──────────┴─────────────────────────────> removed, at once
 //! ```
 
+pub mod issue;
+pub mod keys;
 pub mod record;
 pub mod store;
