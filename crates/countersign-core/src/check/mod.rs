@@ -2,6 +2,7 @@
 //! `authenticate` (with `verified` in front of every method), `revocation`, `conditions`, `authorize`, `limit`,
 //! `decision`. Nothing here reads a socket, a store or a clock but through the ports in [`Parts`].
 
+pub mod cookie;
 pub mod decision;
 pub mod limit;
 pub mod path;
