@@ -3,6 +3,7 @@
 
 use super::{
     Case,
+    authenticate::is_stale,
     decision::{Denial, DenialKind, Known, Refused, first_of},
     request::{CheckRequest, One, Transport},
     route::CorsOrigins,
@@ -15,23 +16,34 @@ use http::{
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Every credential that was presented must hold, not only those that turn out to be needed.
-pub(super) async fn hold(case: &Case<'_>, known: &[Known]) -> Result<(), Refused> {
+/// Every credential that was presented must hold, not only those that turn out to be needed; but a stale cookie was not
+/// presented, and goes (RULES 1.6).
+pub(super) async fn hold(case: &Case<'_>, known: &mut Vec<Known>) -> Result<(), Refused> {
     let mut refused = None;
-    for known in known {
-        for failed in [
-            time(case, known),
-            audience(case, known),
-            network(case, known),
-            origin(case, known),
-            proof(case, known).await,
-        ] {
-            if let Err(denial) = failed {
-                refused = first_of(refused, denial);
+    let mut at = 0;
+    while let Some(one) = known.get(at) {
+        match failed(case, one).await {
+            Some(denial) if is_stale(one.authentication.place, &denial) => {
+                known.remove(at);
+                continue;
             }
+            Some(denial) => refused = first_of(refused, denial),
+            None => {}
         }
+        at += 1;
     }
     refused.map_or(Ok(()), Err)
+}
+
+async fn failed(case: &Case<'_>, known: &Known) -> Option<Refused> {
+    let conditions = [
+        time(case, known),
+        audience(case, known),
+        network(case, known),
+        origin(case, known),
+        proof(case, known).await,
+    ];
+    conditions.into_iter().filter_map(Result::err).fold(None, first_of)
 }
 
 fn time(case: &Case<'_>, known: &Known) -> Result<(), Refused> {
