@@ -199,7 +199,7 @@ fn words(kind: DenialKind, code: &str) -> (&'static str, &'static str) {
         "network_not_allowed" => ("network not allowed", "the credential may not be used from this network"),
         "origin_not_allowed" => (
             "origin not allowed",
-            "a page of another origin may not act with a password that the browser remembers",
+            "a page of another origin may not act with a password or session that the browser remembers",
         ),
         "certificate_required" => ("certificate required", "this API needs a client certificate"),
         "route_unknown" => ("not found", "nothing is served under this host and path"),

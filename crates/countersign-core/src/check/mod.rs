@@ -2,6 +2,7 @@
 //! `authenticate` (with `verified` in front of every method), `revocation`, `conditions`, `authorize`, `limit`,
 //! `decision`. Nothing here reads a socket, a store or a clock but through the ports in [`Parts`].
 
+pub mod cookie;
 pub mod decision;
 pub mod limit;
 pub mod path;
@@ -170,7 +171,7 @@ impl Case<'_> {
         // nothing it descends from revoked, its principal active; scopes cut to the principal's present ones
         let mut known = revocation::present(self, good).await?;
         // good here and now
-        let conditions = conditions::hold(self, &known).await;
+        let conditions = conditions::hold(self, &mut known).await;
         // enough for one alternative
         let authorized = authorize::authorize(self, &mut known);
         // counted whether allowed or denied

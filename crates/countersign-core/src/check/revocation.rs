@@ -2,7 +2,7 @@
 
 use super::{
     Case, DecisionPoint,
-    authenticate::Good,
+    authenticate::{Good, is_stale},
     decision::{Denial, DenialKind, Known, Permit, Refused},
 };
 use crate::{
@@ -132,12 +132,20 @@ pub(super) async fn present(case: &mut Case<'_>, good: Good) -> Result<Vec<Known
         ));
     }
     for authentication in good.into_iter().flatten() {
-        let standing = standing(case, &authentication).await?;
+        let place = authentication.place;
+        let standing = match standing(case, &authentication).await {
+            Err(denial) if is_stale(place, &denial) => continue,
+            standing => standing?,
+        };
         let active = standing.active;
         known.push(cut(authentication, standing));
         if !active {
             let reason = "principal disabled";
             let mut denial = Denial::refused(DenialKind::Unauthenticated, "credential_invalid", reason);
+            if is_stale(place, &denial) {
+                known.pop();
+                continue;
+            }
             denial.known = known;
             return Err(denial);
         }

@@ -261,6 +261,10 @@ impl HeaderView for Fields {
             (Some(_), Some(_)) => One::Doubled,
         }
     }
+
+    fn each<'r>(&'r self, name: &HeaderName, visit: &mut dyn FnMut(&'r [u8])) {
+        self.all(name).for_each(visit);
+    }
 }
 
 impl FieldLines for Fields {

@@ -307,6 +307,26 @@ fn other_mistakes_all_in_one_pass() {
     assert_eq!(fields, all);
 }
 
+/// A login where no session counts would be asked for again and again.
+#[test]
+fn sessions_are_for_jwt_and_logins_for_sessions() {
+    let rule = |cookies, sign_in| MethodRule { cookies, sign_in, ..MethodRule::DEFAULT };
+    for (method, rule, wrong) in [
+        (MethodName::Jwt, rule(true, true), 0),
+        (MethodName::Jwt, rule(true, false), 0),
+        (MethodName::Jwt, rule(false, true), 1),
+        (MethodName::Basic, rule(true, false), 1),
+        (MethodName::ApiKey, rule(true, true), 1),
+        (MethodName::OAuth, rule(false, true), 2),
+    ] {
+        let mut route = public("r", "*", "/", &[]);
+        route.presentation = vec![(method, rule.clone())];
+        let found = RouteTable::new(vec![route], &[]).err().unwrap_or_default();
+        assert_eq!(found.len(), wrong, "{method:?} {rule:?}: {found:?}");
+        assert!(found.iter().all(|error| error.field == "presentation"), "{found:?}");
+    }
+}
+
 /// 10,000 routes: every one of them is found, and so is none for what is beside them.
 #[test]
 fn rule_2_2_ten_thousand_routes() {
