@@ -98,7 +98,7 @@ impl Rooms {
                 .todo("is the path of `[store] url` right, and may this user write there?")
         })?;
         let now = world.clock.now();
-        let Keyring { peppers, attest, fingerprint: kept } =
+        let Keyring { peppers, attest, fingerprint: kept, seal: _, cookie: _ } =
             keyring::open(&settings.keyring, &needs(&store, now).await?, &*world.entropy)?;
         remember(&store, &peppers, &settings.keyring.path).await?;
         // of its own, so that a head of another store is told apart

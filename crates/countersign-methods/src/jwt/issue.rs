@@ -80,13 +80,14 @@ impl JwtIssuer {
         Ok(Minted { token: SecretString::new(signed), expires_in: token.expires_at.since(now) })
     }
 
-    /// What a good access token of ours says.
-    pub fn read(&self, token: &str, now: Timestamp) -> Result<AccessToken, Failure> {
+    /// What a good access token of ours says, and the key that signed it.
+    pub fn read(&self, token: &str, now: Timestamp) -> Result<(AccessToken, Arc<str>), Failure> {
         let unverified = UnverifiedJwt::parse(token)?;
         let kid = unverified.kid().ok_or(Failure::UnknownKey)?;
         let key = self.keys.verifying(KeyPurpose::Session, kid).ok_or(Failure::UnknownKey)?;
         let issuer = self.config.issuer.as_deref().ok_or(Failure::Issuer)?;
-        verify::access_token(&unverified.verify(key.verifying())?, issuer, now)
+        let token = verify::access_token(&unverified.verify(key.verifying())?, issuer, now)?;
+        Ok((token, key.kid.clone()))
     }
 
     /// This one token: by its text, since only what was signed here is remembered.
@@ -96,7 +97,7 @@ impl JwtIssuer {
         caller: &Caller,
         now: Timestamp,
     ) -> Result<(AccessToken, TokenRevoked), TokenError> {
-        let token = self.read(token, now).map_err(TokenError::NotOurs)?;
+        let (token, _) = self.read(token, now).map_err(TokenError::NotOurs)?;
         let revoked = self.revoke_id(&token.jti, token.expires_at, caller, now).await?;
         Ok((token, revoked))
     }
