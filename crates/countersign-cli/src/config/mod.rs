@@ -5,6 +5,7 @@
 
 mod environment;
 mod include;
+mod jwt;
 mod listeners;
 mod observe;
 mod origins;
@@ -14,8 +15,10 @@ mod report;
 mod routes;
 pub mod schema;
 mod sections;
+mod sessions;
 mod settings;
 pub mod show;
+mod signing;
 mod sources;
 mod upstreams;
 mod values;

@@ -1,4 +1,9 @@
 use super::*;
+
+mod jwt;
+mod sessions;
+mod signing;
+
 use countersign_core::check::route::{HostPattern, MethodSet, SecurityRequirement};
 use std::time::Duration;
 
@@ -29,6 +34,14 @@ methods = ["GET"]
 upstream = "orders"
 security = [{ api_key = ["orders:read"] }]
 "#;
+
+/// The smallest file whose people sign in.
+pub(super) fn signed_in() -> String {
+    let text = SMALL.replace("api_key", "jwt").replacen("]\n", "]\nurl = \"https://api.example.com\"\n", 1);
+    format!(
+        "{text}\n[issuer]\nlisten = \"127.0.0.1:8444\"\nurl = \"https://auth.example.com\"\n\n[sessions]\n"
+    )
+}
 
 #[test]
 fn the_smallest_file_has_every_default() {

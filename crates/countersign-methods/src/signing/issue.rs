@@ -36,7 +36,7 @@ pub enum SigningError {
     Store(#[from] StoreError),
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SigningConfig {
     /// What each purpose is signed with.
     pub algorithms: [(KeyPurpose, Algorithm); KeyPurpose::ALL.len()],

@@ -223,6 +223,10 @@ fn settled(old: &Settings, new: Settings) -> (Settings, Vec<String>) {
         store_url,
         api_keys,
         passwords,
+        sessions,
+        signing,
+        // of the other sections
+        jwt: _,
         plans,
         upstreams,
         routes,
@@ -243,6 +247,8 @@ fn settled(old: &Settings, new: Settings) -> (Settings, Vec<String>) {
     keep("egress", egress == old.egress);
     keep("audit.keep", audit == old.audit);
     keep("passwords", passwords == old.passwords);
+    keep("sessions", sessions == old.sessions);
+    keep("signing", signing == old.signing);
     keep("store.url", store_url.0 == old.store_url.0);
     let ApiKeyConfig {
         word,
@@ -277,6 +283,9 @@ fn settled(old: &Settings, new: Settings) -> (Settings, Vec<String>) {
         store_url: old.store_url.clone(),
         api_keys,
         passwords: old.passwords.clone(),
+        sessions: old.sessions.clone(),
+        signing: old.signing.clone(),
+        jwt: old.jwt.clone(),
         plans,
         upstreams,
         routes,
@@ -322,7 +331,7 @@ fn gateway_settings(
     new: GatewaySettings,
     keep: &mut impl FnMut(&str, bool),
 ) -> GatewaySettings {
-    let GatewaySettings { listeners, workers, identity, timeouts, mut limits, revoke_exposed } = new;
+    let GatewaySettings { url, listeners, workers, identity, timeouts, mut limits, revoke_exposed } = new;
     keep("gateway.revoke_exposed", revoke_exposed == old.revoke_exposed);
     keep("gateway.workers", workers == old.workers);
     keep("gateway.limits.connections", limits.connections == old.limits.connections);
@@ -344,6 +353,7 @@ fn gateway_settings(
     };
     let listeners = old.listeners.iter().map(listener).collect();
     GatewaySettings {
+        url,
         listeners,
         workers: old.workers,
         identity,
