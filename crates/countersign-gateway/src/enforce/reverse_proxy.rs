@@ -143,6 +143,8 @@ pub(crate) async fn handle(
         Decision::Deny(denial) => {
             story.denied(&denial, asked);
             let mut response = Response::from(respond::denial(&denial, id, options));
+            // a person is sent to the login page instead
+            story.ended(response.status);
             if let Some(cors) = denial.cors() {
                 cors::apply(cors, origin(&fields).as_ref(), &mut response.fields);
             }
