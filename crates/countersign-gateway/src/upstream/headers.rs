@@ -11,6 +11,7 @@ use crate::{
 use countersign_core::{
     MethodName, Place, RequestId,
     check::{
+        cookie,
         decision::Permit,
         route::{CachePolicy, HostPattern, Route},
     },
@@ -20,7 +21,7 @@ use http::{
     HeaderMap, HeaderName, HeaderValue,
     header::{
         AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, PROXY_AUTHENTICATE,
-        PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VARY, VIA,
+        PROXY_AUTHORIZATION, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VARY, VIA,
     },
 };
 use std::net::IpAddr;
@@ -124,6 +125,9 @@ pub(crate) fn request(
         }
     }
     if seen.cookies {
+        if !route.forward_credential {
+            without_our_cookies(fields);
+        }
         join_cookies(fields);
     }
 
@@ -157,6 +161,9 @@ pub(crate) fn response(fields: &mut Fields, permit: &Permit, id: &HeaderValue) {
     if seen.ours {
         fields.retain(|name| !is_ours(name));
     }
+    if seen.sets_cookies {
+        set_none_of_ours(fields);
+    }
     if let Some(limit) = permit.limit() {
         for (name, value) in respond::rate_limit(limit) {
             fields.insert(name, &value);
@@ -177,6 +184,7 @@ pub(crate) fn response(fields: &mut Fields, permit: &Permit, id: &HeaderValue) {
 pub(crate) fn interim(fields: &mut Fields) {
     hop_by_hop(fields);
     fields.retain(|name| !is_ours(name) && !is_reserved(name));
+    set_none_of_ours(fields);
     for name in &[CONTENT_LENGTH, PROXY_AUTHENTICATE] {
         fields.remove(name);
     }
@@ -225,6 +233,8 @@ struct Seen {
     /// `Expect` or `Content-Length`.
     framing: bool,
     cookies: bool,
+    /// `Set-Cookie`.
+    sets_cookies: bool,
     /// A name that can be read in more than one way.
     odd: bool,
     /// [`is_ours`].
@@ -250,6 +260,7 @@ impl Seen {
                 | b"upgrade" => seen.of_hop = true,
                 b"expect" | b"content-length" => seen.framing = true,
                 b"cookie" => seen.cookies = true,
+                b"set-cookie" => seen.sets_cookies = true,
                 name => {
                     seen.odd |= !is_plain(name);
                     seen.ours |= is_ours(name);
@@ -296,6 +307,30 @@ fn aliases(fields: &mut Fields, stripping: &Stripping) {
 
 fn route_headers(route: &Route) -> impl Iterator<Item = &HeaderName> {
     route.presentation.iter().filter_map(|(_, rule)| rule.header.as_ref())
+}
+
+/// RULES 3.2: our cookies stay here; what is between them goes on as it is.
+fn without_our_cookies(fields: &mut Fields) {
+    let pairs = |line| <[u8]>::split(line, |byte: &u8| *byte == b';');
+    if !fields.all(&COOKIE).flat_map(pairs).any(cookie::is_ours) {
+        return;
+    }
+    let mut kept: Vec<HeaderValue> = Vec::new();
+    for line in fields.all(&COOKIE) {
+        let pairs: Vec<&[u8]> = pairs(line).filter(|pair| !cookie::is_ours(pair)).collect();
+        let line = pairs.join(&b';');
+        // of what came as such; a line of which nothing is left is none
+        kept.extend(HeaderValue::from_bytes(line.trim_ascii()).ok().filter(|line| !line.is_empty()));
+    }
+    fields.remove(&COOKIE);
+    for line in &kept {
+        fields.append(&COOKIE, line);
+    }
+}
+
+/// RULES 3.4: a session is given and taken by us alone.
+fn set_none_of_ours(fields: &mut Fields) {
+    fields.remove_where(&SET_COOKIE, cookie::sets_ours);
 }
 
 /// RFC 9113 8.2.3: HTTP/2 may split the cookie field; HTTP/1.1 has one.

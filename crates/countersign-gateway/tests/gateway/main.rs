@@ -26,6 +26,7 @@ mod reload;
 mod responses;
 mod revoked;
 mod rules;
+mod session;
 mod sni;
 mod stop;
 mod support;
