@@ -147,6 +147,22 @@ pub(crate) fn request(
     identity::inject(config.identity, permit, fields)
 }
 
+/// For what answers in this process: what is about one hop goes, and the credentials stay.
+pub(super) fn to_built_in(
+    fields: &mut Fields,
+    permit: &Permit,
+    stripping: &Stripping,
+) -> Result<(), Unrepresentable> {
+    hop_by_hop(fields);
+    aliases(fields, stripping);
+    for name in &[EXPECT, CONTENT_LENGTH] {
+        fields.remove(name);
+    }
+    join_cookies(fields);
+    let authority = permit.authority().as_bytes();
+    fields.try_insert(&HOST, authority).map_err(|_| Unrepresentable("host"))
+}
+
 static HTTP: HeaderValue = HeaderValue::from_static("http");
 static HTTPS: HeaderValue = HeaderValue::from_static("https");
 static OURS: HeaderValue = HeaderValue::from_static("1.1 countersign");
@@ -164,11 +180,7 @@ pub(crate) fn response(fields: &mut Fields, permit: &Permit, id: &HeaderValue) {
     if seen.sets_cookies {
         set_none_of_ours(fields);
     }
-    if let Some(limit) = permit.limit() {
-        for (name, value) in respond::rate_limit(limit) {
-            fields.insert(name, &value);
-        }
-    }
+    limits(fields, permit);
     for known in permit.subject().into_iter().chain(permit.actors()) {
         for (name, value) in &permit.route().rule(known.authentication.method).farewell {
             fields.insert(name, value);
@@ -178,6 +190,23 @@ pub(crate) fn response(fields: &mut Fields, permit: &Permit, id: &HeaderValue) {
         keep_private(fields, permit, seen);
     }
     fields.insert(&respond::REQUEST_ID, id);
+}
+
+/// An answer of this process: whole as it is, and kept by nobody unless it says so itself.
+pub(super) fn from_built_in(fields: &mut Fields, permit: &Permit, id: &HeaderValue) {
+    hop_by_hop(fields);
+    fields.remove(&CONTENT_LENGTH);
+    limits(fields, permit);
+    if !fields.contains(&CACHE_CONTROL) {
+        fields.append(&CACHE_CONTROL, &NO_STORE);
+    }
+    fields.insert(&respond::REQUEST_ID, id);
+}
+
+fn limits(fields: &mut Fields, permit: &Permit) {
+    for (name, value) in permit.limit().into_iter().flat_map(respond::rate_limit) {
+        fields.insert(name, &value);
+    }
 }
 
 /// An interim answer: what is about its own hop, frames a body or is ours to say stays here.
@@ -411,6 +440,7 @@ fn keep_private(fields: &mut Fields, permit: &Permit, seen: Seen) {
     }
 }
 
+static NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 static PRIVATE: HeaderValue = HeaderValue::from_static("private");
 static VARIES_WITH_KEY: HeaderValue = HeaderValue::from_static("x-api-key");
 

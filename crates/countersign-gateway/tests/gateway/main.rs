@@ -11,6 +11,7 @@ mod age;
 mod ambiguity;
 mod balance;
 mod bodies;
+mod built_in;
 mod cors;
 mod extended_connect;
 mod failures;
