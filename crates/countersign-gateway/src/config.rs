@@ -1,9 +1,13 @@
 //! What an operator decides about the data plane. Already valid, but for what only opening sockets can tell.
 
-use crate::{listen::settings::ListenerConfig, observe::Sampling, upstream::config::UpstreamConfig};
+use crate::{
+    listen::settings::ListenerConfig,
+    observe::Sampling,
+    upstream::{built_in::BuiltIn, config::UpstreamConfig},
+};
 use countersign_tower::{HeadLimits, respond};
 use http::HeaderName;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 #[derive(Debug, Clone, Default)]
 pub struct GatewayConfig {
@@ -11,6 +15,8 @@ pub struct GatewayConfig {
     /// Threads; 0: one per core.
     pub workers: usize,
     pub upstreams: Vec<UpstreamConfig>,
+    /// What answers in this process where a route names it as its upstream.
+    pub built_in: Vec<(Arc<str>, Arc<dyn BuiltIn>)>,
     pub limits: Limits,
     pub timeouts: Timeouts,
     pub identity: IdentityPreset,

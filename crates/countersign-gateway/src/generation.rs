@@ -12,6 +12,7 @@ use crate::{
     observe::{Observed, tally::Tally},
     upstream::{
         balance::{Destination, Upstream},
+        built_in::BuiltIn,
         headers::Stripping,
     },
 };
@@ -58,6 +59,12 @@ impl Blueprint {
             };
             if destinations.insert(upstream.name.clone(), destination).is_some() {
                 return Err(StartError::DoubledUpstream(upstream.name.clone()));
+            }
+        }
+        for (n, (name, _)) in config.built_in.iter().enumerate() {
+            let twice = config.built_in.iter().take(n).any(|(other, _)| other == name);
+            if twice || destinations.contains_key(name) {
+                return Err(StartError::DoubledUpstream(name.clone()));
             }
         }
         Ok(Arc::new(Self { config: Arc::new(config), table, destinations }))
@@ -114,6 +121,11 @@ impl Generation {
 
     pub(crate) fn upstream(&self, name: &str) -> Option<&Rc<Upstream>> {
         self.upstreams.get(name)
+    }
+
+    /// For what has no upstream.
+    pub(crate) fn built_in(&self, name: &str) -> Option<&Arc<dyn BuiltIn>> {
+        self.config.built_in.iter().find(|(own, _)| **own == *name).map(|(_, built_in)| built_in)
     }
 
     pub(crate) fn upstreams(&self) -> impl Iterator<Item = &Rc<Upstream>> {

@@ -149,7 +149,8 @@ impl DecisionPoint {
         let compiled = route::choose(table, &asked, request.method)?;
         let now = self.parts.clock.now();
         let mut case = Case { point: self, request: *request, asked, table, compiled, mode, now };
-        case.steps().await.map_err(|denial| denial.about(compiled, request))
+        let judged = case.steps().await;
+        judged.map_err(|denial| denial.about(&case))
     }
 
     fn cache_of(&self, method: MethodName) -> &VerifiedCache {

@@ -4,6 +4,7 @@
 use super::{
     balance::Upstream,
     body::{Answer, Download, ExchangeError, Patience, Upload, UploadFault},
+    built_in,
     config::Protocol,
     dial::ConnectError,
     headers::{self, Came},
@@ -18,12 +19,13 @@ use crate::{
     generation::Generation, http1::fields::Fields, listen::inlet::Inlet, observe::story::Story,
     response::Response, worker::Worker,
 };
+use bytes::Bytes;
 use countersign_core::{
     RequestId,
     check::{
         decision::Permit,
         path,
-        request::{HeaderView, One},
+        request::{HeaderView, One, Peer},
     },
 };
 use http::{
@@ -32,6 +34,7 @@ use http::{
     uri::PathAndQuery,
 };
 use http_body::Body;
+use http_body_util::Full;
 use std::{rc::Rc, time::Duration};
 use thiserror::Error;
 use tokio::time::Instant;
@@ -40,6 +43,7 @@ use tokio::time::Instant;
 #[derive(Debug)]
 pub(crate) struct Inbound {
     pub(crate) id: RequestId,
+    pub(crate) peer: Peer,
     /// The caller's, as it is written.
     pub(crate) address: HeaderValue,
     pub(crate) is_https: bool,
@@ -63,6 +67,8 @@ pub(crate) struct Terms {
 /// What came back.
 pub(crate) enum Outcome {
     Answer(Response<Box<Download>>),
+    /// Of an endpoint of this process.
+    Whole(Response<Full<Bytes>>),
     /// 101: what follows on the caller's connection belongs to the tunnel.
     Switched(Response<()>, Box<Tunnel>),
 }
@@ -74,6 +80,8 @@ pub(crate) enum Failure {
     NoUpstream,
     #[error("`{}` cannot carry its value unchanged", .0.0)]
     Identity(Unrepresentable),
+    #[error("what is built in {0}")]
+    BuiltIn(&'static str),
     #[error("it takes no WebSocket")]
     NoUpgrade,
     #[error("the route's prefixes make no target of this one")]
@@ -99,7 +107,7 @@ pub(crate) enum Failure {
 impl Failure {
     /// The configuration's fault or this program's: to be seen in the log without asking for it.
     pub(crate) fn is_ours(&self) -> bool {
-        matches!(self, Failure::NoUpstream | Failure::Identity(_) | Failure::Target)
+        matches!(self, Failure::NoUpstream | Failure::Identity(_) | Failure::BuiltIn(_) | Failure::Target)
     }
 
     /// Status, code, title and detail for the caller.
@@ -129,11 +137,11 @@ impl Failure {
                 "malformed request",
                 "the request body breaks its framing",
             ),
-            Failure::NoUpstream | Failure::Identity(_) | Failure::Target => (
+            Failure::NoUpstream | Failure::Identity(_) | Failure::BuiltIn(_) | Failure::Target => (
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "internal",
                 "internal error",
-                "the gateway cannot forward this request; its log says why",
+                "the gateway cannot answer or forward this request; its log says why",
             ),
             Failure::NoUpgrade => (
                 StatusCode::NOT_IMPLEMENTED,
@@ -176,9 +184,14 @@ pub(crate) async fn forward(
     inbound: Inbound,
     story: &mut Story<'_>,
 ) -> Result<Outcome, Failure> {
-    let upstream = generation.upstream(&permit.route().upstream.0).ok_or(Failure::NoUpstream)?;
+    let Some(upstream) = generation.upstream(&permit.route().upstream.0) else {
+        let built_in = generation.built_in(&permit.route().upstream.0).ok_or(Failure::NoUpstream)?;
+        // apart, so that what is forwarded is no larger for it
+        let answer = built_in::answer((worker, generation), built_in.clone(), permit, inbound, story);
+        return Box::pin(answer).await.map(Outcome::Whole);
+    };
     let permit = Rc::new(permit);
-    let Inbound { id, address, is_https, mut fields, body, version, is_stream, terms } = inbound;
+    let Inbound { id, address, is_https, mut fields, body, version, is_stream, terms, .. } = inbound;
     let asked = if is_stream {
         Some(upgrade::websocket(upstream.config()).ok_or(Failure::NoUpgrade)?)
     } else {
