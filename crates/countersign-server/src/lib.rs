@@ -1,5 +1,5 @@
 //! The control plane: the operators' face ([`router::operator`]: the admin API), the public face ([`router::public`]), what stands
-//! under `/.countersign/` on the gateway's hosts ([`router::sessions`]), and what is said of the process itself ([`observe`]).
+//! under `/.countersign/` on the gateway's hosts ([`router::SessionFace`]), and what is said of the process itself ([`observe`]).
 //!
 //! Owns URLs, JSON, problem documents and the listener they stand on. Judges nobody: every operator's request passes
 //! a decision point of its own, as any route of any API does. Issues nothing: the rooms of `countersign-methods` do.
@@ -23,5 +23,5 @@ mod session;
 mod test_world;
 mod words;
 
-pub use router::{admin_plan, admin_routes, operator, public, session_routes, sessions};
+pub use router::{BUILT_IN, SessionFace, admin_plan, admin_routes, operator, public, session_routes};
 pub use services::{Limits, Services, Sessions};

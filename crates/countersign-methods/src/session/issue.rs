@@ -164,6 +164,11 @@ impl SessionIssuer {
         Ok(Begun { record, cookie: cookie.map(token), refresh: refresh.map(token) })
     }
 
+    /// Is it an opaque cookie of ours by its beginning?
+    pub fn is_cookie(&self, value: &[u8]) -> bool {
+        self.parts.tokens.is_prefix_of(TokenKind::Cookie, value)
+    }
+
     /// The session behind a cookie, whatever may have become of what it hangs on: that is the judgement's to ask.
     pub async fn of_cookie(&self, shown: &[u8], now: Timestamp) -> Result<Option<SessionRecord>, StoreError> {
         let Some(shown) = self.parts.tokens.read(TokenKind::Cookie, shown) else { return Ok(None) };

@@ -17,6 +17,7 @@ use axum::{
     extract::{FromRequestParts, RawPathParams},
     routing::{MethodFilter, MethodRouter, get},
 };
+use bytes::Bytes;
 use countersign_core::{
     BoxFuture, MethodName, MethodRule, RequestId, Scope, ScopeSet,
     check::{
@@ -33,9 +34,10 @@ use countersign_methods::{
 use countersign_tower::AuthLayer;
 use futures_util::FutureExt;
 use http::{Method, Request, Response, StatusCode};
+use http_body_util::BodyExt;
 use serde_json::{Map, Value};
 use std::{panic::AssertUnwindSafe, sync::Arc};
-use tower::Layer;
+use tower::{Layer, ServiceExt};
 
 /// One operation of the admin API: what it needs stands beside where it is.
 struct Operation {
@@ -298,7 +300,24 @@ pub fn public(services: Arc<Services>) -> Router {
 }
 
 /// What stands behind [`session_routes`]. The gateway has judged each request and hands its permit along.
-pub fn sessions(services: Arc<Services>) -> Router {
+#[derive(Debug, Clone)]
+pub struct SessionFace(Router);
+
+impl SessionFace {
+    pub fn new(services: Arc<Services>) -> Self {
+        Self(sessions(services))
+    }
+
+    pub async fn answer(self, request: Request<Bytes>) -> Response<Bytes> {
+        let answer = self.0.oneshot(request.map(Body::from)).await;
+        let (parts, body) = answer.unwrap_or_else(|never| match never {}).into_parts();
+        // ours, and whole already
+        let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+        Response::from_parts(parts, body)
+    }
+}
+
+fn sessions(services: Arc<Services>) -> Router {
     let mut router = Router::new();
     for path in paths(SESSIONS.iter().map(|o| o.path)) {
         let mut methods = MethodRouter::new();

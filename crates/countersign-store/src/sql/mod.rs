@@ -14,6 +14,7 @@ mod follower;
 mod health;
 mod idempotency;
 mod inspect;
+mod jwt;
 mod lease;
 mod meta;
 mod migrate;
