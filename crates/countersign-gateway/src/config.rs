@@ -3,7 +3,7 @@
 use crate::{
     listen::settings::ListenerConfig,
     observe::Sampling,
-    upstream::{built_in::BuiltIn, config::UpstreamConfig},
+    upstream::{built_in::BuiltIn, config::UpstreamConfig, identity::mint::Identity},
 };
 use countersign_tower::{HeadLimits, respond};
 use http::HeaderName;
@@ -20,6 +20,8 @@ pub struct GatewayConfig {
     pub limits: Limits,
     pub timeouts: Timeouts,
     pub identity: IdentityPreset,
+    /// Who signs what upstreams are told, where they are told in our own words ([`IdentityPreset::Countersign`]).
+    pub signed: Option<Identity>,
     /// Every header that carries a key on any route, beside `X-API-Key`: stripped on all of them (RULES 3.2).
     pub key_headers: Vec<HeaderName>,
     /// Every query parameter that carries a key on any route: stripped on all of them, and never logged.
@@ -66,6 +68,7 @@ pub struct Timeouts {
 /// How the upstream is told who calls, beside `Countersign-Principal`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum IdentityPreset {
+    /// `Countersign-Identity`, signed, where somebody signs.
     #[default]
     Countersign,
     /// `X-Auth-Request-*`, `X-Forwarded-User`.

@@ -5,7 +5,7 @@
 //! worker swaps its own, so a request pays a count that no other thread touches.
 
 use crate::{
-    config::GatewayConfig,
+    config::{GatewayConfig, IdentityPreset},
     enforce::trusted::is_reserved,
     gateway::StartError,
     listen::{Face, settings::ListenAddress},
@@ -14,6 +14,7 @@ use crate::{
         balance::{Destination, Upstream},
         built_in::BuiltIn,
         headers::Stripping,
+        identity::mint::Mint,
     },
 };
 use countersign_core::check::route::{Route, RouteTable};
@@ -76,6 +77,8 @@ pub(crate) struct Generation {
     pub(crate) config: Arc<GatewayConfig>,
     pub(crate) table: Arc<RouteTable>,
     pub(crate) stripping: Stripping,
+    /// Where upstreams are told who calls in a signed word of ours. Its own generation's: who says it, and to whom, may change.
+    pub(crate) mint: Option<Mint>,
     /// By the number of the listener.
     faces: Vec<Rc<Face>>,
     /// Few, and asked for each request: comparing names costs less than hashing one.
@@ -103,10 +106,12 @@ impl Generation {
         };
         let face =
             |(listener, address): (_, &ListenAddress)| Rc::new(Face::new(config, listener, address.clone()));
+        let signed = config.signed.as_ref().filter(|_| config.identity == IdentityPreset::Countersign);
         Rc::new(Self {
             config: config.clone(),
             table: blueprint.table.clone(),
             stripping: Stripping::new(config),
+            mint: signed.cloned().map(Mint::new),
             faces: config.listeners.iter().zip(addresses).map(face).collect(),
             upstreams: blueprint.destinations.iter().map(upstream).collect(),
             tallies: RefCell::default(),

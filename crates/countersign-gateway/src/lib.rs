@@ -35,3 +35,4 @@ pub use upstream::built_in::BuiltIn;
 pub use upstream::config::{
     HealthCheck, Protocol, STREAM_IDLE, UpstreamConfig, UpstreamLimits, UpstreamTls, WEBSOCKET, is_upgrade,
 };
+pub use upstream::identity::mint::{Identity, IdentitySigner};

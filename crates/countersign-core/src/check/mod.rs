@@ -132,6 +132,11 @@ impl DecisionPoint {
         }
     }
 
+    /// Of the feed: while it stands still, nothing became known that could end what was permitted.
+    pub fn revision(&self) -> i64 {
+        self.parts.feed.revision()
+    }
+
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.parts.clock
     }

@@ -233,7 +233,7 @@ fn origin(fields: &Fields) -> Option<HeaderValue> {
 fn refusal(failure: &Failure, id: RequestId) -> http::Response<Full<Bytes>> {
     let (status, code, title, detail) = failure.words();
     let mut response = respond::problem(status, code, title, detail, id);
-    if matches!(failure, Failure::Busy) {
+    if matches!(failure, Failure::Busy | Failure::NoIdentityKey) {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     }
     response

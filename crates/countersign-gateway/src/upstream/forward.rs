@@ -80,6 +80,8 @@ pub(crate) enum Failure {
     NoUpstream,
     #[error("`{}` cannot carry its value unchanged", .0.0)]
     Identity(Unrepresentable),
+    #[error("there is no key to sign `countersign-identity` with")]
+    NoIdentityKey,
     #[error("what is built in {0}")]
     BuiltIn(&'static str),
     #[error("it takes no WebSocket")]
@@ -142,6 +144,12 @@ impl Failure {
                 "internal",
                 "internal error",
                 "the gateway cannot answer or forward this request; its log says why",
+            ),
+            Failure::NoIdentityKey => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "identity_unavailable",
+                "unavailable",
+                "the API behind this gateway cannot be told who calls right now; try again",
             ),
             Failure::NoUpgrade => (
                 StatusCode::NOT_IMPLEMENTED,
@@ -206,7 +214,13 @@ pub(crate) async fn forward(
     // RFC 9110 10.1.4: a field of this hop, said again because gRPC servers ask for it
     let takes_trailers = http2 && fields.get(&TE).is_some_and(|te| te.eq_ignore_ascii_case(b"trailers"));
     let id = headers::request_id(id).map_err(Failure::Identity)?;
-    let came = Came { id: &id, address: &address, is_https, upstream: upstream.authority() };
+    let identity = match &generation.mint {
+        Some(mint) => mint.token(&permit, upstream.config(), worker)?,
+        None => None,
+    };
+    let upstream_name = upstream.authority();
+    let came =
+        Came { id: &id, address: &address, is_https, upstream: upstream_name, identity: identity.as_deref() };
     headers::request(&mut fields, &permit, &generation.stripping, &generation.config, came)
         .map_err(Failure::Identity)?;
     if !http2 {

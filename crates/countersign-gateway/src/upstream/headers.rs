@@ -96,6 +96,8 @@ pub(crate) struct Came<'r> {
     pub(crate) address: &'r HeaderValue,
     pub(crate) is_https: bool,
     pub(crate) upstream: &'r HeaderValue,
+    /// Who calls, signed.
+    pub(crate) identity: Option<&'r HeaderValue>,
 }
 
 pub(crate) fn request(
@@ -144,6 +146,9 @@ pub(crate) fn request(
     // RFC 9110 7.6.3: a gateway sends Via in each inbound request
     fields.append(&VIA, &OURS);
     fields.insert(&respond::REQUEST_ID, came.id);
+    if let Some(token) = came.identity {
+        fields.insert(&identity::COUNTERSIGN_IDENTITY, token);
+    }
     identity::inject(config.identity, permit, fields)
 }
 

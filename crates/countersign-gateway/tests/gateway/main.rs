@@ -19,6 +19,7 @@ mod floods;
 mod http1;
 mod hygiene;
 mod identity;
+mod identity_jwt;
 mod limits;
 mod listeners;
 mod pool;
