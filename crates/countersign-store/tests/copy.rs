@@ -278,7 +278,8 @@ async fn an_older_schema_is_brought_up() {
     // as the first release made it
     support::execute(
         &from.url(),
-        "DROP TABLE basic_use; DROP TABLE app_password; DROP TABLE password; DROP INDEX api_key_by_lookup;
+        "DROP TABLE session; DROP TABLE signing_key; ALTER TABLE principal DROP COLUMN generation;
+         DROP TABLE basic_use; DROP TABLE app_password; DROP TABLE password; DROP INDEX api_key_by_lookup;
          ALTER TABLE api_key DROP COLUMN lookup; ALTER TABLE api_key DROP COLUMN origin;
          DROP TABLE lease; DROP TABLE idempotency; DELETE FROM schema_migration WHERE number > 1",
     )
