@@ -20,6 +20,8 @@ mod meta;
 mod migrate;
 mod open;
 mod revocation;
+mod session;
+mod signing;
 mod unit;
 mod writer;
 

@@ -25,6 +25,8 @@ pub(crate) fn ports(store: &Arc<Store>) -> Ports {
         principals: store.clone(),
         keys: store.clone(),
         basic: store.clone(),
+        signing: store.clone(),
+        sessions: store.clone(),
         feed: store.clone(),
         audit: store.clone(),
         idempotency: store.clone(),

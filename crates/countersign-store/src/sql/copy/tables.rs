@@ -32,6 +32,9 @@ pub(super) const TABLES: &[Table] = &[
     table("password"),
     table("app_password"),
     table("basic_use"),
+    table("signing_key"),
+    // kept for the person's list; the next epoch ends those that are open
+    table("session"),
     table("feed"),
     Table { seeded: true, ..table("feed_head") },
     table("audit_event"),
