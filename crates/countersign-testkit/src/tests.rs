@@ -45,6 +45,7 @@ async fn eventually_waits_and_gives_up() {
 /// What is in memory keeps the promises of sessions and signing keys as the engines do.
 macro_rules! in_memory {
     ($($area:ident: $cases:tt),* $(,)?) => { $( in_memory!(@ $area $cases); )* };
+    (@ jwt $cases:tt) => { in_memory!(= jwt $cases); };
     (@ session $cases:tt) => { in_memory!(= session $cases); };
     (@ signing $cases:tt) => { in_memory!(= signing $cases); };
     // of the others it keeps what the handlers' tests need
@@ -69,6 +70,7 @@ fn ports() -> Ports {
         keys: store.clone(),
         basic: store.clone(),
         signing: store.clone(),
+        jwt: store.clone(),
         sessions: store.clone(),
         feed: store.clone(),
         audit: store.clone(),

@@ -239,6 +239,10 @@ fn words(kind: DenialKind, code: &str) -> (&'static str, &'static str) {
         "key_revoked" => ("key revoked", "the key was valid and has been revoked"),
         "app_password_expired" => ("app password expired", "the app password was valid and has expired"),
         "app_password_revoked" => ("app password revoked", "the app password was valid and has been revoked"),
+        "token_expired" => {
+            ("token expired", "the token was valid and has expired; refresh it, or sign in again")
+        }
+        "token_revoked" => ("token revoked", "the token, or the session it is of, was ended; sign in again"),
         "scope_missing" => {
             ("scope missing", "the credential does not carry a scope that this operation needs")
         }

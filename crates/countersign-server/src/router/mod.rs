@@ -184,9 +184,7 @@ pub fn session_routes(hosts: &[HostPattern], resource: Option<&Arc<str>>) -> Vec
             let methods = MethodSet::Of(vec![operation.method.clone()]);
             add(operation.name.to_owned(), operation.path, methods, security);
         }
-        for path in ["/.countersign", "/.countersign/{*rest}"] {
-            add(format!("reserved {path}"), path, MethodSet::Any, SecurityRequirement::Public);
-        }
+        add("reserved".into(), "/.countersign/*", MethodSet::Any, SecurityRequirement::Public);
     }
     routes
 }

@@ -13,6 +13,8 @@ pub(crate) mod mine;
 pub(crate) mod origin;
 pub(crate) mod page;
 pub(crate) mod refresh;
+#[cfg(test)]
+mod tests;
 pub(crate) mod tokens;
 
 use crate::{problem::Problem, services::Sessions};

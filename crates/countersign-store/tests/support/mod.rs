@@ -26,6 +26,7 @@ pub(crate) fn ports(store: &Arc<Store>) -> Ports {
         keys: store.clone(),
         basic: store.clone(),
         signing: store.clone(),
+        jwt: store.clone(),
         sessions: store.clone(),
         feed: store.clone(),
         audit: store.clone(),

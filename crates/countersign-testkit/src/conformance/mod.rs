@@ -8,6 +8,7 @@ pub mod audit;
 pub mod basic;
 pub mod feed;
 pub mod idempotency;
+pub mod jwt;
 pub mod principal;
 pub mod session;
 pub mod signing;
@@ -25,6 +26,7 @@ use countersign_methods::{
         store::ApiKeyStore,
     },
     basic::store::BasicStore,
+    jwt::store::JwtStore,
     principal::store::PrincipalStore,
     revocation::store::{Change, FeedStore},
     session::store::SessionStore,
@@ -39,6 +41,7 @@ pub struct Ports {
     pub keys: Arc<dyn ApiKeyStore>,
     pub basic: Arc<dyn BasicStore>,
     pub signing: Arc<dyn SigningKeyStore>,
+    pub jwt: Arc<dyn JwtStore>,
     pub sessions: Arc<dyn SessionStore>,
     pub feed: Arc<dyn FeedStore>,
     pub audit: Arc<dyn AuditStore>,
@@ -100,6 +103,7 @@ macro_rules! conformance_cases {
                 app_passwords_are_listed_cut_and_used,
                 uses_add_up,
             ],
+            jwt: [a_token_is_revoked_once],
             signing: [
                 signing_keys_are_listed_as_they_were,
                 one_retires_and_the_next_signs_in_one_step,

@@ -1,6 +1,7 @@
 //! All stores in one, in memory: what the handlers of the control plane are tested against. Keeps the promises of the
 //! ports (guards, conflicts, one audit record a write) and none of durability; `conformance/` is for stores that must.
 
+mod jwt;
 mod session;
 mod signing;
 
