@@ -11,8 +11,8 @@ use countersign_core::{
     check::{
         limit::{PlanName, RateLimit},
         route::{
-            Alternative, CachePolicy, Cors, CorsOrigins, HostPattern, LimitBy, MethodSet, Route, RouteError,
-            RouteLimit, RouteTable, SecurityRequirement, UpstreamName,
+            Alternative, CachePolicy, Cors, CorsOrigins, HostPattern, LimitBy, MethodSet, RESERVED, Route,
+            RouteError, RouteLimit, RouteTable, SecurityRequirement, UpstreamName, is_reserved,
         },
     },
 };
@@ -98,9 +98,15 @@ fn route(
 ) -> (Option<Route>, Option<Route>) {
     let path = table.require("path").and_then(|field| {
         field.parsed(|text| {
-            text.starts_with('/')
-                .then(|| text.to_owned())
-                .ok_or_else(|| format!("`{text}` does not begin with `/`"))
+            if !text.starts_with('/') {
+                return Err(format!("`{text}` does not begin with `/`"));
+            }
+            if is_reserved(text) {
+                return Err(format!(
+                    "`{text}`: what is at or below `{RESERVED}` is served by Countersign itself"
+                ));
+            }
+            Ok(text.to_owned())
         })
     });
     let host = table.get("host").map_or(Some(HostPattern::Any), |field| field.parsed(values::host));

@@ -221,6 +221,35 @@ fn limits_are_a_quota_over_a_window() {
     }
 }
 
+/// RULES 3.6: nobody else answers where a host's sessions are given.
+#[test]
+fn rules_3_6_what_is_ours_is_no_route() {
+    for (path, expected) in [
+        ("/.countersign", true),
+        ("/.countersign/*", true),
+        ("/.countersign/session/login", true),
+        ("/%2ecountersign/{any}", true),
+        ("/%2E%63ountersign/session", true),
+        ("/.countersign.txt", false),
+        ("/a/.countersign", false),
+        ("/*", false),
+    ] {
+        let read = read(&SMALL.replace("/orders/{id}", path));
+        let told: Vec<String> = read
+            .err()
+            .iter()
+            .flat_map(|e| &e.problems)
+            .map(|p| format!("{}: {}", p.path, p.message))
+            .collect();
+        let ours = told.iter().any(|p| p.contains("routes[0].path") && p.contains("`/.countersign`"));
+        assert_eq!((ours, told.is_empty()), (expected, !expected), "{path}: {told:?}");
+    }
+    // other ways to write it can never match
+    for path in ["//.countersign", "/./.countersign", "/a/../.countersign", "/.countersign;a"] {
+        assert!(!problems(&SMALL.replace("/orders/{id}", path)).is_empty(), "{path}");
+    }
+}
+
 #[test]
 fn hosts_and_upstreams_have_a_grammar() {
     for host in ["", "a b", "api.example.com:443", "-a.example", "*.", "a*.example", "[::1", "user@host"] {
