@@ -411,7 +411,8 @@ pub async fn no_session_slips_past_the_end_of_its_generation(ports: Ports) {
 /// Two who end everything, others who refresh, sign out and write uses: nobody waits for another crosswise.
 pub async fn fifty_of_all_kinds_at_once_come_to_an_end(ports: Ports) {
     let owner = ports.owner(1).await;
-    for n in 0..50 {
+    // the last id lies first
+    for n in (0..50).rev() {
         create(&ports, &session(n, &owner)).await;
     }
     let results = fifty(|n| {
