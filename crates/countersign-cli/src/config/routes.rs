@@ -12,8 +12,8 @@ use countersign_core::{
     check::{
         limit::{PlanName, RateLimit},
         route::{
-            Alternative, CachePolicy, Cors, CorsOrigins, HostPattern, LimitBy, MethodSet, Route, RouteError,
-            RouteLimit, RouteTable, SecurityRequirement, UpstreamName,
+            Alternative, CachePolicy, Cors, CorsOrigins, HostPattern, LimitBy, MethodSet, RESERVED, Route,
+            RouteError, RouteLimit, RouteTable, SecurityRequirement, UpstreamName, is_reserved,
         },
     },
 };
@@ -105,9 +105,15 @@ fn route(
     let Around { plans, upstreams, external, tokens } = *around;
     let path = table.require("path").and_then(|field| {
         field.parsed(|text| {
-            text.starts_with('/')
-                .then(|| text.to_owned())
-                .ok_or_else(|| format!("`{text}` does not begin with `/`"))
+            if !text.starts_with('/') {
+                return Err(format!("`{text}` does not begin with `/`"));
+            }
+            if is_reserved(text) {
+                return Err(format!(
+                    "`{text}`: what is at or below `{RESERVED}` is served by Countersign itself"
+                ));
+            }
+            Ok(text.to_owned())
         })
     });
     let host = table.get("host").map_or(Some(HostPattern::Any), |field| field.parsed(values::host));

@@ -35,8 +35,8 @@ pub struct Keyring {
     pub attest: Option<AttestKeys>,
     /// The newest; what was asked before is recognised by it. `None`: as above.
     pub fingerprint: Option<FingerprintKey>,
-    /// Private keys are kept under them. `None`: as above.
-    pub seal: Option<SealKeys>,
+    /// Private keys are kept under them.
+    pub seal: SealKeys,
     /// What browsers and clients are given bears a mark of theirs. `None`: as above.
     pub cookie: Option<MarkKeys>,
 }
@@ -321,7 +321,7 @@ impl File {
         let peppers = Peppers::new(current, retired).map_err(|e| e.to_string())?;
         let newest = self.secrets(Purpose::Fingerprint)?.into_iter().max_by_key(|(number, _)| *number);
         let fingerprint = newest.map(|(_, secret)| FingerprintKey::of_secret(secret));
-        let seal = SealKeys::new(self.secrets(Purpose::Seal)?);
+        let seal = SealKeys::new(self.secrets(Purpose::Seal)?).ok_or("a seal stands twice")?;
         let cookie = MarkKeys::new(self.secrets(Purpose::Cookie)?);
         let mut seeds = Vec::new();
         for Entry { number, secret } in &self.audit {

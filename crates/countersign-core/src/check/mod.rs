@@ -132,6 +132,11 @@ impl DecisionPoint {
         }
     }
 
+    /// Of the feed: while it stands still, nothing became known that could end what was permitted.
+    pub fn revision(&self) -> i64 {
+        self.parts.feed.revision()
+    }
+
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.parts.clock
     }
@@ -149,7 +154,8 @@ impl DecisionPoint {
         let compiled = route::choose(table, &asked, request.method)?;
         let now = self.parts.clock.now();
         let mut case = Case { point: self, request: *request, asked, table, compiled, mode, now };
-        case.steps().await.map_err(|denial| denial.about(compiled, request))
+        let judged = case.steps().await;
+        judged.map_err(|denial| denial.about(&case))
     }
 
     fn cache_of(&self, method: MethodName) -> &VerifiedCache {

@@ -72,11 +72,18 @@ pub struct CheckRequest<'r> {
     pub peer: Peer,
 }
 
+const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 
 impl CheckRequest<'_> {
     /// A person's browser on its way to a page (Fetch Metadata).
     pub fn is_navigation(&self) -> bool {
         self.headers.one(&SEC_FETCH_MODE) == One::Single(b"navigate")
+    }
+
+    /// The same, and the page takes the window's place: no frame, in which nobody should be asked for a password.
+    pub(super) fn takes_the_window(&self) -> bool {
+        let dest = self.headers.one(&SEC_FETCH_DEST);
+        self.is_navigation() && matches!(dest, One::Absent | One::Single(b"document"))
     }
 }

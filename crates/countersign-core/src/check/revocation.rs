@@ -101,13 +101,16 @@ pub(super) async fn hear(case: &mut Case<'_>) {
     }
 }
 
-/// Revoked after the secret verified. Only the end of the key or app password itself is told to its holder; what happened to
-/// its owner is not.
+/// Revoked after the secret verified. Only the end of the key, app password or token itself is told to its holder; what happened
+/// to its owner is not.
 pub(super) fn revoked(kind: NodeKind) -> Refused {
     match kind {
         NodeKind::ApiKey => Denial::refused(DenialKind::Unauthenticated, "key_revoked", "key revoked"),
         NodeKind::AppPassword => {
             Denial::refused(DenialKind::Unauthenticated, "app_password_revoked", "app password revoked")
+        }
+        NodeKind::Token | NodeKind::Session | NodeKind::Generation | NodeKind::SigningKey => {
+            Denial::refused(DenialKind::Unauthenticated, "token_revoked", "token or session revoked")
         }
         NodeKind::Principal => {
             Denial::refused(DenialKind::Unauthenticated, "credential_invalid", "principal revoked")

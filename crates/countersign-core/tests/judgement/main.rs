@@ -20,6 +20,8 @@ mod present_state;
 #[cfg(test)]
 mod requirement;
 #[cfg(test)]
+mod sign_in;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod target;

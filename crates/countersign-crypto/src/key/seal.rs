@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 /// Numbered like the peppers; the highest seals, the others still open.
 pub struct SealKeys {
     keys: Vec<(u32, Zeroizing<[u8; 32]>)>,
-    current: u32,
+    current: Option<u32>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -21,6 +21,8 @@ pub enum SealError {
     /// The configuration's fault: the keyring lacks what the store needs.
     #[error("sealed under seal {0} of the keyring, which is not there: put it back")]
     Unknown(u32),
+    #[error("the keyring has no seal: add one with `countersign keyring rotate seal`")]
+    NoSeal,
     #[error("sealed as something else, under another secret, or damaged")]
     Broken,
     #[error("the library could not seal")]
@@ -28,25 +30,27 @@ pub enum SealError {
 }
 
 impl SealKeys {
-    /// `None`: there is none, or a number stands twice.
+    /// Without any nothing is sealed, and nothing opens. `None`: a number stands twice.
     pub fn new(keys: Vec<(u32, [u8; 32])>) -> Option<Self> {
         let doubled = keys
             .iter()
             .enumerate()
             .any(|(at, (number, _))| keys.iter().skip(at + 1).any(|(n, _)| n == number));
-        let current = keys.iter().map(|(number, _)| *number).max()?;
+        let current = keys.iter().map(|(number, _)| *number).max();
         let keys = keys.into_iter().map(|(number, key)| (number, Zeroizing::new(key))).collect();
         (!doubled).then_some(Self { keys, current })
     }
 
-    pub fn current(&self) -> u32 {
+    /// The number under which new things are sealed.
+    pub fn current(&self) -> Option<u32> {
         self.current
     }
 
     /// `context`: what it is and whose; it opens under the same alone.
     pub fn seal(&self, context: &[&[u8]], plain: &[u8], entropy: &dyn Entropy) -> Result<Vec<u8>, SealError> {
-        let key = self.find(self.current)?;
-        let mut sealed = self.current.to_be_bytes().to_vec();
+        let current = self.current.ok_or(SealError::NoSeal)?;
+        let key = self.find(current)?;
+        let mut sealed = current.to_be_bytes().to_vec();
         sealed.extend(seal_under(key, context, plain, entropy)?);
         Ok(sealed)
     }
@@ -115,6 +119,6 @@ fn key_of(secret: &[u8], context: &[&[u8]]) -> Result<LessSafeKey, SealError> {
 
 impl fmt::Debug for SealKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SealKeys(current {}, ..)", self.current)
+        write!(f, "SealKeys(current {:?}, ..)", self.current)
     }
 }

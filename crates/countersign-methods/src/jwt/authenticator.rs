@@ -8,11 +8,7 @@ use super::{
 };
 use crate::{
     exposure::{Exposed, Exposures},
-    session::{
-        issue::SessionIssuer,
-        token::{SessionTokens, TokenKind},
-        uses::Uses,
-    },
+    session::{issue::SessionIssuer, uses::Uses},
 };
 use countersign_core::{
     Authentication, Authenticator, Found, MethodName, MethodRule, Place, Presented, Timestamp,
@@ -27,8 +23,8 @@ use std::sync::Arc;
 #[derive(Debug, Clone)]
 pub struct Parts {
     pub issuer: Arc<JwtIssuer>,
-    pub sessions: Arc<SessionIssuer>,
-    pub tokens: SessionTokens,
+    /// `None`: the configuration has none, and no cookie counts.
+    pub sessions: Option<Arc<SessionIssuer>>,
     pub fingerprint: Arc<FingerprintKey>,
     pub uses: Arc<Uses>,
     pub exposures: Arc<Exposures>,
@@ -54,8 +50,11 @@ impl JwtAuthenticator {
         value: &[u8],
         now: Timestamp,
     ) -> Result<Authentication, Failure> {
-        if place == Place::Cookie && self.parts.tokens.is_prefix_of(TokenKind::Cookie, value) {
-            let session = self.parts.sessions.of_cookie(value, now).await.map_err(|_| Failure::Store)?;
+        if place == Place::Cookie
+            && let Some(sessions) = &self.parts.sessions
+            && sessions.is_cookie(value)
+        {
+            let session = sessions.of_cookie(value, now).await.map_err(|_| Failure::Store)?;
             return session.map(verify::of_session).ok_or(Failure::Over);
         }
         let text = std::str::from_utf8(value).map_err(|_| Failure::UnknownKey)?;
@@ -75,7 +74,9 @@ impl Authenticator for JwtAuthenticator {
     }
 
     fn find<'r>(&self, request: &CheckRequest<'r>, accepts: &MethodRule) -> Found<'r> {
-        let Some(shown) = credential::find(request, accepts.cookies) else { return Found::Absent };
+        let Some(shown) = credential::find(request, accepts.cookies && self.parts.sessions.is_some()) else {
+            return Found::Absent;
+        };
         let place: &[u8] = if shown.place == Place::Cookie { b"cookie" } else { b"bearer" };
         // RULES 1.1. Of ES256 a text has two signatures; both are good, and each is known by itself.
         let cache_key = self.parts.fingerprint.of(&[TAG, place, shown.value]);

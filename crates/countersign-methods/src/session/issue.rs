@@ -147,8 +147,7 @@ impl SessionIssuer {
             state: SessionState::Open,
             principal,
         };
-        let actor = Actor::Principal { id: record.principal.clone(), credential: format!("session:{id}") };
-        let caller = Caller { actor, ..caller.clone() };
+        let caller = by_holder(&record, caller);
         let detail = vec![
             ("kind", record.kind.as_str().to_owned()),
             ("host", record.host.clone()),
@@ -163,6 +162,11 @@ impl SessionIssuer {
         }
         let token = |new: NewToken| new.token;
         Ok(Begun { record, cookie: cookie.map(token), refresh: refresh.map(token) })
+    }
+
+    /// Is it an opaque cookie of ours by its beginning?
+    pub fn is_cookie(&self, value: &[u8]) -> bool {
+        self.parts.tokens.is_prefix_of(TokenKind::Cookie, value)
     }
 
     /// The session behind a cookie, whatever may have become of what it hangs on: that is the judgement's to ask.
@@ -231,7 +235,7 @@ impl SessionIssuer {
             seal_under(token, &context, plain, &*self.parts.entropy).map_err(|_| SessionError::Seal)?;
         let rotation =
             Rotation { id: record.id.clone(), from, to: next.digest, sealed: sealed.clone(), at: now };
-        let event = self.by_holder(&record, caller).event(
+        let event = by_holder(&record, caller).event(
             now,
             "session.refresh",
             record.id.as_str(),
@@ -295,7 +299,7 @@ impl SessionIssuer {
         if !held {
             return Ok(());
         }
-        let by = self.by_holder(&record, caller);
+        let by = by_holder(&record, caller);
         self.end(&record.id, EndReason::SignedOut, &by, now).await.map(|_| ())
     }
 
@@ -353,11 +357,10 @@ impl SessionIssuer {
         record.parents.iter().any(|node| self.parts.feed.is_revoked(node))
             || self.parts.feed.is_revoked(&session_node(&record.id))
     }
+}
 
-    fn by_holder(&self, record: &SessionRecord, caller: &Caller) -> Caller {
-        let credential = format!("session:{}", record.id);
-        Caller { actor: Actor::Principal { id: record.principal.clone(), credential }, ..caller.clone() }
-    }
+fn by_holder(record: &SessionRecord, caller: &Caller) -> Caller {
+    caller.clone().signed_in(&record.principal, &record.id)
 }
 
 /// RULES 1.8: a session carries no operator's scope, whoever's it is.

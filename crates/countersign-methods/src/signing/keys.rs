@@ -58,6 +58,14 @@ pub struct Jwks {
     pub etag: Arc<str>,
 }
 
+impl Jwks {
+    fn of(keys: &[Value]) -> Self {
+        let body = json!({ "keys": keys }).to_string().into_bytes();
+        let mark: String = sha256(&[&body]).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        Self { body: body.into(), etag: format!("\"{mark}\"").into() }
+    }
+}
+
 #[derive(Debug)]
 struct KeySet {
     keys: Vec<Arc<OpenKey>>,
@@ -175,9 +183,7 @@ impl KeySet {
         let documents = KeyPurpose::ALL.map(|purpose| {
             let of = keys.iter().filter(|key| key.purpose == purpose);
             let jwks: Vec<_> = of.filter_map(|key| key.verifying().to_jwk()).map(Value::Object).collect();
-            let body = json!({ "keys": jwks }).to_string().into_bytes();
-            let mark: String = sha256(&[&body]).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-            Jwks { body: body.into(), etag: format!("\"{mark}\"").into() }
+            Jwks::of(&jwks)
         });
         Self { keys, documents }
     }

@@ -1,6 +1,6 @@
 //! Other settings while serving: what can change does, all of it at one moment; what cannot is named.
 
-use super::{Running, door_table, gateway_config, start_failed, table};
+use super::{Running, door_table, gateway_config, gateway_table, start_failed};
 use crate::{
     config::{
         DecisionSettings, GatewaySettings, KeyringPlace, ListenerSettings, ObserveSettings, Settings,
@@ -110,7 +110,7 @@ impl Running {
         if KeyringFile::of(&settings.keyring) != serving.keyring {
             restart.push(KEYRING.to_owned());
         }
-        let routes = table(settings.routes.clone(), &serving.authenticators)?;
+        let routes = gateway_table(&settings, &serving.authenticators)?;
         let routes = Arc::new(routes.with_plans(settings.plans.clone()));
         let door = door_table(&settings, &serving.authenticators)?;
         let config = gateway_config(&settings, &mut serving.loaded)?;

@@ -128,7 +128,7 @@ fn tokens_name_who_signed_them() {
     let said = "issuer.url: is missing: it is the `iss` of every token of `[sessions]`";
     let without_url = signed_in().replace(url, "");
     let found = problems(&without_url);
-    assert!(found.len() == 1 && found[0].starts_with(&format!("17 {said}")), "{found:?}");
+    assert!(found.len() == 1 && found[0].starts_with(&format!("16 {said}")), "{found:?}");
     let without = without_url.replace("[issuer]\nlisten = \"127.0.0.1:8444\"\n", "");
     let found = problems(&without);
     assert!(found.len() == 1 && found[0].contains(said), "{found:?}");

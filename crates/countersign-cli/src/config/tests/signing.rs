@@ -42,7 +42,7 @@ fn what_is_no_algorithm_or_too_short_is_an_error() {
     let listed = "is not one of `ES256`, `PS256`, `RS256`, `Ed25519`";
     for (lines, expected) in [
         ("session = \"es256\"", format!("16 signing.session: `es256` {listed}; did you mean `ES256`?")),
-        ("identity = \"HS256\"", format!("16 signing.identity: `HS256` {listed}; did you mean `PS256`?")),
+        ("identity = \"HS256\"", format!("16 signing.identity: `HS256` {listed}; did you mean `RS256`?")),
         ("session = \"none\"", format!("16 signing.session: `none` {listed}")),
         ("session = \"EdDSA\"", format!("16 signing.session: `EdDSA` {listed}")),
         ("rotate_every = \"59m\"", "16 signing.rotate_every: is shorter than `1h`".into()),

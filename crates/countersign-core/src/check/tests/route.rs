@@ -327,6 +327,30 @@ fn sessions_are_for_jwt_and_logins_for_sessions() {
     }
 }
 
+/// RULES 3.6: however it is written.
+#[test]
+fn rule_3_6_what_is_ours() {
+    for (pattern, expected) in [
+        ("/.countersign", true),
+        ("/.countersign/", true),
+        ("/.countersign/*", true),
+        ("/.countersign/session/login", true),
+        ("/.countersign/{any}", true),
+        ("/%2ecountersign/*", true),
+        ("/%2E%63ountersign", true),
+        ("/.countersign.txt", false),
+        ("/.countersigns", false),
+        ("/countersign", false),
+        ("/a/.countersign", false),
+        // wider: what is ours goes first
+        ("/{any}/session", false),
+        ("/*", false),
+        ("/", false),
+    ] {
+        assert_eq!(crate::check::route::is_reserved(pattern), expected, "{pattern}");
+    }
+}
+
 /// 10,000 routes: every one of them is found, and so is none for what is beside them.
 #[test]
 fn rule_2_2_ten_thousand_routes() {
