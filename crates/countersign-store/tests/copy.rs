@@ -17,7 +17,7 @@ use countersign_methods::{
         store::{ApiKeyQuery, ApiKeyStore, Rotation},
     },
     principal::store::{PrincipalChange, PrincipalQuery, PrincipalStore},
-    revocation::store::{ChangeKind, FeedStore},
+    revocation::store::{Change, ChangeKind, FeedStore, each_revoked},
 };
 use countersign_store::{
     Store,
@@ -439,7 +439,9 @@ async fn rules_4_6_what_ended_after_the_copy_ends_again() {
     );
     let narrowed = PrincipalStore::find(&*target, &owner.id).await.unwrap().unwrap();
     assert_eq!(narrowed.scopes, scopes("orders:read"));
-    let (_, revoked) = FeedStore::revoked(&*target, Timestamp::from_seconds(0)).await.unwrap();
+    let mut revoked = Vec::new();
+    let take = |page: &[Change]| revoked.extend_from_slice(page);
+    each_revoked(&*target, Timestamp::from_seconds(0), take).await.unwrap();
     let again: Vec<_> = revoked.iter().filter(|c| c.position.0 > at(LATER).as_micros()).collect();
     assert!(again.iter().any(|c| c.node == key_id(5).node() && c.kind == ChangeKind::Revoked), "{again:?}");
     assert!(again.iter().any(|c| c.node == node), "{again:?}");

@@ -15,6 +15,7 @@ use countersign_methods::{
 };
 use countersign_store::{FollowerHandle, Store, local::SystemClock};
 use countersign_testkit::{
+    SeededEntropy,
     conformance::{at, event, key, key_id, service},
     eventually,
 };
@@ -37,7 +38,8 @@ impl Process {
     async fn start(url: &str) -> Self {
         let store = Store::open(url, options()).await.unwrap();
         let directory = Arc::new(LocalDirectory::new(store.clone(), 100));
-        let memory = Arc::new(ChangeMemory::new(directory.clone(), Duration::from_secs(5)));
+        let memory =
+            Arc::new(ChangeMemory::new(directory.clone(), ChangeMemory::BLIND_AFTER, &SeededEntropy::new(3)));
         let mut follower = store.clone().follow(memory.clone(), Arc::new(SystemClock));
         follower.caught_up().await;
         Self { store, memory, directory, follower }

@@ -94,7 +94,7 @@ struct Serving {
 pub async fn start(settings: &Settings, rooms: Rooms) -> Result<Running, Failure> {
     let World { clock, entropy } = rooms.world.clone();
     let directory = Arc::new(LocalDirectory::new(rooms.store.clone(), DIRECTORY_CAPACITY));
-    let memory = Arc::new(ChangeMemory::new(directory.clone(), BLIND_AFTER));
+    let memory = Arc::new(ChangeMemory::new(directory.clone(), BLIND_AFTER, &*entropy));
     let counter = Arc::new(LocalCounter::new(COUNTER_CAPACITY));
     let authenticators: Vec<Arc<dyn Authenticator>> =
         vec![rooms.passwords.clone(), rooms.authenticator.clone()];
