@@ -159,7 +159,7 @@ impl Follower {
                 at = self.reload(asked).await?;
                 continue;
             };
-            let new = self.new(&changes);
+            let new = self.unknown(&changes);
             self.memory.apply(&changes, asked);
             self.followed(&new);
             at = last;
@@ -182,7 +182,7 @@ impl Follower {
 
     async fn reload(&self, now: Timestamp) -> Result<Position, StoreError> {
         let take = |page: &[Change]| {
-            let mut new = self.new(page);
+            let mut new = self.unknown(page);
             // at the first time nothing is late
             new.retain(|(position, _)| self.reached.is_some_and(|reached| *position > reached));
             self.memory.revoked(page, now);
@@ -194,7 +194,7 @@ impl Follower {
     }
 
     /// What others wrote: this process's own writes are known with their answers.
-    fn new(&self, changes: &[Change]) -> Vec<(Position, Timestamp)> {
+    fn unknown(&self, changes: &[Change]) -> Vec<(Position, Timestamp)> {
         let new = changes.iter().filter(|change| !self.memory.knows(change));
         new.map(|change| (change.position, change.at)).collect()
     }
