@@ -11,9 +11,13 @@ use super::{
     upstreams, values,
 };
 use countersign_gateway::IdentityPreset;
-use countersign_methods::api_key::{config::ApiKeyConfig, record::Environment};
+use countersign_methods::{
+    api_key::{config::ApiKeyConfig, record::Environment},
+    revocation::memory::ChangeMemory,
+};
 use std::{
     net::{Ipv4Addr, SocketAddr},
+    ops::RangeInclusive,
     path::Path,
     time::Duration,
 };
@@ -115,6 +119,9 @@ fn one_each(
     }
 }
 
+/// Less than a poll or two would refuse in ordinary times, more is no longer an outage.
+const BLIND_AFTER: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3600);
+
 fn gateway(root: &Table<'_, '_>, folder: &Path) -> Option<GatewaySettings> {
     let Some(section) = root.section("gateway") else {
         if root.get("gateway").is_none() {
@@ -141,6 +148,14 @@ fn gateway(root: &Table<'_, '_>, folder: &Path) -> Option<GatewaySettings> {
     });
     let limits = section.get("limits").and_then(|field| listeners::terms::limits(&field));
     let revoke_exposed = section.get("revoke_exposed").map_or(Some(false), |field| field.boolean());
+    let blind_after = section.get("blind_after").map_or(Some(ChangeMemory::BLIND_AFTER), |field| {
+        let duration = field.duration()?;
+        if !BLIND_AFTER.contains(&duration) {
+            field.problem("must be from 1s to 1h");
+            return None;
+        }
+        Some(duration)
+    });
     section.finish();
     Some(GatewaySettings {
         listeners: listeners?,
@@ -149,6 +164,7 @@ fn gateway(root: &Table<'_, '_>, folder: &Path) -> Option<GatewaySettings> {
         timeouts,
         limits: limits.unwrap_or_default(),
         revoke_exposed: revoke_exposed?,
+        blind_after: blind_after?,
     })
 }
 

@@ -322,8 +322,10 @@ fn gateway_settings(
     new: GatewaySettings,
     keep: &mut impl FnMut(&str, bool),
 ) -> GatewaySettings {
-    let GatewaySettings { listeners, workers, identity, timeouts, mut limits, revoke_exposed } = new;
+    let GatewaySettings { listeners, workers, identity, timeouts, mut limits, revoke_exposed, blind_after } =
+        new;
     keep("gateway.revoke_exposed", revoke_exposed == old.revoke_exposed);
+    keep("gateway.blind_after", blind_after == old.blind_after);
     keep("gateway.workers", workers == old.workers);
     keep("gateway.limits.connections", limits.connections == old.limits.connections);
     limits.connections = old.limits.connections;
@@ -350,6 +352,7 @@ fn gateway_settings(
         timeouts,
         limits,
         revoke_exposed: old.revoke_exposed,
+        blind_after: old.blind_after,
     }
 }
 
