@@ -199,7 +199,7 @@ impl World {
         let clock = Arc::new(ManualClock::default());
         let entropy = Arc::new(SeededEntropy::new(1));
         let directory = Arc::new(LocalDirectory::new(store.clone(), 1000));
-        let memory = Arc::new(ChangeMemory::new(directory.clone(), Duration::from_secs(1 << 40)));
+        let memory = Arc::new(ChangeMemory::new(directory.clone(), Duration::from_secs(1 << 40), &*entropy));
         memory.heard(clock.now());
         store.tell(Arc::downgrade(&memory));
 

@@ -23,7 +23,7 @@ use sessions::Signed;
 
 use crate::{
     certificates::Certificates,
-    config::{ObserveSettings, Settings, TlsSettings},
+    config::{ObserveSettings, Settings, TlsSettings, show_duration},
     descriptors::Shares,
     operator,
     output::{Exit, Failure},
@@ -56,8 +56,6 @@ use std::{
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// RULES 2.5: blind for longer than this, everything is 503.
-const BLIND_AFTER: Duration = Duration::from_secs(5);
 const DIRECTORY_CAPACITY: usize = 100_000;
 const COUNTER_CAPACITY: usize = 200_000;
 /// Last uses are written this often; a crash loses no more of them.
@@ -96,7 +94,10 @@ struct Serving {
 pub async fn start(settings: &Settings, rooms: Rooms) -> Result<Running, Failure> {
     let World { clock, entropy } = rooms.world.clone();
     let directory = Arc::new(LocalDirectory::new(rooms.store.clone(), DIRECTORY_CAPACITY));
-    let memory = Arc::new(ChangeMemory::new(directory.clone(), BLIND_AFTER));
+    let memory = Arc::new(ChangeMemory::new(directory.clone(), settings.gateway.blind_after, &*entropy));
+    if let Some(price) = price_of_blindness(settings.gateway.blind_after) {
+        tracing::warn!("{price}");
+    }
     let counter = Arc::new(LocalCounter::new(COUNTER_CAPACITY));
     sessions::first_keys(settings, &rooms).await?;
     let Signed { authenticator, sessions } =
@@ -141,9 +142,15 @@ pub async fn start(settings: &Settings, rooms: Rooms) -> Result<Running, Failure
 
     // no request is judged before what was revoked is known
     let mut follower = rooms.store.clone().follow(memory.clone(), clock.clone());
-    if tokio::time::timeout(Duration::from_secs(10), follower.caught_up()).await.is_err() {
-        return Err(Failure::failed("the store does not say what was revoked")
-            .todo("is its database reachable, and not locked by another process?"));
+    let mut known = 0;
+    while tokio::time::timeout(Duration::from_secs(10), follower.caught_up()).await.is_err() {
+        // millions take their time
+        let read = memory.revoked_count();
+        if read == known {
+            return Err(Failure::failed("the store does not say what was revoked")
+                .todo("is its database reachable, and not locked by another process?"));
+        }
+        known = read;
     }
 
     let state = Arc::<ConfigurationState>::default();
@@ -228,6 +235,18 @@ pub async fn start(settings: &Settings, rooms: Rooms) -> Result<Running, Failure
         state,
     };
     Ok(Running { rooms, gateway, admin, issuer, watched, watch, follower, chores, stopping, serving })
+}
+
+/// RULES 2.5: what it costs to go on without the store for longer than is usual.
+fn price_of_blindness(blind_after: Duration) -> Option<String> {
+    let usual = ChangeMemory::BLIND_AFTER;
+    (blind_after > usual).then(|| {
+        let (after, usual) = (show_duration(blind_after), show_duration(usual));
+        format!(
+            "gateway.blind_after is `{after}`: while the store does not answer, what was revoked or disabled elsewhere \
+             may be let in for `{after}`; `{usual}` is the default"
+        )
+    })
 }
 
 impl Running {
@@ -444,3 +463,6 @@ fn bind_failed(address: impl fmt::Display, source: &std::io::Error) -> Failure {
     }
     Failure::failed(format!("cannot listen on {address}: {source}"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,10 +15,12 @@ use countersign_gateway::IdentityPreset;
 use countersign_methods::{
     api_key::{config::ApiKeyConfig, record::Environment},
     jwt::config::JwtConfig,
+    revocation::memory::ChangeMemory,
     signing::record::KeyPurpose,
 };
 use std::{
     net::{Ipv4Addr, SocketAddr},
+    ops::RangeInclusive,
     path::Path,
     sync::Arc,
     time::Duration,
@@ -158,6 +160,9 @@ fn one_each(
     }
 }
 
+/// Less than a poll or two would refuse in ordinary times, more is no longer an outage.
+const BLIND_AFTER: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3600);
+
 const NO_ISSUER: &str = "is missing: it is the `iss` of every token of `[sessions]`; add `[issuer]` with `listen` and with \
                          `url`, where callers reach it, such as `https://auth.example.com`";
 
@@ -192,6 +197,14 @@ fn gateway(
     });
     let limits = section.get("limits").and_then(|field| listeners::terms::limits(&field));
     let revoke_exposed = section.get("revoke_exposed").map_or(Some(false), |field| field.boolean());
+    let blind_after = section.get("blind_after").map_or(Some(ChangeMemory::BLIND_AFTER), |field| {
+        let duration = field.duration()?;
+        if !BLIND_AFTER.contains(&duration) {
+            field.problem("must be from 1s to 1h");
+            return None;
+        }
+        Some(duration)
+    });
     section.finish();
     Some(GatewaySettings {
         url: external?,
@@ -201,6 +214,7 @@ fn gateway(
         timeouts,
         limits: limits.unwrap_or_default(),
         revoke_exposed: revoke_exposed?,
+        blind_after: blind_after?,
     })
 }
 

@@ -98,6 +98,9 @@ pub struct GatewaySettings {
     pub limits: ListenerLimits,
     /// A key or an app password that was good and came over plain HTTP ends (RULES 1.7).
     pub revoke_exposed: bool,
+    /// For how long the store may go unheard before everything is refused; for so long a revocation may be unknown here
+    /// (RULES 2.5).
+    pub blind_after: Duration,
 }
 
 #[derive(Debug, Clone)]

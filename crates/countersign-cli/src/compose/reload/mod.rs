@@ -331,8 +331,18 @@ fn gateway_settings(
     new: GatewaySettings,
     keep: &mut impl FnMut(&str, bool),
 ) -> GatewaySettings {
-    let GatewaySettings { url, listeners, workers, identity, timeouts, mut limits, revoke_exposed } = new;
+    let GatewaySettings {
+        url,
+        listeners,
+        workers,
+        identity,
+        timeouts,
+        mut limits,
+        revoke_exposed,
+        blind_after,
+    } = new;
     keep("gateway.revoke_exposed", revoke_exposed == old.revoke_exposed);
+    keep("gateway.blind_after", blind_after == old.blind_after);
     keep("gateway.workers", workers == old.workers);
     keep("gateway.limits.connections", limits.connections == old.limits.connections);
     limits.connections = old.limits.connections;
@@ -360,6 +370,7 @@ fn gateway_settings(
         timeouts,
         limits,
         revoke_exposed: old.revoke_exposed,
+        blind_after: old.blind_after,
     }
 }
 

@@ -19,6 +19,7 @@ fn what_needs_a_restart_is_named_and_not_applied() {
         ("[gateway]\nlisten = \"127.0.0.1:9443\"", "the listener `127.0.0.1:9443`, which is new"),
         ("[gateway]\nlisten = \"127.0.0.1:9443\"", "the listener `127.0.0.1:8443`, which is gone"),
         (&format!("{gateway}\nworkers = 7"), "gateway.workers"),
+        (&format!("{gateway}\nblind_after = \"9s\""), "gateway.blind_after"),
         (&format!("{gateway}\nlimits = {{ connections = 7 }}"), "gateway.limits.connections"),
         (&format!("{gateway}\n[admin]\nlisten = \"127.0.0.1:7\""), "admin.listen"),
         (&format!("{gateway}\n[admin]\nhosts = [\"a\"]"), "admin.hosts"),

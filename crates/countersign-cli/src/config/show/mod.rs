@@ -100,7 +100,8 @@ fn object<const N: usize>(members: [(&str, Value); N]) -> Map<String, Value> {
 }
 
 fn gateway_table(gateway: &GatewaySettings) -> Value {
-    let GatewaySettings { url, listeners, workers, identity, timeouts, limits, revoke_exposed } = gateway;
+    let GatewaySettings { url, listeners, workers, identity, timeouts, limits, revoke_exposed, blind_after } =
+        gateway;
     let mut all = Timeouts::default();
     all.connect = timeouts.connect.unwrap_or(all.connect);
     all.first_byte = timeouts.first_byte.unwrap_or(all.first_byte);
@@ -110,6 +111,7 @@ fn gateway_table(gateway: &GatewaySettings) -> Value {
         ("url", json!(url.as_deref())),
         ("workers", json!(workers)),
         ("revoke_exposed", json!(revoke_exposed)),
+        ("blind_after", json!(time(*blind_after))),
         ("identity", json!(preset(*identity))),
         (
             "limits",

@@ -176,6 +176,39 @@ async fn a_process_that_is_blind_is_not_ready_until_it_sees_again() {
     house.stop().await;
 }
 
+/// RULES 2.5, "serve cached yes for up to N": who bears it goes on with what is known, and no longer than was said.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_bears_to_be_blind_for_longer_lets_in_who_is_known() {
+    let rest = format!("{ROUTES}\n[observe]\nlisten = \"127.0.0.1:0\"\n");
+    let house = Deployment::with_gateway("blind_after = \"20s\"", &rest).await;
+    let (_, known) = house.key(json!({})).await;
+    let (_, stranger) = house.key(json!({})).await;
+    // once, whatever comes: `get` of the house waits until it sees again
+    let get = |key: &str| read(house.gateway(Method::GET, "/orders/1").header("x-api-key", key));
+    assert_eq!(get(&known).await.status, 200);
+    let (here, away) = (house.folder.path().join("countersign.db"), house.folder.path().join("away.db"));
+    std::fs::rename(&here, &away).unwrap();
+    // what the store was asked before it went may still be answered, with the time that it is then
+    eventually(LONG, || async {
+        let metrics = asked(&house, "/metrics").await.text;
+        sample(&metrics, "countersign_store_up{work=\"read\"}") == Some(0.0)
+    })
+    .await;
+    house.advance(Duration::from_secs(8));
+    assert_eq!(get(&known).await.status, 200);
+    assert_eq!(get(&stranger).await.code(), "store_unavailable");
+    assert_eq!(asked(&house, "/ready").await.status, 200);
+    house.advance(Duration::from_secs(13));
+    let refused = get(&known).await;
+    assert_eq!((refused.status.as_u16(), &*refused.code()), (503, "feed_blind"));
+    assert_eq!(asked(&house, "/ready").await.status, 503);
+    let metrics = asked(&house, "/metrics").await.text;
+    assert_eq!(sample(&metrics, "countersign_feed_blind"), Some(1.0));
+    std::fs::rename(&away, &here).unwrap();
+    eventually(LONG, || async { get(&known).await.status == 200 }).await;
+    house.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_decision_leaves_a_record() {
     let house = watched("[observe.decisions]\nto = \"file:decisions.jsonl\"\n").await;
