@@ -1,6 +1,7 @@
 //! Several processes on one store: here two stores, each with its own memory, as two gateways would have.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
+#![expect(clippy::print_stdout, reason = "how long it took is said aloud")]
 
 mod support;
 
@@ -125,12 +126,6 @@ async fn a_revocation_is_known_elsewhere_within_a_second(url: &str) {
     let second = LAG_BOUNDS.iter().position(|bound| *bound == ONE_SECOND).unwrap();
     assert_eq!(counted(&there).counts[..=second].iter().sum::<u64>(), ROUNDS, "{:?}", counted(&there));
     assert!(counted(&there).sum > Duration::ZERO);
-    // the one that wrote knew before the answer: there the feed brings nothing late
-    eventually(ONE_SECOND, || async {
-        here.memory.heard_at().is_some_and(|at| at > now().saturating_sub(ONE_SECOND))
-    })
-    .await;
-    assert_eq!(counted(&here).counts.iter().sum::<u64>(), 0);
     here.stop().await;
     there.stop().await;
 }

@@ -256,7 +256,7 @@ fn store(all: &mut Exposition, figures: &StoreFigures) {
     }
     let lag = &figures.lag;
     all.histogram(
-        "countersign_feed_lag_seconds",
+        "countersign_revocation_lag_seconds",
         "From a change that another process made, by its clock, to this process acting on it.",
     )
     .times(&[], &countersign_store::LAG_BOUNDS, &lag.counts, lag.sum);

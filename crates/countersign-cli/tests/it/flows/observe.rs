@@ -112,6 +112,12 @@ async fn what_happened_is_counted() {
     }
     assert!(counted("countersign_store_write_duration_seconds_count") >= 2.0);
     assert!(counted("process_resident_memory_bytes") > 1e6);
+    let bucket = "countersign_revocation_lag_seconds_bucket{le=\"";
+    let bounds = metrics.lines().filter_map(|line| line.strip_prefix(bucket)?.split_once('"'));
+    assert_eq!(
+        bounds.map(|(bound, _)| bound).collect::<Vec<_>>(),
+        ["0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1", "2.5", "5", "+Inf"]
+    );
     // every family says what it is, once, and every sample belongs to one
     let mut family = "";
     let mut seen = Vec::new();

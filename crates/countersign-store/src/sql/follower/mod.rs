@@ -159,7 +159,7 @@ impl Follower {
                 at = self.reload(asked).await?;
                 continue;
             };
-            let new = self.unknown(&changes);
+            let new = unknown(&*self.memory, &changes);
             self.memory.apply(&changes, asked);
             self.followed(&new);
             at = last;
@@ -182,7 +182,7 @@ impl Follower {
 
     async fn reload(&self, now: Timestamp) -> Result<Position, StoreError> {
         let take = |page: &[Change]| {
-            let mut new = self.unknown(page);
+            let mut new = unknown(&*self.memory, page);
             // at the first time nothing is late
             new.retain(|(position, _)| self.reached.is_some_and(|reached| *position > reached));
             self.memory.revoked(page, now);
@@ -193,16 +193,17 @@ impl Follower {
         Ok(head)
     }
 
-    /// What others wrote: this process's own writes are known with their answers.
-    fn unknown(&self, changes: &[Change]) -> Vec<(Position, Timestamp)> {
-        let new = changes.iter().filter(|change| !self.memory.knows(change));
-        new.map(|change| (change.position, change.at)).collect()
-    }
-
     fn followed(&self, new: &[(Position, Timestamp)]) {
         let now = self.clock.now();
         new.iter().for_each(|(_, at)| self.store.figures.followed(*at, now));
     }
+}
+
+/// What others wrote. This process's own writes are known with their answers; one that the feed brings before that was
+/// learned from the feed, and counts.
+fn unknown(memory: &dyn ChangeSink, changes: &[Change]) -> Vec<(Position, Timestamp)> {
+    let unknown = changes.iter().filter(|change| !memory.knows(change));
+    unknown.map(|change| (change.position, change.at)).collect()
 }
 
 /// Says now and then that it still takes.
