@@ -126,7 +126,7 @@ fn upstream_config(upstream: &UpstreamSettings, loaded: &mut Loaded) -> Result<U
     });
     Ok(UpstreamConfig {
         name: upstream.name.as_str().into(),
-        audience: None,
+        audience: upstream.resource.clone(),
         urls: upstream.urls.iter().map(|url| url.as_str().trim_end_matches('/').to_owned()).collect(),
         protocol: upstream.protocol,
         tls: tls.transpose()?,

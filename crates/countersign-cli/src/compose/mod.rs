@@ -153,7 +153,7 @@ pub async fn start(settings: &Settings, rooms: Rooms) -> Result<Running, Failure
         principals: rooms.principals.clone(),
         basic: rooms.basic.clone(),
         signing: rooms.signing.clone(),
-        sessions,
+        sessions: sessions.clone(),
         api_key_store: rooms.store.clone(),
         principal_store: rooms.store.clone(),
         basic_store: rooms.store.clone(),
@@ -208,7 +208,12 @@ pub async fn start(settings: &Settings, rooms: Rooms) -> Result<Running, Failure
     let chores = vec![
         tokio::spawn(flush(rooms.clone(), stopping.clone())),
         tokio::spawn(certificates.follow(stopping.clone())),
-        tokio::spawn(exposed::watch(rooms.clone(), settings.gateway.revoke_exposed, stopping.clone())),
+        tokio::spawn(exposed::watch(
+            rooms.clone(),
+            (authenticator, sessions.clone()),
+            settings.gateway.revoke_exposed,
+            stopping.clone(),
+        )),
         tokio::spawn(sessions::follow_keys(rooms.clone(), sessions::signs(settings), stopping.clone())),
         tokio::spawn(sessions::forget(rooms.clone(), stopping.clone())),
         tokio::spawn(retention::keep(rooms.clone(), settings.audit.keep, stopping.clone())),

@@ -163,8 +163,8 @@ async fn the_configuration_is_read_again() {
     let http = client(&here.join(".countersign"));
     let get = || read(http.get(format!("https://127.0.0.1:{}/orders/1", ports.gateway)));
     assert_eq!(get().await.status, 401);
-    let asked = "[{ api_key = [\"orders:read\"] }, { jwt = [\"orders:read\"] }]";
-    let open = content.replacen(asked, "[]", 1);
+    let closed = "[{ api_key = [\"orders:read\"] }, { jwt = [\"orders:read\"] }]";
+    let open = content.replacen(closed, "[]", 1);
     assert_ne!(open, content);
     std::fs::write(&file, open.replace(&format!("127.0.0.1:{}", ports.admin), "0.0.0.0:1")).unwrap();
     process.signal(Signal::HUP);
