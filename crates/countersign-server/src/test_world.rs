@@ -9,7 +9,7 @@ use crate::{
 use axum::{Router, body::Body};
 use bytes::Bytes;
 use countersign_core::{
-    Authenticator, BoxFuture, Clock, MethodName, ScopeSet, Timestamp,
+    Authenticator, BoxFuture, Clock, MethodName, MethodRule, ScopeSet, Timestamp,
     audit::{Actor, AuditEvent},
     check::{
         DecisionPoint, Parts, Settings,
@@ -267,10 +267,10 @@ impl World {
             exposures: Arc::default(),
         }));
         let (door, _) = judge(admin_routes, vec![room.clone()]);
-        let mut routes = vec![
-            Route::new("/orders/{id}", "orders", needs("orders:read")),
-            Route::new("/public", "orders", SecurityRequirement::Public),
-        ];
+        let mut orders = Route::new("/orders/{id}", "orders", needs("orders:read"));
+        let rule = MethodRule { cookies: true, sign_in: true, ..MethodRule::DEFAULT };
+        orders.presentation = vec![(MethodName::Jwt, rule)];
+        let mut routes = vec![orders, Route::new("/public", "orders", SecurityRequirement::Public)];
         routes.extend(session_routes(&[HostPattern::Any], Some(&RESOURCE.into())));
         let (gateway, gateway_routes) = judge(routes, vec![jwt, passwords.clone(), room.clone()]);
         let api_keys =
