@@ -21,10 +21,12 @@ pub enum NodeKind {
     ApiKey,
     Consent,
     Certificate,
+    /// A token that an external issuer signed, by that one's name and its `jti`.
+    Token,
 }
 
 impl NodeKind {
-    pub const ALL: [NodeKind; 8] = [
+    pub const ALL: [NodeKind; 9] = [
         NodeKind::Principal,
         NodeKind::Password,
         NodeKind::AppPassword,
@@ -33,6 +35,7 @@ impl NodeKind {
         NodeKind::ApiKey,
         NodeKind::Consent,
         NodeKind::Certificate,
+        NodeKind::Token,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -45,6 +48,7 @@ impl NodeKind {
             NodeKind::ApiKey => "api_key",
             NodeKind::Consent => "consent",
             NodeKind::Certificate => "certificate",
+            NodeKind::Token => "token",
         }
     }
 
@@ -144,9 +148,16 @@ pub struct Authentication {
     /// A limit of the credential's own, beside those of route and principal.
     pub limit: Option<RateLimit>,
     pub plan: Option<PlanName>,
+    /// The principal as its issuer describes it, who is in no store of ours (RULES 1.8); `None`: ours.
+    pub foreign: Option<Arc<Standing>>,
 }
 
 impl Authentication {
+    /// Somebody else vouches for it.
+    pub fn is_foreign(&self) -> bool {
+        self.issuer.is_some() || self.foreign.is_some()
+    }
+
     /// What it says as its principal does is kept once for all of the principal's credentials: a process remembers many.
     pub(crate) fn share(&mut self, standing: &Standing) {
         if self.principal != standing.principal {

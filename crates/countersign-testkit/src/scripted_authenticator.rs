@@ -122,6 +122,7 @@ impl ScriptedAuthenticator {
             expires_at: None,
             limit: None,
             plan: None,
+            foreign: None,
         }
     }
 

@@ -44,6 +44,7 @@ fn time(case: &Case<'_>, known: &Known) -> Result<(), Refused> {
             MethodName::ApiKey => "key_expired",
             // a person's own has no end
             MethodName::Basic => "app_password_expired",
+            MethodName::Jwt => "token_expired",
             _ => "credential_invalid",
         };
         return Err(Denial::refused(DenialKind::Unauthenticated, code, "expired"));

@@ -10,6 +10,8 @@ mod challenges;
 #[cfg(test)]
 mod conditions;
 #[cfg(test)]
+mod foreign;
+#[cfg(test)]
 mod limits;
 #[cfg(test)]
 mod origin;
