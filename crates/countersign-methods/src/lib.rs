@@ -5,6 +5,7 @@ pub mod api_key;
 pub mod basic;
 pub mod exposure;
 mod id_hash;
+pub mod jwt;
 pub mod operator;
 pub mod password;
 pub mod principal;

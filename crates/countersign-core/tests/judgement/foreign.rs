@@ -130,5 +130,9 @@ fn rule_1_8_ids_are_typed() {
     ] {
         assert_eq!(PrincipalId::parse(text).is_some(), is_one, "{text}");
     }
+    let of = |n: u8| PrincipalId::foreign(&[n; 32]);
+    assert_eq!((of(0).as_str(), of(61).as_str()), ("ext_00000000000000000000", "ext_zzzzzzzzzzzzzzzzzzzz"));
+    assert!((0..=255).all(|n| PrincipalId::parse(of(n).as_str()) == Some(of(n))));
+    assert!((0..=255).all(|n| PrincipalName::parse(PrincipalName::of_id(&of(n)).as_str()).is_some()));
     assert!(ext().is_foreign() && !principal("alice", "").id.is_foreign());
 }
