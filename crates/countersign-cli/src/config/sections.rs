@@ -1,7 +1,7 @@
 //! The sections, and the document as a whole.
 
 use super::{
-    listeners, observe, passwords,
+    issuers, listeners, observe, passwords,
     reader::{Field, Table},
     routes,
     settings::{
@@ -56,6 +56,7 @@ pub(super) fn read(root: &Table<'_, '_>, folder: &Path) -> Option<Settings> {
         },
     );
     let passwords = passwords::read(root, folder, api_keys.as_ref().unwrap_or(&ApiKeyConfig::default()));
+    let issuers = issuers::read(root);
     let plans = routes::plans(root);
     let upstreams = upstreams::upstreams(root);
     let routes = routes::routes(root, &plans, &upstreams);
@@ -74,6 +75,7 @@ pub(super) fn read(root: &Table<'_, '_>, folder: &Path) -> Option<Settings> {
         store_url: store_url?,
         api_keys: api_keys?,
         passwords: passwords?,
+        issuers: issuers?,
         plans: plans.into_iter().map(|(name, plan)| Some((name, plan?))).collect::<Option<_>>()?,
         upstreams: upstreams.into_iter().map(|(_, upstream)| upstream).collect::<Option<_>>()?,
         routes: routes?,

@@ -9,7 +9,9 @@ use countersign_gateway::{
     HealthCheck, IdentityPreset, ListenAddress, ListenerLimits, ListenerTimeouts, Peers, Protocol, Trusted,
     UpstreamLimits,
 };
-use countersign_methods::{api_key::config::ApiKeyConfig, basic::config::BasicConfig};
+use countersign_methods::{
+    api_key::config::ApiKeyConfig, basic::config::BasicConfig, jwt::foreign::ForeignIssuer,
+};
 use ipnet::IpNet;
 use rustls::pki_types::ServerName;
 use std::{collections::HashMap, net::SocketAddr, num::NonZeroUsize, path::PathBuf, time::Duration};
@@ -30,6 +32,8 @@ pub struct Settings {
     pub store_url: StoreUrl,
     pub api_keys: ApiKeyConfig,
     pub passwords: PasswordSettings,
+    /// External ones, whose access tokens are trusted.
+    pub issuers: Vec<ForeignIssuer>,
     pub plans: HashMap<PlanName, RateLimit>,
     pub upstreams: Vec<UpstreamSettings>,
     pub routes: Vec<Route>,

@@ -223,6 +223,7 @@ fn settled(old: &Settings, new: Settings) -> (Settings, Vec<String>) {
         store_url,
         api_keys,
         passwords,
+        issuers,
         plans,
         upstreams,
         routes,
@@ -243,6 +244,7 @@ fn settled(old: &Settings, new: Settings) -> (Settings, Vec<String>) {
     keep("egress", egress == old.egress);
     keep("audit.keep", audit == old.audit);
     keep("passwords", passwords == old.passwords);
+    keep("issuers", issuers == old.issuers);
     keep("store.url", store_url.0 == old.store_url.0);
     let ApiKeyConfig {
         word,
@@ -277,6 +279,7 @@ fn settled(old: &Settings, new: Settings) -> (Settings, Vec<String>) {
         store_url: old.store_url.clone(),
         api_keys,
         passwords: old.passwords.clone(),
+        issuers: old.issuers.clone(),
         plans,
         upstreams,
         routes,
