@@ -21,12 +21,16 @@ pub enum NodeKind {
     ApiKey,
     Consent,
     Certificate,
-    /// A token that an external issuer signed, by that one's name and its `jti`.
+    /// One signed token, by its `jti`; one of an external issuer by that one's name too.
     Token,
+    /// What it was signed with, by its `kid`.
+    SigningKey,
+    /// Everything signed for a principal until somebody said "no more of that" (RULES 2.5).
+    Generation,
 }
 
 impl NodeKind {
-    pub const ALL: [NodeKind; 9] = [
+    pub const ALL: [NodeKind; 11] = [
         NodeKind::Principal,
         NodeKind::Password,
         NodeKind::AppPassword,
@@ -36,6 +40,8 @@ impl NodeKind {
         NodeKind::Consent,
         NodeKind::Certificate,
         NodeKind::Token,
+        NodeKind::SigningKey,
+        NodeKind::Generation,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -49,6 +55,8 @@ impl NodeKind {
             NodeKind::Consent => "consent",
             NodeKind::Certificate => "certificate",
             NodeKind::Token => "token",
+            NodeKind::SigningKey => "signing_key",
+            NodeKind::Generation => "generation",
         }
     }
 
@@ -71,6 +79,10 @@ impl Node {
 
     pub fn principal(id: &PrincipalId) -> Self {
         Self { kind: NodeKind::Principal, id: id.shared() }
+    }
+
+    pub fn generation(of: &PrincipalId, generation: i64) -> Self {
+        Self::new(NodeKind::Generation, &format!("{of}.{generation}"))
     }
 }
 

@@ -58,6 +58,10 @@ pub struct MethodRule {
     pub realm: Option<Box<str>>,
     /// A browser that navigates is asked for a password, too.
     pub asks_browsers: bool,
+    /// The session cookie of this host counts here.
+    pub cookies: bool,
+    /// A browser that navigates here without a good credential is sent to the login page, which sets that cookie.
+    pub sign_in: bool,
     /// What answers carry where the method was used: when it was given up here, and when it ends (RFC 9745, RFC 8594).
     pub farewell: Vec<(HeaderName, HeaderValue)>,
 }
@@ -70,6 +74,8 @@ impl MethodRule {
         keys_as_passwords: false,
         realm: None,
         asks_browsers: false,
+        cookies: false,
+        sign_in: false,
         farewell: Vec::new(),
     };
 }
@@ -162,7 +168,8 @@ impl fmt::Debug for Confirmation<'_> {
 /// One room, as the judgement sees it.
 pub trait Authenticator: fmt::Debug + Send + Sync {
     fn method(&self) -> MethodName;
-    /// Pure, allocates nothing: absent, malformed, or present with its key for the verified cache.
+    /// Pure, allocates nothing: absent, malformed, or present with its key for the verified cache. A cookie that cannot be
+    /// good is absent (RULES 1.6), and one that is found is judged as absent where it turns out to be bad.
     fn find<'r>(&self, request: &CheckRequest<'r>, accepts: &MethodRule) -> Found<'r>;
     /// Only when the cache has no answer: look up and verify what credential and record establish.
     fn verify<'a>(

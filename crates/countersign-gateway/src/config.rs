@@ -1,9 +1,13 @@
 //! What an operator decides about the data plane. Already valid, but for what only opening sockets can tell.
 
-use crate::{listen::settings::ListenerConfig, observe::Sampling, upstream::config::UpstreamConfig};
+use crate::{
+    listen::settings::ListenerConfig,
+    observe::Sampling,
+    upstream::{built_in::BuiltIn, config::UpstreamConfig, identity::mint::Identity},
+};
 use countersign_tower::{HeadLimits, respond};
 use http::HeaderName;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 #[derive(Debug, Clone, Default)]
 pub struct GatewayConfig {
@@ -11,9 +15,13 @@ pub struct GatewayConfig {
     /// Threads; 0: one per core.
     pub workers: usize,
     pub upstreams: Vec<UpstreamConfig>,
+    /// What answers in this process where a route names it as its upstream.
+    pub built_in: Vec<(Arc<str>, Arc<dyn BuiltIn>)>,
     pub limits: Limits,
     pub timeouts: Timeouts,
     pub identity: IdentityPreset,
+    /// Who signs what upstreams are told, where they are told in our own words ([`IdentityPreset::Countersign`]).
+    pub signed: Option<Identity>,
     /// Every header that carries a key on any route, beside `X-API-Key`: stripped on all of them (RULES 3.2).
     pub key_headers: Vec<HeaderName>,
     /// Every query parameter that carries a key on any route: stripped on all of them, and never logged.
@@ -60,6 +68,7 @@ pub struct Timeouts {
 /// How the upstream is told who calls, beside `Countersign-Principal`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum IdentityPreset {
+    /// `Countersign-Identity`, signed, where somebody signs.
     #[default]
     Countersign,
     /// `X-Auth-Request-*`, `X-Forwarded-User`.

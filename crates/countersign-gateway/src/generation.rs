@@ -5,14 +5,16 @@
 //! worker swaps its own, so a request pays a count that no other thread touches.
 
 use crate::{
-    config::GatewayConfig,
+    config::{GatewayConfig, IdentityPreset},
     enforce::trusted::is_reserved,
     gateway::StartError,
     listen::{Face, settings::ListenAddress},
     observe::{Observed, tally::Tally},
     upstream::{
         balance::{Destination, Upstream},
+        built_in::BuiltIn,
         headers::Stripping,
+        identity::mint::Mint,
     },
 };
 use countersign_core::check::route::{Route, RouteTable};
@@ -60,6 +62,12 @@ impl Blueprint {
                 return Err(StartError::DoubledUpstream(upstream.name.clone()));
             }
         }
+        for (n, (name, _)) in config.built_in.iter().enumerate() {
+            let twice = config.built_in.iter().take(n).any(|(other, _)| other == name);
+            if twice || destinations.contains_key(name) {
+                return Err(StartError::DoubledUpstream(name.clone()));
+            }
+        }
         Ok(Arc::new(Self { config: Arc::new(config), table, destinations }))
     }
 }
@@ -69,6 +77,8 @@ pub(crate) struct Generation {
     pub(crate) config: Arc<GatewayConfig>,
     pub(crate) table: Arc<RouteTable>,
     pub(crate) stripping: Stripping,
+    /// Where upstreams are told who calls in a signed word of ours. Its own generation's: who says it, and to whom, may change.
+    pub(crate) mint: Option<Mint>,
     /// By the number of the listener.
     faces: Vec<Rc<Face>>,
     /// Few, and asked for each request: comparing names costs less than hashing one.
@@ -96,10 +106,12 @@ impl Generation {
         };
         let face =
             |(listener, address): (_, &ListenAddress)| Rc::new(Face::new(config, listener, address.clone()));
+        let signed = config.signed.as_ref().filter(|_| config.identity == IdentityPreset::Countersign);
         Rc::new(Self {
             config: config.clone(),
             table: blueprint.table.clone(),
             stripping: Stripping::new(config),
+            mint: signed.cloned().map(Mint::new),
             faces: config.listeners.iter().zip(addresses).map(face).collect(),
             upstreams: blueprint.destinations.iter().map(upstream).collect(),
             tallies: RefCell::default(),
@@ -114,6 +126,11 @@ impl Generation {
 
     pub(crate) fn upstream(&self, name: &str) -> Option<&Rc<Upstream>> {
         self.upstreams.get(name)
+    }
+
+    /// For what has no upstream.
+    pub(crate) fn built_in(&self, name: &str) -> Option<&Arc<dyn BuiltIn>> {
+        self.config.built_in.iter().find(|(own, _)| **own == *name).map(|(_, built_in)| built_in)
     }
 
     pub(crate) fn upstreams(&self) -> impl Iterator<Item = &Rc<Upstream>> {

@@ -31,6 +31,8 @@ pub use listen::settings::{
 };
 pub use observe::{Delivery, Observing, Probe, RecordSink, Report, Reporter, Sampling, Share};
 pub use route_table::RouteTableCell;
+pub use upstream::built_in::BuiltIn;
 pub use upstream::config::{
     HealthCheck, Protocol, STREAM_IDLE, UpstreamConfig, UpstreamLimits, UpstreamTls, WEBSOCKET, is_upgrade,
 };
+pub use upstream::identity::mint::{Identity, IdentitySigner};

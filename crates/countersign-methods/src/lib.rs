@@ -11,6 +11,8 @@ pub mod password;
 pub mod principal;
 pub mod registry;
 pub mod revocation;
+pub mod session;
+pub mod signing;
 mod user_pass;
 
 #[cfg(test)]

@@ -8,7 +8,10 @@ use crate::{
 };
 use axum::body::Body;
 use bytes::Bytes;
-use countersign_core::{RequestId, Timestamp, check::request::Peer};
+use countersign_core::{
+    RequestId, Timestamp,
+    check::{decision::Permit, request::Peer},
+};
 use countersign_methods::principal::caller::Caller;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header, request::Parts};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -83,6 +86,24 @@ impl Facts {
 
     pub(crate) fn path(&self) -> &str {
         self.parts.uri.path()
+    }
+
+    /// As what the gateway judged; `None`: it did not come that way.
+    pub(crate) fn permit(&self) -> Option<Arc<Permit>> {
+        self.parts.extensions.get::<Arc<Permit>>().cloned()
+    }
+
+    /// The host that was asked, with its port if it has one of its own: as it was judged, or as it was written.
+    pub(crate) fn authority(&self) -> Option<&str> {
+        if let Some(permit) = self.parts.extensions.get::<Arc<Permit>>() {
+            return Some(permit.authority());
+        }
+        self.parts.headers.get(header::HOST)?.to_str().ok()
+    }
+
+    /// A person's browser sends what stands in a form of a page.
+    pub(crate) fn is_form(&self) -> bool {
+        matches!(self.media_type(), Ok(Some("application/x-www-form-urlencoded")))
     }
 
     /// As it came.

@@ -1,5 +1,5 @@
-//! The control plane: the operators' face ([`router::operator`]: the admin API) and the public face
-//! ([`router::public`]), and what is said of the process itself ([`observe`]).
+//! The control plane: the operators' face ([`router::operator`]: the admin API), the public face ([`router::public`]), what stands
+//! under `/.countersign/` on the gateway's hosts ([`router::SessionFace`]), and what is said of the process itself ([`observe`]).
 //!
 //! Owns URLs, JSON, problem documents and the listener they stand on. Judges nobody: every operator's request passes
 //! a decision point of its own, as any route of any API does. Issues nothing: the rooms of `countersign-methods` do.
@@ -18,9 +18,10 @@ mod problem;
 mod public;
 pub mod router;
 pub mod services;
+mod session;
 #[cfg(test)]
 mod test_world;
 mod words;
 
-pub use router::{admin_plan, admin_routes, operator, public};
-pub use services::{Limits, Services};
+pub use router::{BUILT_IN, SessionFace, admin_plan, admin_routes, operator, public, session_routes};
+pub use services::{Limits, Services, Sessions};

@@ -26,6 +26,8 @@ pub(crate) struct Problem {
     pub(crate) detail: String,
     pub(crate) faults: Vec<Fault>,
     pub(crate) retry_after: Option<Duration>,
+    /// A token was shown and is not good (RFC 6750 3.1).
+    pub(crate) challenge: bool,
     /// For the operator's log, under the request id; never sent.
     pub(crate) reason: Option<String>,
 }
@@ -44,7 +46,8 @@ struct Document<'a> {
 
 impl Problem {
     pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), faults: Vec::new(), retry_after: None, reason: None }
+        let detail = detail.into();
+        Self { status, code, detail, faults: Vec::new(), retry_after: None, challenge: false, reason: None }
     }
 
     /// 400: the request breaks a grammar.
@@ -142,14 +145,19 @@ impl Problem {
             let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
         }
+        if self.challenge {
+            let bad = HeaderValue::from_static("Bearer error=\"invalid_token\"");
+            headers.insert(header::WWW_AUTHENTICATE, bad);
+        }
         mark(headers, request);
         response
     }
 }
 
-/// What every answer of ours carries, good or bad.
+/// What every answer of ours carries, good or bad; what may be kept has said so.
 pub(crate) fn mark(headers: &mut http::HeaderMap, request: RequestId) {
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let entry = headers.entry(header::CACHE_CONTROL);
+    entry.or_insert(HeaderValue::from_static("no-store"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if let Ok(value) = HeaderValue::try_from(request.to_string()) {
         headers.insert(REQUEST_ID, value);

@@ -20,17 +20,30 @@ use countersign_crypto::{Entropy, fingerprint::FingerprintKey, key::AttestKeys};
 use countersign_methods::{
     api_key::{issue::ApiKeyIssuer, store::ApiKeyStore},
     basic::{issue::BasicIssuer, store::BasicStore},
+    jwt::issue::JwtIssuer,
     principal::{issue::PrincipalIssuer, store::PrincipalStore},
     revocation::store::FeedStore,
+    session::issue::SessionIssuer,
+    signing::issue::SigningKeyIssuer,
 };
 use countersign_tower::respond::Options;
 use std::{net::IpAddr, sync::Arc, time::Duration};
+
+/// What first-party sessions are made of.
+#[derive(Debug)]
+pub struct Sessions {
+    pub issuer: Arc<SessionIssuer>,
+    pub tokens: Arc<JwtIssuer>,
+}
 
 #[derive(Debug)]
 pub struct Services {
     pub api_keys: Arc<ApiKeyIssuer>,
     pub principals: Arc<PrincipalIssuer>,
     pub basic: Arc<BasicIssuer>,
+    pub signing: Arc<SigningKeyIssuer>,
+    /// `None`: the configuration has none.
+    pub sessions: Option<Arc<Sessions>>,
     pub api_key_store: Arc<dyn ApiKeyStore>,
     pub principal_store: Arc<dyn PrincipalStore>,
     pub basic_store: Arc<dyn BasicStore>,
@@ -69,6 +82,8 @@ pub struct Limits {
     pub verify: RateLimit,
     /// `POST /revoke` and `POST /password`, per source network.
     pub revoke: RateLimit,
+    /// What begins a session, or asks for one with nothing in hand, per source network.
+    pub login: RateLimit,
 }
 
 impl Default for Limits {
@@ -77,6 +92,7 @@ impl Default for Limits {
         Self {
             verify: RateLimit { quota: 120, window: MINUTE },
             revoke: RateLimit { quota: 30, window: MINUTE },
+            login: RateLimit { quota: 120, window: MINUTE },
         }
     }
 }

@@ -2,9 +2,9 @@
 //! decision points, the real layer; only store, clock, entropy and counter are stand-ins.
 
 use crate::{
-    Limits, Services, admin_plan, admin_routes,
+    Limits, Services, SessionFace, Sessions, admin_plan, admin_routes,
     observe::{Probing, Watched},
-    router,
+    router, session_routes,
 };
 use axum::{Router, body::Body};
 use bytes::Bytes;
@@ -13,17 +13,21 @@ use countersign_core::{
     audit::{Actor, AuditEvent},
     check::{
         DecisionPoint, Parts, Settings,
+        decision::{Decision, Denial},
         limit::RateLimit,
-        request::{Peer, Transport},
-        route::{Alternative, Route, RouteTable, SecurityRequirement},
+        request::{CheckRequest, Peer, Transport},
+        route::{Alternative, HostPattern, Route, RouteTable, SecurityRequirement},
     },
     principal::{Principal, PrincipalKind, PrincipalName},
 };
 use countersign_crypto::{
     FingerprintKey,
-    key::AttestKeys,
+    key::{AttestKeys, SealKeys},
     password::{Argon2Parameters, HashPool, PoolLimits},
-    token::digest::{Pepper, Peppers},
+    token::{
+        digest::{Pepper, Peppers},
+        mark::MarkKeys,
+    },
 };
 use countersign_methods::{
     api_key::{
@@ -36,6 +40,11 @@ use countersign_methods::{
         authenticator::{BasicAuthenticator, Parts as BasicParts},
         config::BasicConfig,
         issue::BasicIssuer,
+    },
+    jwt::{
+        authenticator::{JwtAuthenticator, Parts as JwtParts},
+        config::JwtConfig,
+        issue::JwtIssuer,
     },
     operator,
     password::{
@@ -50,6 +59,15 @@ use countersign_methods::{
         store::{PrincipalChange, PrincipalStore},
     },
     revocation::memory::ChangeMemory,
+    session::{
+        config::SessionConfig,
+        issue::{Parts as SessionParts, SessionIssuer},
+        token::SessionTokens,
+    },
+    signing::{
+        issue::{SigningConfig, SigningKeyIssuer},
+        keys::SigningKeys,
+    },
 };
 use countersign_testkit::{ManualClock, MemoryCounter, MemoryStore, SeededEntropy, StaticRoutes};
 use countersign_tower::respond::Options;
@@ -85,6 +103,37 @@ impl Watched for Still {
 
 impl Probing for Still {
     fn arm(&self, _: &str, _: Timestamp) {}
+}
+
+/// What sessions are for here.
+pub(crate) const RESOURCE: &str = "https://api.example.com";
+pub(crate) const ISSUER: &str = "https://auth.example.com";
+
+/// The halls of keys and sessions, and who mints.
+async fn signed(
+    store: &Arc<MemoryStore>,
+    memory: &Arc<ChangeMemory>,
+    directory: &Arc<LocalDirectory>,
+    (entropy, clock): (Arc<SeededEntropy>, Arc<ManualClock>),
+) -> (Arc<SigningKeyIssuer>, Arc<SessionIssuer>, Arc<JwtIssuer>) {
+    let seal = Arc::new(SealKeys::new(vec![(1, [3; 32])]).unwrap());
+    let keys = Arc::new(SigningKeys::new(seal));
+    let signing =
+        SigningKeyIssuer::new(store.clone(), keys.clone(), SigningConfig::default(), entropy.clone());
+    signing.advance(clock.now()).await.unwrap();
+    let marks = Arc::new(MarkKeys::new(vec![(1, [4; 32])]).unwrap());
+    let config = SessionConfig { audiences: Arc::new([RESOURCE.into()]), ..SessionConfig::default() };
+    let sessions = SessionIssuer::new(SessionParts {
+        store: store.clone(),
+        feed: memory.clone(),
+        directory: directory.clone(),
+        tokens: SessionTokens::new("cs", marks).unwrap(),
+        config,
+        entropy: entropy.clone(),
+    });
+    let config = JwtConfig { issuer: Some(ISSUER.into()), ..JwtConfig::default() };
+    let tokens = JwtIssuer::new(keys, store.clone(), config, entropy);
+    (Arc::new(signing), Arc::new(sessions), Arc::new(tokens))
 }
 
 pub(crate) struct World {
@@ -169,8 +218,7 @@ impl World {
             .unwrap(),
         );
         let counter = Arc::new(MemoryCounter::default());
-        let judge = |routes: Vec<Route>| {
-            let authenticators = vec![room.clone()];
+        let judge = |routes: Vec<Route>, authenticators: Vec<Arc<dyn Authenticator>>| {
             let plans = HashMap::from([(admin_plan(), ADMIN_LIMIT)]);
             let table = RouteTable::new(routes, &authenticators).unwrap().with_plans(plans);
             let routes = Arc::new(StaticRoutes::new(table));
@@ -207,18 +255,32 @@ impl World {
             },
         };
         let passwords = Arc::new(BasicAuthenticator::new(parts.clone()).unwrap());
-        let basic = BasicIssuer::new(parts, store.clone(), passwords, Arc::new(CommonPasswords)).unwrap();
-        let (door, _) = judge(admin_routes);
-        let (gateway, gateway_routes) = judge(vec![
+        let basic =
+            BasicIssuer::new(parts, store.clone(), passwords.clone(), Arc::new(CommonPasswords)).unwrap();
+        let (signing, sessions, tokens) =
+            signed(&store, &memory, &directory, (entropy.clone(), clock.clone())).await;
+        let jwt: Arc<dyn Authenticator> = Arc::new(JwtAuthenticator::new(JwtParts {
+            issuer: tokens.clone(),
+            sessions: Some(sessions.clone()),
+            fingerprint: fingerprint.clone(),
+            uses: Arc::default(),
+            exposures: Arc::default(),
+        }));
+        let (door, _) = judge(admin_routes, vec![room.clone()]);
+        let mut routes = vec![
             Route::new("/orders/{id}", "orders", needs("orders:read")),
             Route::new("/public", "orders", SecurityRequirement::Public),
-        ]);
+        ];
+        routes.extend(session_routes(&[HostPattern::Any], Some(&RESOURCE.into())));
+        let (gateway, gateway_routes) = judge(routes, vec![jwt, passwords.clone(), room.clone()]);
         let api_keys =
             ApiKeyIssuer::new(store.clone(), store.clone(), peppers, config, Arc::new([]), entropy.clone());
         let services = Arc::new(Services {
             api_keys: Arc::new(api_keys.unwrap()),
             principals: Arc::new(PrincipalIssuer::new(store.clone(), entropy.clone())),
             basic: Arc::new(basic),
+            signing,
+            sessions: Some(Arc::new(Sessions { issuer: sessions, tokens })),
             api_key_store: store.clone(),
             principal_store: store.clone(),
             basic_store: store.clone(),
@@ -311,6 +373,23 @@ impl World {
         let (parts, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         Reply { status: parts.status, headers: parts.headers, body }
+    }
+
+    /// Through the gateway's judgement, as what is built in is reached.
+    pub(crate) async fn on_gateway(&self, mut request: Request<Bytes>, peer: Peer) -> Result<Reply, Denial> {
+        let (method, target) = (request.method().clone(), request.uri().path_and_query().unwrap().clone());
+        let headers = request.headers().clone();
+        let authority = headers["host"].to_str().unwrap();
+        let check = CheckRequest { method: &method, authority, target: &target, headers: &headers, peer };
+        let permit = match self.services.gateway.check(&check).await {
+            Decision::Allow(permit) => permit,
+            Decision::Deny(denial) => return Err(denial),
+        };
+        request.extensions_mut().insert(peer);
+        request.extensions_mut().insert(Arc::new(permit));
+        let response = SessionFace::new(self.services.clone()).answer(request).await;
+        let (parts, body) = response.into_parts();
+        Ok(Reply { status: parts.status, headers: parts.headers, body })
     }
 
     pub(crate) async fn get(&self, key: &str, path: &str) -> Reply {

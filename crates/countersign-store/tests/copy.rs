@@ -18,12 +18,24 @@ use countersign_methods::{
     },
     principal::store::{PrincipalChange, PrincipalQuery, PrincipalStore},
     revocation::store::{ChangeKind, FeedStore},
+    session::{
+        record::{EndReason, SessionRecord, SessionState},
+        store::{SessionQuery, SessionStore},
+    },
+    signing::{
+        record::{SigningKeyRecord, SigningKeyState},
+        store::{SigningKeyChange, SigningKeyStore},
+    },
 };
 use countersign_store::{
     Store,
     copy::{self, CopyError, Restore, Restored},
 };
-use countersign_testkit::conformance::{Ports, at, event, key, key_id, scopes};
+use countersign_testkit::conformance::{
+    Ports, at, event, key, key_id, scopes,
+    session::{rotation, session, session_id},
+    signing::signing_key,
+};
 use std::{
     io::{self, Read, Write},
     sync::Arc,
@@ -69,6 +81,36 @@ async fn furnish(store: &Arc<Store>) -> Principal {
     owner
 }
 
+/// Three signing keys; of the owner four sessions, which are open, open with a cookie, ended, and over.
+async fn sign_in(store: &Arc<Store>, owner: &Principal) {
+    let states = [SigningKeyState::Retired, SigningKeyState::Active, SigningKeyState::Published];
+    let keys = (1..).zip(states).map(|(n, state)| signing_key(n, state));
+    let change = SigningKeyChange { inserts: keys.collect(), ..SigningKeyChange::default() };
+    SigningKeyStore::change(&**store, change, at(0)).await.unwrap();
+    let lasting = |n| SessionRecord { expires_at: at(LATER * 2), ..session(n, owner) };
+    let cookie =
+        SessionRecord { refresh: None, cookie: session(2, owner).refresh.map(|f| f.current), ..lasting(2) };
+    for record in [lasting(1), cookie, lasting(3), session(4, owner)] {
+        let event = event("session.create", record.id.as_str());
+        SessionStore::create(&**store, record, 0, event).await.unwrap();
+    }
+    SessionStore::rotate(&**store, rotation(1, 0, 1, at(60)), event("session.refresh", "x")).await.unwrap();
+    end(store, 3).await;
+}
+
+async fn end(store: &Arc<Store>, n: u32) {
+    let (id, event) = (session_id(n), event("session.end", session_id(n).as_str()));
+    store.end(&id, EndReason::SignedOut, at(70), at(9000), event).await.unwrap();
+}
+
+async fn sessions(store: &Arc<Store>) -> Vec<SessionRecord> {
+    SessionStore::list(&**store, SessionQuery::default()).await.unwrap().items
+}
+
+async fn signing_keys(store: &Arc<Store>) -> Vec<SigningKeyRecord> {
+    SigningKeyStore::list(&**store).await.unwrap()
+}
+
 async fn rotate(ports: &Ports, from: u32, to: u32, owner: &Principal) {
     let rotation = Rotation {
         predecessor: key_id(from),
@@ -89,18 +131,21 @@ async fn disable(ports: &Ports, n: u32) {
     ports.principals.change(&principal.id, 1, change, event).await.unwrap().unwrap();
 }
 
-/// Everything that can be seen through the ports.
+/// Everything that can be seen through the ports and that a restore leaves as it was.
 async fn seen(store: &Arc<Store>) -> String {
     let page = || PageRequest { after: None, limit: 500 };
     let keys = ApiKeyStore::list(&**store, ApiKeyQuery { page: page(), ..ApiKeyQuery::default() });
     let principals =
         PrincipalStore::list(&**store, PrincipalQuery { page: page(), ..PrincipalQuery::default() });
-    let feed = store.since(Position(0), 500);
+    let mut feed = store.since(Position(0), 500).await.unwrap();
+    // a restore goes on behind what came over
+    feed.retain(|change| change.position.0 < at(LATER).as_micros());
     format!(
-        "{:#?}\n{:#?}\n{:#?}\n{:?}",
+        "{:#?}\n{:#?}\n{:#?}\n{:?}\n{:?}",
         keys.await.unwrap().items,
         principals.await.unwrap().items,
-        feed.await.unwrap(),
+        feed,
+        signing_keys(store).await.iter().map(|key| (key, key.sealed.clone())).collect::<Vec<_>>(),
         store.meta("pepper_1").await.unwrap()
     )
 }
@@ -116,7 +161,8 @@ async fn head(store: &Arc<Store>) -> i64 {
 /// A copy of one store into another: all that was there, in another epoch.
 async fn goes_over(from: &str, to: &str) {
     let source = Store::open(from, options()).await.unwrap();
-    furnish(&source).await;
+    let owner = furnish(&source).await;
+    sign_in(&source, &owner).await;
     let (was, records, feed) = (seen(&source).await, trail(&source).await, head(&source).await);
     let file = write(from).await;
     let restored = bring(to, &file, restore(None)).await.unwrap();
@@ -272,13 +318,14 @@ async fn a_newer_schema_is_refused_both_ways() {
 async fn an_older_schema_is_brought_up() {
     let (from, to) = (SqliteFile::new(), SqliteFile::new());
     let source = from.open().await;
-    furnish(&source).await;
+    let owner = furnish(&source).await;
     let was = seen(&source).await;
     source.close().await;
     // as the first release made it
     support::execute(
         &from.url(),
-        "DROP TABLE basic_use; DROP TABLE app_password; DROP TABLE password; DROP INDEX api_key_by_lookup;
+        "DROP TABLE session; DROP TABLE signing_key; ALTER TABLE principal DROP COLUMN generation;
+         DROP TABLE basic_use; DROP TABLE app_password; DROP TABLE password; DROP INDEX api_key_by_lookup;
          ALTER TABLE api_key DROP COLUMN lookup; ALTER TABLE api_key DROP COLUMN origin;
          DROP TABLE lease; DROP TABLE idempotency; DELETE FROM schema_migration WHERE number > 1",
     )
@@ -289,6 +336,7 @@ async fn an_older_schema_is_brought_up() {
     let target = to.open().await;
     assert_eq!(seen(&target).await, was);
     assert!(target.take_lease("x", "y", at(0), at(1)).await.unwrap());
+    assert!(target.generation(&owner.id).await.unwrap() > Some(0), "the next epoch began in what is new too");
     target.close().await;
 }
 
@@ -482,6 +530,99 @@ async fn an_exported_trail_that_does_not_fit_is_refused() {
     bring(&to.url(), &file, restore(Some(newer[copied..].to_vec()))).await.unwrap();
 }
 
+/// Whoever was signed in signs in again; what was signed before is good no more, whichever refresh token was used since.
+async fn sessions_end(from: &str, to: &str) {
+    let source = Store::open(from, options()).await.unwrap();
+    let owner = furnish(&source).await;
+    sign_in(&source, &owner).await;
+    let (was, file) = (sessions(&source).await, write(from).await);
+    // after the copy: another one, and everything called back
+    let late = event("session.create", "late");
+    SessionStore::create(&*source, session(9, &owner), 0, late).await.unwrap();
+    let all = event("session.end_all", owner.id.as_str());
+    assert_eq!(source.end_generation(&owner.id, at(200), at(9000), all).await.unwrap(), Some((0, 4)));
+    let newer = trail(&source).await;
+    source.close().await;
+
+    let restored = bring(to, &file, restore(Some(newer))).await.unwrap();
+    assert_eq!((restored.sessions, restored.ended, restored.lost), (2, 0, Vec::new()));
+    let target = Store::open(to, options()).await.unwrap();
+    let ended = SessionState::Ended { at: at(LATER), reason: EndReason::Revoked };
+    let expected: Vec<SessionRecord> = was
+        .into_iter()
+        .map(|record| match record.state {
+            SessionState::Open if record.expires_at > at(LATER) => SessionRecord { state: ended, ..record },
+            _ => record,
+        })
+        .collect();
+    assert_eq!(sessions(&target).await, expected);
+    assert_eq!(expected.iter().filter(|record| record.state == ended).count(), 2);
+
+    let (_, revoked) = FeedStore::revoked(&*target, at(LATER * 100)).await.unwrap();
+    for n in 0..=2 {
+        let principal = countersign_testkit::conformance::service(n).id;
+        let node = Node::generation(&principal, 0);
+        assert!(revoked.iter().any(|c| c.node == node && c.until.is_none()), "{n}: {revoked:?}");
+        // none that began after the copy begins again
+        let generation = target.generation(&principal).await.unwrap().unwrap();
+        assert_eq!(generation, at(LATER).as_micros());
+    }
+    let try_to = |generation| {
+        SessionStore::create(&*target, session(20, &owner), generation, event("session.create", "x"))
+    };
+    try_to(0).await.unwrap_err();
+    try_to(1).await.unwrap_err();
+    try_to(at(LATER).as_micros()).await.unwrap();
+    target.close().await;
+
+    // a second time, at the same moment by a clock that stood: the generation goes on all the same
+    let (again, file) = (SqliteFile::new(), write(to).await);
+    bring(&again.url(), &file, restore(None)).await.unwrap();
+    let again = again.open().await;
+    assert_eq!(again.generation(&owner.id).await.unwrap(), Some(at(LATER).as_micros() + 1));
+    let (_, revoked) = FeedStore::revoked(&*again, at(LATER * 100)).await.unwrap();
+    assert!(revoked.iter().any(|c| c.node == Node::generation(&owner.id, at(LATER).as_micros())));
+    again.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rules_4_6_sessions_end() {
+    let (from, to) = (SqliteFile::new(), SqliteFile::new());
+    sessions_end(&from.url(), &to.url()).await;
+    let Some(database) = PostgresDatabase::new("copy::rules_4_6_sessions_end").await else { return };
+    sessions_end(&SqliteFile::new().url(), &database.url()).await;
+    database.drop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rules_4_6_a_signing_key_that_was_revoked_after_the_copy_is_gone() {
+    let (from, to) = (SqliteFile::new(), SqliteFile::new());
+    let source = from.open().await;
+    let owner = furnish(&source).await;
+    sign_in(&source, &owner).await;
+    let (was, file) = (signing_keys(&source).await, write(&from.url()).await);
+    let removed = was[1].clone().remove(at(200)).unwrap();
+    let change = SigningKeyChange {
+        updates: vec![removed.clone()],
+        revoked: vec![(removed.node(), at(9000))],
+        events: vec![event("signing_key.revoke", &removed.kid), event("signing_key.revoke", "unknown")],
+        ..SigningKeyChange::default()
+    };
+    SigningKeyStore::change(&*source, change, at(200)).await.unwrap();
+    let newer = trail(&source).await;
+    source.close().await;
+
+    let restored = bring(&to.url(), &file, restore(Some(newer))).await.unwrap();
+    assert_eq!((restored.ended, restored.lost), (1, Vec::new()));
+    let target = to.open().await;
+    // since when the trail says
+    let removed = SigningKeyRecord { since: at(0), ..removed };
+    assert_eq!(signing_keys(&target).await, [was[0].clone(), removed.clone(), was[2].clone()]);
+    let (_, revoked) = FeedStore::revoked(&*target, at(LATER * 100)).await.unwrap();
+    assert!(revoked.iter().any(|c| c.node == removed.node()), "{revoked:?}");
+    target.close().await;
+}
+
 /// The first operator's key is good once; the copy does not know whether it was used up.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rules_4_6_the_first_operators_key_ends() {
@@ -508,6 +649,7 @@ async fn a_store_moves_to_the_other_engine_and_back() {
     let (from, back) = (SqliteFile::new(), SqliteFile::new());
     let source = from.open().await;
     let owner = furnish(&source).await;
+    sign_in(&source, &owner).await;
     let was = seen(&source).await;
 
     // somebody still serves
@@ -522,15 +664,16 @@ async fn a_store_moves_to_the_other_engine_and_back() {
         copy::transfer(&from.url(), &database.url(), at(300), "x".into(), &mut meddle).await.unwrap_err();
     assert!(matches!(refused, CopyError::WrittenMeanwhile), "{refused}");
     Store::open(&database.url(), options()).await.unwrap_err();
-    let was_then = seen(&source).await;
+    let (was_then, were) = (seen(&source).await, sessions(&source).await);
     assert_ne!(was, was_then);
 
     let moved = copy::transfer(&from.url(), &database.url(), at(300), "x".into(), &mut |_| {}).await.unwrap();
     assert_eq!(moved.header.tables.iter().find(|t| t.name == "api_key").unwrap().rows, 42);
     copy::transfer(&database.url(), &back.url(), at(400), "x".into(), &mut |_| {}).await.unwrap();
-    for (url, records) in [(database.url(), 48), (back.url(), 49)] {
+    for (url, records) in [(database.url(), 54), (back.url(), 55)] {
         let store = Store::open(&url, options()).await.unwrap();
         assert_eq!(seen(&store).await, was_then, "{url}");
+        assert_eq!(sessions(&store).await, were, "{url}: nobody has to sign in again");
         // it is the same store
         assert_eq!(store.meta("epoch").await.unwrap().as_deref(), Some("1"));
         let state = store.verify().await.unwrap();

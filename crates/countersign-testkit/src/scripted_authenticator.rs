@@ -6,6 +6,7 @@ use countersign_core::{
     authenticator::{CacheKey, Confirmation, Fault, Verification},
     challenge::Challenge,
     check::{
+        cookie,
         request::{CheckRequest, One},
         route::Route,
     },
@@ -50,9 +51,9 @@ impl Gate {
     }
 }
 
-/// Reads `x-<method>` (`x-oauth`, `x-api-key`, ...), or the header or query parameter of the route's choice, and
-/// `Authorization: Bearer <method>.<value>` where the method reads Bearer. What is not in the script is
-/// rejected as unknown.
+/// Reads `x-<method>` (`x-oauth`, `x-api-key`, ...), or the header or query parameter of the route's choice,
+/// `Authorization: Bearer <method>.<value>` where the method reads Bearer, and the session cookie where it counts, whatever
+/// else is there. What is not in the script is rejected as unknown.
 #[derive(Debug)]
 pub struct ScriptedAuthenticator {
     method: MethodName,
@@ -220,6 +221,11 @@ impl Authenticator for ScriptedAuthenticator {
             && let Some(value) = query_value(query, name)
         {
             return self.present(request, Place::Query, value.as_bytes());
+        }
+        if accepts.cookies
+            && let One::Single(value) = cookie::one(request.headers, cookie::SESSION)
+        {
+            return self.present(request, Place::Cookie, value);
         }
         Found::Absent
     }

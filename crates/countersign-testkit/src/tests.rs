@@ -1,9 +1,9 @@
 //! What the tests of others rest on.
 
-use crate::{ManualClock, SeededEntropy, eventually};
+use crate::{ManualClock, MemoryStore, SeededEntropy, conformance::Ports, eventually};
 use countersign_core::Clock;
 use countersign_crypto::Entropy;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 #[test]
 fn seeded_entropy_repeats_itself_and_nothing_else() {
@@ -40,4 +40,40 @@ async fn eventually_waits_and_gives_up() {
     assert_eq!(asked, 3);
     let never = tokio::spawn(eventually(Duration::from_millis(20), || async { false }));
     assert!(never.await.unwrap_err().is_panic());
+}
+
+/// What is in memory keeps the promises of sessions and signing keys as the engines do.
+macro_rules! in_memory {
+    ($($area:ident: $cases:tt),* $(,)?) => { $( in_memory!(@ $area $cases); )* };
+    (@ jwt $cases:tt) => { in_memory!(= jwt $cases); };
+    (@ session $cases:tt) => { in_memory!(= session $cases); };
+    (@ signing $cases:tt) => { in_memory!(= signing $cases); };
+    // of the others it keeps what the handlers' tests need
+    (@ $other:ident $cases:tt) => {};
+    (= $area:ident [$($case:ident),* $(,)?]) => {
+        mod $area {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    crate::conformance::$area::$case(super::ports()).await;
+                }
+            )*
+        }
+    };
+}
+crate::conformance_cases!(in_memory);
+
+fn ports() -> Ports {
+    let store = Arc::new(MemoryStore::new());
+    Ports {
+        principals: store.clone(),
+        keys: store.clone(),
+        basic: store.clone(),
+        signing: store.clone(),
+        jwt: store.clone(),
+        sessions: store.clone(),
+        feed: store.clone(),
+        audit: store.clone(),
+        idempotency: store,
+    }
 }

@@ -13,7 +13,8 @@ use countersign_core::{
 };
 use http::{
     HeaderName, HeaderValue, Response, StatusCode, Version,
-    header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
+    header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE},
+    uri::PathAndQuery,
 };
 use std::time::Duration;
 
@@ -37,8 +38,16 @@ impl Default for Options {
     }
 }
 
+/// Where a person gets a session; what they asked for stands behind it.
+const LOGIN: &str = "/.countersign/session/login";
+/// Bytes of a target, as it is written there, that is come back to. A longer one is not worth a login that fails for it.
+const MOST_RETURN: usize = 2000;
+
 /// A denial as the caller sees it. `B` is `Full<Bytes>`, `axum::body::Body`, or whatever else is made of bytes.
 pub fn denial<B: From<Bytes>>(denial: &Denial, id: RequestId, options: &Options) -> Response<B> {
+    if let Some(target) = &denial.sign_in {
+        return sign_in(target, id);
+    }
     let status = denial.kind.status();
     let (title, detail) = words(denial.kind, denial.code);
     let mut response = problem(status, denial.code, title, detail, id);
@@ -65,6 +74,44 @@ pub fn denial<B: From<Bytes>>(denial: &Denial, id: RequestId, options: &Options)
         headers.insert(ALLOW, allow(&denial.allow));
     }
     response
+}
+
+/// RFC 9110 15.4.4: the browser asks for the login page instead. No challenge, at which it would open a window of its own.
+fn sign_in<B: From<Bytes>>(target: &PathAndQuery, id: RequestId) -> Response<B> {
+    let mut response = Response::new(B::from(Bytes::from_static(b"sign in\n")));
+    *response.status_mut() = StatusCode::SEE_OTHER;
+    let headers = response.headers_mut();
+    // of what no escape lacks
+    if let Ok(location) = HeaderValue::try_from(login(target)) {
+        headers.insert(LOCATION, location);
+    }
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Ok(id) = HeaderValue::try_from(id.to_string()) {
+        headers.insert(&REQUEST_ID, id);
+    }
+    response
+}
+
+/// RFC 3986 2.1: everything but unreserved characters is escaped, so that the target is one value and nothing more.
+fn login(target: &PathAndQuery) -> String {
+    let mut back = String::new();
+    for byte in target.as_str().bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                back.push(char::from(byte))
+            }
+            byte => {
+                back.push('%');
+                let digits = [byte >> 4, byte & 15].map(|nibble| char::from_digit(u32::from(nibble), 16));
+                back.extend(digits.into_iter().flatten().map(|digit| digit.to_ascii_uppercase()));
+            }
+        }
+        if back.len() > MOST_RETURN {
+            return LOGIN.into();
+        }
+    }
+    [LOGIN, "?return_to=", &back].concat()
 }
 
 /// Long enough for most, and no herd waits for the same second: each counts from its own answer.
@@ -192,6 +239,10 @@ fn words(kind: DenialKind, code: &str) -> (&'static str, &'static str) {
         "key_revoked" => ("key revoked", "the key was valid and has been revoked"),
         "app_password_expired" => ("app password expired", "the app password was valid and has expired"),
         "app_password_revoked" => ("app password revoked", "the app password was valid and has been revoked"),
+        "token_expired" => {
+            ("token expired", "the token was valid and has expired; refresh it, or sign in again")
+        }
+        "token_revoked" => ("token revoked", "the token, or the session it is of, was ended; sign in again"),
         "scope_missing" => {
             ("scope missing", "the credential does not carry a scope that this operation needs")
         }
@@ -199,7 +250,7 @@ fn words(kind: DenialKind, code: &str) -> (&'static str, &'static str) {
         "network_not_allowed" => ("network not allowed", "the credential may not be used from this network"),
         "origin_not_allowed" => (
             "origin not allowed",
-            "a page of another origin may not act with a password that the browser remembers",
+            "a page of another origin may not act with a password or session that the browser remembers",
         ),
         "certificate_required" => ("certificate required", "this API needs a client certificate"),
         "route_unknown" => ("not found", "nothing is served under this host and path"),

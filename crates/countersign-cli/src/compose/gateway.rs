@@ -7,7 +7,9 @@ use crate::{
     output::Failure,
 };
 use countersign_crypto::{hash::sha256, tls};
-use countersign_gateway::{GatewayConfig, ListenerConfig, ListenerTls, Share, UpstreamConfig, UpstreamTls};
+use countersign_gateway::{
+    BuiltIn, GatewayConfig, Identity, ListenerConfig, ListenerTls, Share, UpstreamConfig, UpstreamTls,
+};
 use rustls::ClientConfig;
 use std::{
     collections::HashMap,
@@ -20,6 +22,9 @@ use std::{
 #[derive(Debug, Default)]
 pub(super) struct Loaded {
     pub(super) certificates: Certificates,
+    /// Of this process, whatever the files say.
+    pub(super) identity: Option<Identity>,
+    pub(super) built_in: Vec<(Arc<str>, Arc<dyn BuiltIn>)>,
     listeners: Vec<(TlsSettings, ListenerTls)>,
     authorities: HashMap<PathBuf, ([u8; 32], Arc<ClientConfig>)>,
 }
@@ -79,6 +84,8 @@ pub(super) fn gateway_config(settings: &Settings, loaded: &mut Loaded) -> Result
         listeners: settings.gateway.listeners.iter().map(&mut listener).collect::<Result<_, _>>()?,
         workers: settings.gateway.workers.unwrap_or(0),
         identity: settings.gateway.identity,
+        signed: loaded.identity.clone(),
+        built_in: loaded.built_in.clone(),
         ..GatewayConfig::default()
     };
     config.upstreams = settings
@@ -119,6 +126,7 @@ fn upstream_config(upstream: &UpstreamSettings, loaded: &mut Loaded) -> Result<U
     });
     Ok(UpstreamConfig {
         name: upstream.name.as_str().into(),
+        audience: None,
         urls: upstream.urls.iter().map(|url| url.as_str().trim_end_matches('/').to_owned()).collect(),
         protocol: upstream.protocol,
         tls: tls.transpose()?,

@@ -10,6 +10,7 @@ mod observe;
 mod reload;
 mod retention;
 mod rooms;
+mod sessions;
 
 pub(crate) use reload::brief;
 pub use reload::{ConfigurationState, Reloaded};
@@ -18,6 +19,7 @@ pub use rooms::{DEVELOPMENT, Rooms, World, store_failed};
 use gateway::{Loaded, gateway_config};
 use observe::{Sinks, Watch, sinks};
 use reload::KeyringFile;
+use sessions::Signed;
 
 use crate::{
     certificates::Certificates,
@@ -35,7 +37,7 @@ use countersign_crypto::tls;
 use countersign_gateway::{Gateway, Listening, Observing, RouteTableCell, StartError};
 use countersign_methods::{
     api_key::store::ApiKeyStore, basic::store::BasicStore, principal::directory::LocalDirectory,
-    revocation::memory::ChangeMemory,
+    revocation::memory::ChangeMemory, session::store::SessionStore,
 };
 use countersign_server::{
     Limits, Services, admin_plan, admin_routes,
@@ -96,8 +98,11 @@ pub async fn start(settings: &Settings, rooms: Rooms) -> Result<Running, Failure
     let directory = Arc::new(LocalDirectory::new(rooms.store.clone(), DIRECTORY_CAPACITY));
     let memory = Arc::new(ChangeMemory::new(directory.clone(), BLIND_AFTER));
     let counter = Arc::new(LocalCounter::new(COUNTER_CAPACITY));
+    sessions::first_keys(settings, &rooms).await?;
+    let Signed { authenticator, sessions } =
+        sessions::signed(settings, &rooms, memory.clone(), directory.clone())?;
     let authenticators: Vec<Arc<dyn Authenticator>> =
-        vec![rooms.passwords.clone(), rooms.authenticator.clone()];
+        vec![authenticator.clone(), rooms.passwords.clone(), rooms.authenticator.clone()];
 
     let point = |routes: &Arc<RouteTableCell>| {
         Arc::new(DecisionPoint::new(Parts {
@@ -110,14 +115,15 @@ pub async fn start(settings: &Settings, rooms: Rooms) -> Result<Running, Failure
             settings: CheckSettings::default(),
         }))
     };
-    let routes = table(settings.routes.clone(), &authenticators)?;
+    let routes = gateway_table(settings, &authenticators)?;
     let routes = cell(routes.with_plans(settings.plans.clone()));
     let gateway_point = point(&routes);
     let door_table = cell(door_table(settings, &authenticators)?);
     let door = point(&door_table);
 
     let mut loaded = Loaded::default();
-    let gateway_config = gateway_config(settings, &mut loaded)?;
+    loaded.identity = sessions::identity(settings, &rooms);
+    let mut gateway_config = gateway_config(settings, &mut loaded)?;
     let certificates = loaded.certificates.clone();
     let admin_tls = settings.admin.tls.as_ref().map(|tls| server_tls(tls, &certificates)).transpose()?;
     let names = settings.admin.hosts.iter().cloned();
@@ -146,6 +152,8 @@ pub async fn start(settings: &Settings, rooms: Rooms) -> Result<Running, Failure
         api_keys: rooms.api_keys.clone(),
         principals: rooms.principals.clone(),
         basic: rooms.basic.clone(),
+        signing: rooms.signing.clone(),
+        sessions,
         api_key_store: rooms.store.clone(),
         principal_store: rooms.store.clone(),
         basic_store: rooms.store.clone(),
@@ -168,6 +176,8 @@ pub async fn start(settings: &Settings, rooms: Rooms) -> Result<Running, Failure
         clock: clock.clone(),
         entropy: entropy.clone(),
     });
+    gateway_config.built_in = sessions::built_in(&services);
+    loaded.built_in.clone_from(&gateway_config.built_in);
     // where the public face has no listener of its own it stands beside the operators': whoever holds a key can
     // always kill it (RULES 5.7)
     let face = match issuer_config {
@@ -199,6 +209,8 @@ pub async fn start(settings: &Settings, rooms: Rooms) -> Result<Running, Failure
         tokio::spawn(flush(rooms.clone(), stopping.clone())),
         tokio::spawn(certificates.follow(stopping.clone())),
         tokio::spawn(exposed::watch(rooms.clone(), settings.gateway.revoke_exposed, stopping.clone())),
+        tokio::spawn(sessions::follow_keys(rooms.clone(), sessions::signs(settings), stopping.clone())),
+        tokio::spawn(sessions::forget(rooms.clone(), stopping.clone())),
         tokio::spawn(retention::keep(rooms.clone(), settings.audit.keep, stopping.clone())),
     ];
     let serving = Serving {
@@ -315,10 +327,25 @@ async fn flush(rooms: Rooms, stopping: CancellationToken) {
         {
             tracing::warn!(%error, "who uses basic was not written");
         }
+        let uses = rooms.session_uses.take(rooms.now());
+        if !uses.is_empty()
+            && let Err(error) = SessionStore::used(&*rooms.store, uses).await
+        {
+            tracing::warn!(%error, "last uses of sessions were not written");
+        }
         if last {
             return;
         }
     }
+}
+
+/// What the configuration says, and what stands under `/.countersign/` beside it.
+fn gateway_table(
+    settings: &Settings,
+    authenticators: &[Arc<dyn Authenticator>],
+) -> Result<RouteTable, Failure> {
+    let routes = settings.routes.iter().cloned().chain(sessions::routes(settings)).collect();
+    table(routes, authenticators)
 }
 
 fn table(

@@ -12,7 +12,7 @@ use countersign_crypto::{
     key::AttestKeys,
     password::{HashPool, PoolLimits},
     random_id,
-    token::digest::Peppers,
+    token::{digest::Peppers, mark::MarkKeys},
 };
 use countersign_methods::{
     api_key::{
@@ -34,6 +34,8 @@ use countersign_methods::{
         issue::PrincipalIssuer,
         store::{PrincipalQuery, PrincipalStore},
     },
+    session::uses::Uses as SessionUses,
+    signing::{issue::SigningKeyIssuer, keys::SigningKeys},
 };
 use countersign_store::{Store, StoreOptions};
 use std::{num::NonZeroUsize, path::Path, sync::Arc, time::Duration};
@@ -73,6 +75,10 @@ pub struct Rooms {
     pub(super) passwords: Arc<BasicAuthenticator>,
     pub(super) fingerprint: Arc<FingerprintKey>,
     pub(super) attest: Option<Arc<AttestKeys>>,
+    pub signing: Arc<SigningKeyIssuer>,
+    /// What sessions' tokens are marked by; `None`: the keyring has none.
+    pub(super) marks: Option<Arc<MarkKeys>>,
+    pub(super) session_uses: Arc<SessionUses>,
     /// For what must be recognised by every process.
     pub(super) kept_fingerprint: Option<Arc<FingerprintKey>>,
     pub(super) uses: Arc<Uses>,
@@ -98,7 +104,7 @@ impl Rooms {
                 .todo("is the path of `[store] url` right, and may this user write there?")
         })?;
         let now = world.clock.now();
-        let Keyring { peppers, attest, fingerprint: kept } =
+        let Keyring { peppers, attest, fingerprint: kept, seal, cookie } =
             keyring::open(&settings.keyring, &needs(&store, now).await?, &*world.entropy)?;
         remember(&store, &peppers, &settings.keyring.path).await?;
         // of its own, so that a head of another store is told apart
@@ -144,6 +150,9 @@ impl Rooms {
             ApiKeyIssuer::new(store.clone(), store.clone(), peppers, config.clone(), plans, entropy)
                 .map_err(word)?;
         let principals = PrincipalIssuer::new(store.clone(), world.entropy.clone());
+        let keys = Arc::new(SigningKeys::new(Arc::new(seal)));
+        let signing =
+            SigningKeyIssuer::new(store.clone(), keys, settings.signing.clone(), world.entropy.clone());
         Ok(Self {
             world,
             store,
@@ -155,6 +164,9 @@ impl Rooms {
             authenticator: Arc::new(authenticator),
             fingerprint,
             attest: attest.map(Arc::new),
+            signing: Arc::new(signing),
+            marks: cookie.map(Arc::new),
+            session_uses: Arc::default(),
             kept_fingerprint: kept.map(Arc::new),
             uses,
             basic_uses,

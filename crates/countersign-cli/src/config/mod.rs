@@ -6,6 +6,7 @@
 mod environment;
 mod include;
 mod issuers;
+mod jwt;
 mod listeners;
 mod observe;
 mod origins;
@@ -15,8 +16,10 @@ mod report;
 mod routes;
 pub mod schema;
 mod sections;
+mod sessions;
 mod settings;
 pub mod show;
+mod signing;
 mod sources;
 mod upstreams;
 mod values;

@@ -232,6 +232,17 @@ impl<'d, 'i> Field<'d, 'i> {
         })
     }
 
+    /// Within a range, both ends in it.
+    pub(super) fn duration_within(&self, range: std::ops::RangeInclusive<Duration>) -> Option<Duration> {
+        let duration = self.duration()?;
+        if range.contains(&duration) {
+            return Some(duration);
+        }
+        let (least, most) = (values::show_duration(*range.start()), values::show_duration(*range.end()));
+        self.problem(format!("is not from `{least}` to `{most}`"));
+        None
+    }
+
     pub(super) fn boolean(&self) -> Option<bool> {
         match self.value.as_bool() {
             Some(value) => Some(value),

@@ -1,6 +1,7 @@
 //! `[[plans]]`, `[security]` and `[[routes]]`.
 
 use super::{
+    jwt::{self, Tokens},
     reader::{Field, Table},
     report::did_you_mean,
     settings::UpstreamSettings,
@@ -11,13 +12,13 @@ use countersign_core::{
     check::{
         limit::{PlanName, RateLimit},
         route::{
-            Alternative, CachePolicy, Cors, CorsOrigins, HostPattern, LimitBy, MethodSet, Route, RouteError,
-            RouteLimit, RouteTable, SecurityRequirement, UpstreamName,
+            Alternative, CachePolicy, Cors, CorsOrigins, HostPattern, LimitBy, MethodSet, RESERVED, Route,
+            RouteError, RouteLimit, RouteTable, SecurityRequirement, UpstreamName, is_reserved,
         },
     },
 };
 use http::{HeaderName, HeaderValue};
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 /// Names, each with what it stands for; `None` where that could not be read. A name alone is enough to refer to.
 pub(super) type Named<K, V> = Vec<(K, Option<V>)>;
@@ -39,12 +40,18 @@ pub(super) fn plans(root: &Table<'_, '_>) -> Named<PlanName, RateLimit> {
     plans
 }
 
+/// What routes refer to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Around<'s> {
+    pub(super) plans: &'s Named<PlanName, RateLimit>,
+    pub(super) upstreams: &'s Named<String, UpstreamSettings>,
+    /// The URL of the gateway; `None`: it could not be read.
+    pub(super) external: Option<&'s Option<Arc<str>>>,
+    pub(super) tokens: Tokens<'s>,
+}
+
 /// `None` where any of them is wrong; each is looked at.
-pub(super) fn routes(
-    root: &Table<'_, '_>,
-    plans: &Named<PlanName, RateLimit>,
-    upstreams: &Named<String, UpstreamSettings>,
-) -> Option<Vec<Route>> {
+pub(super) fn routes(root: &Table<'_, '_>, around: &Around<'_>) -> Option<Vec<Route>> {
     let mut named = HashMap::new();
     if let Some(section) = root.section("security") {
         for (name, field) in section.entries() {
@@ -55,7 +62,7 @@ pub(super) fn routes(
     let mut complete = Vec::new();
     let mut shapes = Vec::new();
     for table in &tables {
-        let (shape, route) = route(table, &named, plans, upstreams);
+        let (shape, route) = route(table, &named, around);
         table.finish();
         complete.push(route);
         shapes.extend(shape.map(|shape| (shape, table)));
@@ -70,7 +77,7 @@ pub(super) fn routes(
 /// What only shows when routes stand side by side: names and patterns that are there twice, paths that cannot be
 /// told apart. `shapes` are routes of which at least name, host, path and methods could be read.
 fn judge_together(shapes: Vec<(Route, &Table<'_, '_>)>) {
-    let mut by_name: HashMap<std::sync::Arc<str>, &Table<'_, '_>> = HashMap::new();
+    let mut by_name: HashMap<Arc<str>, &Table<'_, '_>> = HashMap::new();
     let mut routes = Vec::new();
     for (shape, table) in shapes {
         if by_name.insert(shape.name.clone(), table).is_some() {
@@ -93,14 +100,20 @@ fn judge_together(shapes: Vec<(Route, &Table<'_, '_>)>) {
 fn route(
     table: &Table<'_, '_>,
     named: &HashMap<String, Option<SecurityRequirement>>,
-    plans: &Named<PlanName, RateLimit>,
-    upstreams: &Named<String, UpstreamSettings>,
+    around: &Around<'_>,
 ) -> (Option<Route>, Option<Route>) {
+    let Around { plans, upstreams, external, tokens } = *around;
     let path = table.require("path").and_then(|field| {
         field.parsed(|text| {
-            text.starts_with('/')
-                .then(|| text.to_owned())
-                .ok_or_else(|| format!("`{text}` does not begin with `/`"))
+            if !text.starts_with('/') {
+                return Err(format!("`{text}` does not begin with `/`"));
+            }
+            if is_reserved(text) {
+                return Err(format!(
+                    "`{text}`: what is at or below `{RESERVED}` is served by Countersign itself"
+                ));
+            }
+            Ok(text.to_owned())
         })
     });
     let host = table.get("host").map_or(Some(HostPattern::Any), |field| field.parsed(values::host));
@@ -127,8 +140,6 @@ fn route(
             None
         }
     };
-    let resource = table.get("resource").map(|field| field.parsed(values::resource));
-    let presentations = presentations(table);
     let limits = table.get("limits").map_or(Some(Vec::new()), |field| {
         field.array()?.iter().map(route_limit).collect::<Vec<_>>().into_iter().collect()
     });
@@ -138,10 +149,16 @@ fn route(
             plan_name(text)
         })
     });
-    let inherited = upstream.as_ref().and_then(|name| {
-        let upstream = upstreams.iter().find(|(other, _)| other == name);
-        upstream?.1.as_ref()?.resource.clone()
-    });
+    let resource = match table.get("resource") {
+        Some(field) => field.parsed(values::resource).map(Some),
+        // what its upstream has, if that is known
+        None => external.and(upstream.as_ref()).and_then(|name| {
+            let upstream = upstreams.iter().find(|(other, _)| other == name);
+            Some(upstream?.1.as_ref()?.resource.clone())
+        }),
+    };
+    let tokens = jwt::presentation(table, security.as_ref(), resource.as_ref().map(Option::as_deref), tokens);
+    let presentations = presentations(table, tokens);
     let cors = table.get("cors").map(|field| {
         let table = field.table()?;
         let cors = cors(&table);
@@ -178,7 +195,7 @@ fn route(
         Some(Route {
             security: security?,
             upstream: UpstreamName(upstream?.into()),
-            resource: transpose(resource)?.or(inherited),
+            resource: resource?,
             presentation: presentations?,
             limits: limits?,
             plan: transpose(plan)?,
@@ -267,8 +284,8 @@ fn method_rule(name: &str, field: &Field<'_, '_>) -> Option<(MethodName, ScopeSe
     });
     let method = match MethodName::parse(name) {
         // RULES, style 19: bad policy refuses, it does not vanish
-        Some(method) if !matches!(method, MethodName::ApiKey | MethodName::Basic) => {
-            field.problem(format!("`{name}` is not in this release; `api_key` and `basic` are"));
+        Some(method) if !matches!(method, MethodName::ApiKey | MethodName::Basic | MethodName::Jwt) => {
+            field.problem(format!("`{name}` is not in this release; `api_key`, `basic` and `jwt` are"));
             None
         }
         Some(method) => Some(method),
@@ -287,7 +304,10 @@ fn method_rule(name: &str, field: &Field<'_, '_>) -> Option<(MethodName, ScopeSe
 }
 
 /// How each method may be presented, where the route says so.
-fn presentations(table: &Table<'_, '_>) -> Option<Vec<(MethodName, MethodRule)>> {
+fn presentations(
+    table: &Table<'_, '_>,
+    tokens: Option<Option<MethodRule>>,
+) -> Option<Vec<(MethodName, MethodRule)>> {
     let keys = transpose(table.get("api_key").map(|field| key_presentation(&field)));
     let passwords = transpose(table.get("basic").map(|field| password_presentation(&field)));
     let (mut keys, mut passwords) = (keys?, passwords?);
@@ -298,8 +318,8 @@ fn presentations(table: &Table<'_, '_>) -> Option<Vec<(MethodName, MethodRule)>>
         keys.realm.clone_from(&passwords.realm);
         keys.asks_browsers = passwords.asks_browsers;
     }
-    let keys = keys.map(|rule| (MethodName::ApiKey, rule));
-    Some(keys.into_iter().chain(passwords.map(|rule| (MethodName::Basic, rule))).collect())
+    let said = [(MethodName::ApiKey, keys), (MethodName::Basic, passwords), (MethodName::Jwt, tokens?)];
+    Some(said.into_iter().filter_map(|(method, rule)| Some((method, rule?))).collect())
 }
 
 /// `basic = { realm = "Orders", browsers = true, deprecated = "2027-01-31", sunset = "2027-07-31" }`.

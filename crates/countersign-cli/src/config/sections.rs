@@ -1,32 +1,56 @@
 //! The sections, and the document as a whole.
 
 use super::{
-    issuers, listeners, observe, passwords,
+    issuers,
+    jwt::Tokens,
+    listeners, observe, passwords,
     reader::{Field, Table},
-    routes,
+    routes, sessions,
     settings::{
         AdminSettings, AuditSettings, CertificateSettings, GatewaySettings, IssuerSettings, Settings,
         StoreUrl, Timeouts, TlsSettings,
     },
-    upstreams, values,
+    signing, upstreams, values,
 };
 use countersign_gateway::IdentityPreset;
-use countersign_methods::api_key::{config::ApiKeyConfig, record::Environment};
+use countersign_methods::{
+    api_key::{config::ApiKeyConfig, record::Environment},
+    jwt::config::JwtConfig,
+    signing::record::KeyPurpose,
+};
 use std::{
     net::{Ipv4Addr, SocketAddr},
     path::Path,
+    sync::Arc,
     time::Duration,
 };
 
 /// `None` where something that has no default could not be read; everything wrong is in the report.
 pub(super) fn read(root: &Table<'_, '_>, folder: &Path) -> Option<Settings> {
-    let gateway = gateway(root, folder);
+    let gateway_section = root.section("gateway");
+    // `None`: it could not be read, so that what hangs on it is not known
+    let external = gateway_section.as_ref().and_then(|section| {
+        routes::transpose(section.get("url").map(|field| field.parsed(values::resource)))
+    });
+    let gateway = match &gateway_section {
+        Some(section) => gateway(section, external.clone(), folder),
+        None => {
+            if root.get("gateway").is_none() {
+                root.problem_at("gateway", "is missing: it says where to listen");
+            }
+            None
+        }
+    };
     let admin = admin(root, folder);
+    let signs_in = root.get("sessions").is_some();
     let issuer = root.section("issuer").map(|section| {
-        let issuer = issuer(&section, folder);
+        let issuer = issuer(&section, signs_in, folder);
         section.finish();
         issuer
     });
+    if signs_in && root.get("issuer").is_none() {
+        root.problem_at("issuer.url", NO_ISSUER);
+    }
     let store_url = store(root, folder);
     let observe = observe::read(root, folder);
     let egress = observe::egress(root, folder);
@@ -57,18 +81,35 @@ pub(super) fn read(root: &Table<'_, '_>, folder: &Path) -> Option<Settings> {
     );
     let passwords = passwords::read(root, folder, api_keys.as_ref().unwrap_or(&ApiKeyConfig::default()));
     let issuers = issuers::read(root);
+    let signing = signing::read(root);
+    let word = api_keys.as_ref().map_or_else(|| ApiKeyConfig::default().word, |keys| keys.word.clone());
+    let sessions = sessions::read(root, &word);
     let plans = routes::plans(root);
-    let upstreams = upstreams::upstreams(root);
-    let routes = routes::routes(root, &plans, &upstreams);
+    let upstreams = upstreams::upstreams(root, external.as_ref().and_then(Option::as_ref));
+    let tokens = Tokens {
+        sessions: signs_in,
+        audiences: sessions.as_ref().and_then(|sessions| sessions.audiences()),
+        issuers: has_issuers(root),
+    };
+    let around = routes::Around { plans: &plans, upstreams: &upstreams, external: external.as_ref(), tokens };
+    let routes = routes::routes(root, &around);
+    let sessions = routes::transpose(sessions.map(|sessions| sessions.settle(routes.as_deref())));
+    let issuer = routes::transpose(issuer);
+    let jwt = (|| {
+        let usual = JwtConfig::default();
+        Some(JwtConfig {
+            realm: api_keys.as_ref()?.realm.clone(),
+            issuer: issuer.as_ref()?.as_ref().and_then(|issuer| issuer.url.as_deref().map(Arc::from)),
+            algorithm: signing.as_ref()?.algorithm(KeyPurpose::Session),
+            access: sessions.as_ref()?.as_ref().map_or(usual.access, |sessions| sessions.access),
+        })
+    })();
     Some(Settings {
         folder: folder.to_path_buf(),
         keyring: root.environment().keyring(folder),
         gateway: gateway?,
         admin: admin?,
-        issuer: match issuer {
-            Some(issuer) => Some(issuer?),
-            None => None,
-        },
+        issuer: issuer?,
         observe: observe?,
         egress: egress?,
         audit: audit?,
@@ -76,6 +117,9 @@ pub(super) fn read(root: &Table<'_, '_>, folder: &Path) -> Option<Settings> {
         api_keys: api_keys?,
         passwords: passwords?,
         issuers: issuers?,
+        sessions: sessions?,
+        signing: signing?,
+        jwt: jwt?,
         plans: plans.into_iter().map(|(name, plan)| Some((name, plan?))).collect::<Option<_>>()?,
         upstreams: upstreams.into_iter().map(|(_, upstream)| upstream).collect::<Option<_>>()?,
         routes: routes?,
@@ -117,14 +161,22 @@ fn one_each(
     }
 }
 
-fn gateway(root: &Table<'_, '_>, folder: &Path) -> Option<GatewaySettings> {
-    let Some(section) = root.section("gateway") else {
-        if root.get("gateway").is_none() {
-            root.problem_at("gateway", "is missing: it says where to listen");
-        }
-        return None;
-    };
-    let listeners = listeners::read(&section, folder);
+const NO_ISSUER: &str = "is missing: it is the `iss` of every token of `[sessions]`; add `[issuer]` with `listen` and with \
+                         `url`, where callers reach it, such as `https://auth.example.com`";
+
+/// Looked at, and not read.
+fn has_issuers(root: &Table<'_, '_>) -> bool {
+    let mut lists = root.entries().filter(|(name, field)| *name == "issuers" && field.is_array());
+    lists.any(|(_, list)| list.array().is_some_and(|issuers| !issuers.is_empty()))
+}
+
+/// `external`: its URL, which was read already.
+fn gateway(
+    section: &Table<'_, '_>,
+    external: Option<Option<Arc<str>>>,
+    folder: &Path,
+) -> Option<GatewaySettings> {
+    let listeners = listeners::read(section, folder);
     let workers = section.get("workers").map(|field| field.integer(1..=1024));
     let identity = section.get("identity").map(|field| {
         field.choice(&[
@@ -145,6 +197,7 @@ fn gateway(root: &Table<'_, '_>, folder: &Path) -> Option<GatewaySettings> {
     let revoke_exposed = section.get("revoke_exposed").map_or(Some(false), |field| field.boolean());
     section.finish();
     Some(GatewaySettings {
+        url: external?,
         listeners: listeners?,
         workers: workers.flatten().and_then(|n| usize::try_from(n).ok()),
         identity: identity.unwrap_or(Some(IdentityPreset::Countersign))?,
@@ -189,7 +242,8 @@ fn admin(root: &Table<'_, '_>, folder: &Path) -> Option<AdminSettings> {
     })
 }
 
-fn issuer(section: &Table<'_, '_>, folder: &Path) -> Option<IssuerSettings> {
+/// `signs_in`: people do, so that what is signed names it.
+fn issuer(section: &Table<'_, '_>, signs_in: bool, folder: &Path) -> Option<IssuerSettings> {
     let listen = section.require("listen").and_then(|field| field.parsed(values::address));
     let url = section.get("url").map(|field| field.parsed(values::resource));
     let tls_field = section.get("tls");
@@ -197,7 +251,9 @@ fn issuer(section: &Table<'_, '_>, folder: &Path) -> Option<IssuerSettings> {
     if tls_field.is_none() && listen.is_some_and(|a| !a.ip().is_loopback()) {
         section.problem_at("tls", "is missing: beyond loopback credentials need TLS");
     }
-    if url.is_none() && listen.is_some_and(|a| a.ip().is_unspecified()) {
+    if url.is_none() && signs_in {
+        section.problem_at("url", NO_ISSUER);
+    } else if url.is_none() && listen.is_some_and(|a| a.ip().is_unspecified()) {
         section.problem_at("url", "is missing: say where callers reach it, `https://auth.example.com`");
     }
     Some(IssuerSettings {

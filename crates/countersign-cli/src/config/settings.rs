@@ -10,11 +10,16 @@ use countersign_gateway::{
     UpstreamLimits,
 };
 use countersign_methods::{
-    api_key::config::ApiKeyConfig, basic::config::BasicConfig, jwt::foreign::ForeignIssuer,
+    api_key::config::ApiKeyConfig,
+    basic::config::BasicConfig,
+    jwt::{config::JwtConfig, foreign::ForeignIssuer},
+    session::config::SessionConfig, signing::issue::SigningConfig,
 };
 use ipnet::IpNet;
 use rustls::pki_types::ServerName;
-use std::{collections::HashMap, net::SocketAddr, num::NonZeroUsize, path::PathBuf, time::Duration};
+use std::{
+    collections::HashMap, net::SocketAddr, num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration,
+};
 
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -34,6 +39,11 @@ pub struct Settings {
     pub passwords: PasswordSettings,
     /// External ones, whose access tokens are trusted.
     pub issuers: Vec<ForeignIssuer>,
+    /// `None`: people do not sign in here.
+    pub sessions: Option<SessionConfig>,
+    pub signing: SigningConfig,
+    /// What the other sections say of signed tokens.
+    pub jwt: JwtConfig,
     pub plans: HashMap<PlanName, RateLimit>,
     pub upstreams: Vec<UpstreamSettings>,
     pub routes: Vec<Route>,
@@ -79,6 +89,8 @@ impl std::fmt::Debug for StoreUrl {
 
 #[derive(Debug, Clone)]
 pub struct GatewaySettings {
+    /// Where callers reach it: the `resource` of every upstream that has none of its own. Never from Host (RULES 1.5).
+    pub url: Option<Arc<str>>,
     /// Those of the short form first.
     pub listeners: Vec<ListenerSettings>,
     /// `None`: as many as there are cores.
@@ -246,7 +258,7 @@ pub struct UpstreamSettings {
     pub upgrades: Vec<Box<str>>,
     pub stream_idle: Duration,
     /// The `aud` accepted on its routes, where a route has none of its own (RULES 1.5).
-    pub resource: Option<std::sync::Arc<str>>,
+    pub resource: Option<Arc<str>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,10 +9,14 @@ use super::{
 };
 use countersign_gateway::{HealthCheck, Protocol, STREAM_IDLE, UpstreamLimits, WEBSOCKET, is_upgrade};
 use rustls::pki_types::ServerName;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use url::Url;
 
-pub(super) fn upstreams(root: &Table<'_, '_>) -> Named<String, UpstreamSettings> {
+/// `external`: the `resource` of those that have none of their own.
+pub(super) fn upstreams(
+    root: &Table<'_, '_>,
+    external: Option<&Arc<str>>,
+) -> Named<String, UpstreamSettings> {
     let mut upstreams: Named<String, UpstreamSettings> = Vec::new();
     for table in root.sections("upstreams") {
         let name = table.require("name").and_then(|field| {
@@ -22,14 +26,14 @@ pub(super) fn upstreams(root: &Table<'_, '_>) -> Named<String, UpstreamSettings>
             }
             Some(name)
         });
-        let settings = upstream(&table, name.as_deref().unwrap_or_default());
+        let settings = upstream(&table, name.as_deref().unwrap_or_default(), external);
         table.finish();
         upstreams.extend(name.map(|name| (name, settings)));
     }
     upstreams
 }
 
-fn upstream(table: &Table<'_, '_>, name: &str) -> Option<UpstreamSettings> {
+fn upstream(table: &Table<'_, '_>, name: &str, external: Option<&Arc<str>>) -> Option<UpstreamSettings> {
     let urls = urls(table);
     let tls = tls(table, urls.as_deref());
     let resource = transpose(table.get("resource").map(|field| field.parsed(values::resource)));
@@ -55,7 +59,7 @@ fn upstream(table: &Table<'_, '_>, name: &str) -> Option<UpstreamSettings> {
         urls: urls?,
         protocol: protocol?,
         tls: tls?,
-        resource: resource?,
+        resource: resource?.or_else(|| external.cloned()),
         limits: limits?,
         health: health?,
         slow_start: slow_start?,

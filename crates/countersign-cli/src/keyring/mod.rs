@@ -9,8 +9,11 @@ use crate::{
 };
 use countersign_crypto::{
     Entropy, FingerprintKey, SecretString,
-    key::AttestKeys,
-    token::digest::{Pepper, Peppers, TokenParts},
+    key::{AttestKeys, SealKeys},
+    token::{
+        digest::{Pepper, Peppers, TokenParts},
+        mark::MarkKeys,
+    },
 };
 use serde::Deserialize;
 use std::{fmt::Write, path::Path};
@@ -32,6 +35,10 @@ pub struct Keyring {
     pub attest: Option<AttestKeys>,
     /// The newest; what was asked before is recognised by it. `None`: as above.
     pub fingerprint: Option<FingerprintKey>,
+    /// Private keys are kept under them.
+    pub seal: SealKeys,
+    /// What browsers and clients are given bears a mark of theirs. `None`: as above.
+    pub cookie: Option<MarkKeys>,
 }
 
 #[derive(Deserialize)]
@@ -65,9 +72,9 @@ pub enum Purpose {
     Audit,
     /// What was asked before is recognised under it
     Fingerprint,
-    /// Private keys are kept under it, as soon as there are any
+    /// Private keys are kept under it
     Seal,
-    /// Cookies are made under it, as soon as there are any
+    /// Cookies and refresh tokens are made under it
     Cookie,
 }
 
@@ -280,24 +287,20 @@ impl File {
         }
     }
 
-    /// The newest of them, each judged.
-    fn newest(&self, purpose: Purpose) -> Result<Option<[u8; 32]>, String> {
-        let mut numbers = Vec::new();
-        let mut newest: Option<(u32, [u8; 32])> = None;
+    /// All of them, each judged.
+    fn secrets(&self, purpose: Purpose) -> Result<Vec<(u32, [u8; 32])>, String> {
+        let mut secrets: Vec<(u32, [u8; 32])> = Vec::new();
         for Entry { number, secret } in self.entries(purpose) {
             let bytes = hex(secret).and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
             let what = purpose.as_str();
             let bytes =
                 bytes.ok_or_else(|| format!("the secret of {what} {number} is not 64 hexadecimal digits"))?;
-            if numbers.contains(number) {
+            if secrets.iter().any(|(known, _)| known == number) {
                 return Err(format!("{what} {number} stands twice"));
             }
-            numbers.push(*number);
-            if newest.is_none_or(|(before, _)| *number > before) {
-                newest = Some((*number, bytes));
-            }
+            secrets.push((*number, bytes));
         }
-        Ok(newest.map(|(_, bytes)| bytes))
+        Ok(secrets)
     }
 
     fn keyring(&self) -> Result<Keyring, String> {
@@ -316,10 +319,10 @@ impl File {
         let current =
             current.ok_or_else(|| format!("pepper {}, the current one, is not in it", self.current))?;
         let peppers = Peppers::new(current, retired).map_err(|e| e.to_string())?;
-        let fingerprint = self.newest(Purpose::Fingerprint)?.map(FingerprintKey::of_secret);
-        // what nothing uses yet must be whole all the same on the day when something does
-        self.newest(Purpose::Seal)?;
-        self.newest(Purpose::Cookie)?;
+        let newest = self.secrets(Purpose::Fingerprint)?.into_iter().max_by_key(|(number, _)| *number);
+        let fingerprint = newest.map(|(_, secret)| FingerprintKey::of_secret(secret));
+        let seal = SealKeys::new(self.secrets(Purpose::Seal)?).ok_or("a seal stands twice")?;
+        let cookie = MarkKeys::new(self.secrets(Purpose::Cookie)?);
         let mut seeds = Vec::new();
         for Entry { number, secret } in &self.audit {
             let seed =
@@ -327,11 +330,11 @@ impl File {
             seeds.push((*number, seed));
         }
         if seeds.is_empty() {
-            return Ok(Keyring { peppers, attest: None, fingerprint });
+            return Ok(Keyring { peppers, attest: None, fingerprint, seal, cookie });
         }
         let attest = AttestKeys::new(&seeds);
         let attest = attest.ok_or("an audit key is not of 32 bytes, or a number stands twice")?;
-        Ok(Keyring { peppers, attest: Some(attest), fingerprint })
+        Ok(Keyring { peppers, attest: Some(attest), fingerprint, seal, cookie })
     }
 
     fn text(&self) -> SecretString {

@@ -21,7 +21,7 @@ const ROOM: [&str; 9] = [
 ];
 
 /// The halls: rooms may import them, they import no room.
-const HALLS: [&str; 3] = ["password", "principal", "revocation"];
+const HALLS: [&str; 5] = ["password", "principal", "revocation", "session", "signing"];
 
 /// Who may depend on whom, normal dependencies only.
 const EDGES: [(&str, &[&str]); 8] = [

@@ -41,6 +41,7 @@ pub(super) async fn authenticate(case: &mut Case<'_>, admission: Admission) -> R
         let (Some(presented), Some(room)) = (presented, case.point.room(*method)) else { continue };
         match one(case, admission, room, presented, rule).await {
             Ok(authentication) => *slot = Some(authentication),
+            Err(denial) if is_stale(presented.place, &denial) => {}
             Err(denial) if denial.kind <= DenialKind::Unauthenticated => {
                 admission.failed(case);
                 return Err(denial);
@@ -52,6 +53,12 @@ pub(super) async fn authenticate(case: &mut Case<'_>, admission: Admission) -> R
         Some(denial) => Err(denial),
         None => Ok(good),
     }
+}
+
+/// RULES 1.6: a browser sends its cookie until it is told otherwise, so one that is bad counts as absent and is no failure of
+/// its network. An outage is none of the cookie's.
+pub(super) fn is_stale(place: Place, denial: &Denial) -> bool {
+    place == Place::Cookie && denial.kind <= DenialKind::Unauthenticated
 }
 
 enum Bad {
@@ -108,8 +115,19 @@ fn find<'r>(case: &Case<'r>) -> Result<Presentations<'r>, Bad> {
             Err(Bad::Place(Denial::refused(DenialKind::Forbidden, "tls_required", reason)))
         }
         Some(denial) => Err(Bad::Credential(denial)),
-        None => Ok(presented),
+        None => Ok(without_cookies(case, presented)),
     }
+}
+
+/// RULES 1.6: one beside `Authorization` counts as absent. Over plain HTTP it was seen all the same (RULES 1.7).
+fn without_cookies<'r>(case: &Case<'r>, mut presented: Presentations<'r>) -> Presentations<'r> {
+    let is_cookie = |found: &Presented<'_>| found.place == Place::Cookie;
+    if presented.iter().flatten().any(is_cookie) && case.request.headers.one(&AUTHORIZATION) != One::Absent {
+        for slot in &mut presented {
+            slot.take_if(|found| is_cookie(found));
+        }
+    }
+    presented
 }
 
 fn expose(case: &Case<'_>, presented: &Presentations<'_>) {

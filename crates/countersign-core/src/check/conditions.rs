@@ -3,6 +3,7 @@
 
 use super::{
     Case,
+    authenticate::is_stale,
     decision::{Denial, DenialKind, Known, Refused, first_of},
     request::{CheckRequest, One, Transport},
     route::CorsOrigins,
@@ -15,23 +16,34 @@ use http::{
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Every credential that was presented must hold, not only those that turn out to be needed.
-pub(super) async fn hold(case: &Case<'_>, known: &[Known]) -> Result<(), Refused> {
+/// Every credential that was presented must hold, not only those that turn out to be needed; but a stale cookie was not
+/// presented, and goes (RULES 1.6).
+pub(super) async fn hold(case: &Case<'_>, known: &mut Vec<Known>) -> Result<(), Refused> {
     let mut refused = None;
-    for known in known {
-        for failed in [
-            time(case, known),
-            audience(case, known),
-            network(case, known),
-            origin(case, known),
-            proof(case, known).await,
-        ] {
-            if let Err(denial) = failed {
-                refused = first_of(refused, denial);
+    let mut at = 0;
+    while let Some(one) = known.get(at) {
+        match failed(case, one).await {
+            Some(denial) if is_stale(one.authentication.place, &denial) => {
+                known.remove(at);
+                continue;
             }
+            Some(denial) => refused = first_of(refused, denial),
+            None => {}
         }
+        at += 1;
     }
     refused.map_or(Ok(()), Err)
+}
+
+async fn failed(case: &Case<'_>, known: &Known) -> Option<Refused> {
+    let conditions = [
+        time(case, known),
+        audience(case, known),
+        network(case, known),
+        origin(case, known),
+        proof(case, known).await,
+    ];
+    conditions.into_iter().filter_map(Result::err).fold(None, first_of)
 }
 
 fn time(case: &Case<'_>, known: &Known) -> Result<(), Refused> {
@@ -72,19 +84,33 @@ fn network(case: &Case<'_>, known: &Known) -> Result<(), Refused> {
 }
 
 /// RULES 1.6: a browser sends a password that it remembers, whoever's page asks. Where it says that a foreign one does, what
-/// changes something is refused.
+/// changes something is refused. A session needs the browser's word that the page is ours: every browser that keeps our
+/// cookies gives it.
 fn origin(case: &Case<'_>, known: &Known) -> Result<(), Refused> {
     let request = &case.request;
+    let authentication = &known.authentication;
     let safe = matches!(*request.method, Method::GET | Method::HEAD | Method::OPTIONS);
-    if !is_ambient(&known.authentication) || (safe && !is_upgrade(request)) || !is_foreign(case) {
+    if !is_ambient(authentication) || (safe && !is_upgrade(request)) {
         return Ok(());
     }
-    Err(Denial::refused(DenialKind::Forbidden, "origin_not_allowed", "from a page of a foreign origin"))
+    let reason = if authentication.place == Place::Cookie {
+        if is_vouched_for(case) {
+            return Ok(());
+        }
+        "a session, and nothing says that the page is of this origin"
+    } else {
+        if !is_foreign(case) {
+            return Ok(());
+        }
+        "from a page of a foreign origin"
+    };
+    Err(Denial::refused(DenialKind::Forbidden, "origin_not_allowed", reason))
 }
 
 /// Does a browser add it by itself? It remembers a key in a password's place as it does any password.
 fn is_ambient(known: &Authentication) -> bool {
-    matches!(known.method, MethodName::Basic | MethodName::Mtls) || known.place == Place::Password
+    matches!(known.method, MethodName::Basic | MethodName::Mtls)
+        || matches!(known.place, Place::Password | Place::Cookie)
 }
 
 /// A WebSocket over HTTP/2 has no `Upgrade` (RFC 8441 5), and a proxy that only asks for a decision does not pass it on; the
@@ -105,6 +131,19 @@ fn is_foreign(case: &Case<'_>) -> bool {
         One::Single(origin) if is_listed(case, origin) => false,
         One::Single(origin) => from_elsewhere || !is_own(case, origin),
         One::Doubled => true,
+    }
+}
+
+/// By a listed origin, or by ours where nothing else in the request says otherwise.
+fn is_vouched_for(case: &Case<'_>) -> bool {
+    let headers = case.request.headers;
+    let site = headers.one(&SEC_FETCH_SITE);
+    let is_same = site == One::Single(b"same-origin");
+    match headers.one(&ORIGIN) {
+        One::Absent => is_same,
+        One::Single(origin) if is_listed(case, origin) => site != One::Doubled,
+        One::Single(origin) => is_own(case, origin) && (is_same || site == One::Absent),
+        One::Doubled => false,
     }
 }
 

@@ -5,16 +5,17 @@ use super::{
     Case,
     limit::RateLimit,
     path,
-    request::CheckRequest,
-    route::{Compiled, Cors, Route},
+    request::One,
+    route::{Cors, Route},
 };
 use crate::{
+    MethodName,
     authentication::Authentication,
     authenticator::{Fault, Rejection},
     challenge::Challenge,
     directory::Standing,
 };
-use http::{Method, uri::PathAndQuery};
+use http::{Method, header::AUTHORIZATION, uri::PathAndQuery};
 use std::{sync::Arc, time::Duration};
 
 #[derive(Debug)]
@@ -145,6 +146,8 @@ pub struct Denial {
     pub limit: Option<LimitState>,
     /// 405: what the pattern takes.
     pub allow: Vec<Method>,
+    /// 401, and a person who came by a browser can get a session: what they asked for, as a permit would hold it.
+    pub sign_in: Option<PathAndQuery>,
     /// `None`: no route was found.
     pub route: Option<Arc<Route>>,
     /// Whom we knew when we refused, if anybody.
@@ -153,6 +156,13 @@ pub struct Denial {
 
 /// A denial on its way out of a step.
 pub(super) type Refused = Box<Denial>;
+
+impl Case<'_> {
+    /// Canonical, and without a credential in the query.
+    fn target(&self) -> PathAndQuery {
+        path::without_parameters(self.asked.target.clone(), &self.compiled.secret_parameters)
+    }
+}
 
 impl Denial {
     pub(super) fn refused(kind: DenialKind, code: &'static str, reason: &'static str) -> Refused {
@@ -174,7 +184,8 @@ impl Denial {
 
     /// Says which route, and what it challenges with. A 401 needs a challenge (RFC 9110 15.5.2): where the route has
     /// none it is a 403 (RULES 1.9).
-    pub(super) fn about(mut self: Box<Self>, compiled: &Compiled, request: &CheckRequest<'_>) -> Refused {
+    pub(super) fn about(mut self: Box<Self>, case: &Case<'_>) -> Refused {
+        let (compiled, request) = (case.compiled, &case.request);
         self.route = Some(compiled.route.clone());
         if self.kind == DenialKind::Unauthenticated {
             if compiled.challenges.is_empty() {
@@ -186,8 +197,22 @@ impl Denial {
             } else {
                 compiled.challenges.clone()
             };
+            if self.kind == DenialKind::Unauthenticated && self.is_mended_by_login(case) {
+                self.sign_in = Some(case.target());
+            }
         }
         self
+    }
+
+    /// A person who came here without a session, and for whom one would count: who has one already, or sends what counts
+    /// before it (RULES 1.6), would be sent to log in again and again.
+    fn is_mended_by_login(&self, case: &Case<'_>) -> bool {
+        let request = &case.request;
+        matches!(*request.method, Method::GET | Method::HEAD)
+            && case.compiled.signs_in()
+            && request.takes_the_window()
+            && request.headers.one(&AUTHORIZATION) == One::Absent
+            && !self.known.iter().any(|known| known.authentication.method == MethodName::Jwt)
     }
 
     pub fn new(kind: DenialKind, code: &'static str, reason: &'static str) -> Self {
@@ -200,6 +225,7 @@ impl Denial {
             retry_after: None,
             limit: None,
             allow: Vec::new(),
+            sign_in: None,
             route: None,
             known: Vec::new(),
         }
@@ -227,17 +253,14 @@ pub(super) fn conclude(
     charged: Result<Option<LimitState>, Refused>,
 ) -> Result<Permit, Refused> {
     match (conditions, authorized, charged) {
-        (Ok(()), Ok(()), Ok(limit)) => {
-            let parameters = &case.compiled.secret_parameters;
-            Ok(Permit {
-                route: case.compiled.route.clone(),
-                known,
-                method: case.request.method.clone(),
-                authority: case.asked.authority.as_ref().into(),
-                target: path::without_parameters(case.asked.target.clone(), parameters),
-                limit,
-            })
-        }
+        (Ok(()), Ok(()), Ok(limit)) => Ok(Permit {
+            route: case.compiled.route.clone(),
+            known,
+            method: case.request.method.clone(),
+            authority: case.asked.authority.as_ref().into(),
+            target: case.target(),
+            limit,
+        }),
         (conditions, authorized, charged) => {
             let failed = [conditions.err(), authorized.err(), charged.err()];
             let first = failed.into_iter().flatten().fold(None, first_of);

@@ -2,6 +2,7 @@
 //! `authenticate` (with `verified` in front of every method), `revocation`, `conditions`, `authorize`, `limit`,
 //! `decision`. Nothing here reads a socket, a store or a clock but through the ports in [`Parts`].
 
+pub mod cookie;
 pub mod decision;
 pub mod limit;
 pub mod path;
@@ -131,6 +132,11 @@ impl DecisionPoint {
         }
     }
 
+    /// Of the feed: while it stands still, nothing became known that could end what was permitted.
+    pub fn revision(&self) -> i64 {
+        self.parts.feed.revision()
+    }
+
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.parts.clock
     }
@@ -148,7 +154,8 @@ impl DecisionPoint {
         let compiled = route::choose(table, &asked, request.method)?;
         let now = self.parts.clock.now();
         let mut case = Case { point: self, request: *request, asked, table, compiled, mode, now };
-        case.steps().await.map_err(|denial| denial.about(compiled, request))
+        let judged = case.steps().await;
+        judged.map_err(|denial| denial.about(&case))
     }
 
     fn cache_of(&self, method: MethodName) -> &VerifiedCache {
@@ -170,7 +177,7 @@ impl Case<'_> {
         // nothing it descends from revoked, its principal active; scopes cut to the principal's present ones
         let mut known = revocation::present(self, good).await?;
         // good here and now
-        let conditions = conditions::hold(self, &known).await;
+        let conditions = conditions::hold(self, &mut known).await;
         // enough for one alternative
         let authorized = authorize::authorize(self, &mut known);
         // counted whether allowed or denied

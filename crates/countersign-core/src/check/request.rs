@@ -3,18 +3,20 @@
 use http::{HeaderName, Method, uri::PathAndQuery};
 use std::{fmt, net::IpAddr};
 
-/// A field that must stand once, or not at all.
+/// What must stand once, or not at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum One<'r> {
     Absent,
     Single(&'r [u8]),
-    /// More than one field line.
+    /// More than one.
     Doubled,
 }
 
 /// Headers as the judgement reads them: from an `http::HeaderMap`, from Envoy's map, or from a parse buffer.
 pub trait HeaderView: fmt::Debug + Sync {
     fn one(&self, name: &HeaderName) -> One<'_>;
+    /// Shows every field line of this name, in order: for a field that may come in several (`Cookie`, RFC 9113 8.2.3).
+    fn each<'r>(&'r self, name: &HeaderName, visit: &mut dyn FnMut(&'r [u8]));
 }
 
 impl HeaderView for http::HeaderMap {
@@ -25,6 +27,10 @@ impl HeaderView for http::HeaderMap {
             (Some(value), None) => One::Single(value.as_bytes()),
             (Some(_), Some(_)) => One::Doubled,
         }
+    }
+
+    fn each<'r>(&'r self, name: &HeaderName, visit: &mut dyn FnMut(&'r [u8])) {
+        self.get_all(name).iter().for_each(|value| visit(value.as_bytes()));
     }
 }
 
@@ -66,11 +72,18 @@ pub struct CheckRequest<'r> {
     pub peer: Peer,
 }
 
+const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 
 impl CheckRequest<'_> {
     /// A person's browser on its way to a page (Fetch Metadata).
     pub fn is_navigation(&self) -> bool {
         self.headers.one(&SEC_FETCH_MODE) == One::Single(b"navigate")
+    }
+
+    /// The same, and the page takes the window's place: no frame, in which nobody should be asked for a password.
+    pub(super) fn takes_the_window(&self) -> bool {
+        let dest = self.headers.one(&SEC_FETCH_DEST);
+        self.is_navigation() && matches!(dest, One::Absent | One::Single(b"document"))
     }
 }

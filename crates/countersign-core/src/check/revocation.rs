@@ -2,7 +2,7 @@
 
 use super::{
     Case, DecisionPoint,
-    authenticate::Good,
+    authenticate::{Good, is_stale},
     decision::{Denial, DenialKind, Known, Permit, Refused},
 };
 use crate::{
@@ -107,13 +107,16 @@ pub(super) async fn hear(case: &mut Case<'_>) {
     }
 }
 
-/// Revoked after the secret verified. Only the end of the key or app password itself is told to its holder; what happened to
-/// its owner is not.
+/// Revoked after the secret verified. Only the end of the key, app password or token itself is told to its holder; what happened
+/// to its owner is not.
 pub(super) fn revoked(kind: NodeKind) -> Refused {
     match kind {
         NodeKind::ApiKey => Denial::refused(DenialKind::Unauthenticated, "key_revoked", "key revoked"),
         NodeKind::AppPassword => {
             Denial::refused(DenialKind::Unauthenticated, "app_password_revoked", "app password revoked")
+        }
+        NodeKind::Token | NodeKind::Session | NodeKind::Generation | NodeKind::SigningKey => {
+            Denial::refused(DenialKind::Unauthenticated, "token_revoked", "token or session revoked")
         }
         NodeKind::Principal => {
             Denial::refused(DenialKind::Unauthenticated, "credential_invalid", "principal revoked")
@@ -138,12 +141,20 @@ pub(super) async fn present(case: &mut Case<'_>, good: Good) -> Result<Vec<Known
         ));
     }
     for authentication in good.into_iter().flatten() {
-        let standing = standing(case, &authentication).await?;
+        let place = authentication.place;
+        let standing = match standing(case, &authentication).await {
+            Err(denial) if is_stale(place, &denial) => continue,
+            standing => standing?,
+        };
         let active = standing.active;
         known.push(cut(authentication, standing));
         if !active {
             let reason = "principal disabled";
             let mut denial = Denial::refused(DenialKind::Unauthenticated, "credential_invalid", reason);
+            if is_stale(place, &denial) {
+                known.pop();
+                continue;
+            }
             denial.known = known;
             return Err(denial);
         }

@@ -10,6 +10,8 @@ mod challenges;
 #[cfg(test)]
 mod conditions;
 #[cfg(test)]
+mod cookies;
+#[cfg(test)]
 mod foreign;
 #[cfg(test)]
 mod limits;
@@ -19,6 +21,8 @@ mod origin;
 mod present_state;
 #[cfg(test)]
 mod requirement;
+#[cfg(test)]
+mod sign_in;
 #[cfg(test)]
 mod support;
 #[cfg(test)]

@@ -1,16 +1,20 @@
 //! RULES 1.6: what a browser adds by itself counts for no foreign page.
 
 use crate::support::{route, told, with_alice};
-use countersign_core::check::{
-    decision::{Decision, Denial},
-    request::{CheckRequest, Peer, Transport},
-    route::{Cors, CorsOrigins},
+use countersign_core::{
+    MethodName, MethodRule,
+    check::{
+        decision::{Decision, Denial},
+        request::{CheckRequest, Peer, Transport},
+        route::{Cors, CorsOrigins},
+    },
 };
 use countersign_testkit::{Fixture, Headers};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, uri::PathAndQuery};
 use std::time::Duration;
 
 const PASSWORD: (&str, &str) = ("x-basic", "alice");
+const SESSION: (&str, &str) = ("cookie", "__Host-session=alice");
 const ORIGIN: &str = "origin";
 const SITE: &str = "sec-fetch-site";
 
@@ -28,6 +32,9 @@ fn cors(origins: CorsOrigins) -> Cors {
 fn fixture() -> Fixture {
     let listed = vec![HeaderValue::from_static("https://app.example")];
     let mut routes = ["/", "/listed", "/any"].map(|path| route(path, "basic | api_key | mtls | jwt"));
+    for route in &mut routes {
+        route.presentation = vec![(MethodName::Jwt, MethodRule { cookies: true, ..MethodRule::DEFAULT })];
+    }
     let [_, of, any] = &mut routes;
     of.cors = Some(cors(CorsOrigins::Of(listed)));
     any.cors = Some(cors(CorsOrigins::Any));
@@ -224,8 +231,104 @@ async fn rule_1_6_is_judged_on_every_request() {
     assert!(!is_foreign(&fixture, &POST, &[PASSWORD]).await);
     assert!(is_foreign(&fixture, &POST, &[PASSWORD, (ORIGIN, "null")]).await);
     assert!(!is_foreign(&fixture, &POST, &[PASSWORD]).await);
-    assert_eq!(fixture.room(countersign_core::MethodName::Basic).verified(), 1);
+    assert_eq!(fixture.room(MethodName::Basic).verified(), 1);
     // a wrong one is wrong wherever it comes from (RULES 2.1: 401 before 403)
     let wrong = denied(&fixture, &POST, &[("x-basic", "nobody"), (ORIGIN, "null")]).await.unwrap();
     assert_eq!(told(&wrong), (401, "credential_invalid"));
+}
+
+/// A session counts only where the browser says that the page is of this origin, or names one that is listed.
+#[tokio::test]
+async fn rule_1_6_a_session_acts_for_our_own_pages_alone() {
+    let fixture = fixture();
+    let rows: &[(Headers<'_>, bool)] = &[
+        (&[(SITE, "same-origin")], false),
+        (&[(ORIGIN, "https://api.example")], false),
+        (&[(ORIGIN, "https://api.example"), (SITE, "same-origin")], false),
+        // what would do for a password
+        (&[], true),
+        (&[(SITE, "none")], true),
+        (&[(SITE, "same-site")], true),
+        (&[(SITE, "cross-site")], true),
+        (&[(SITE, "")], true),
+        (&[(SITE, "Same-Origin")], true),
+        (&[(SITE, "same-origin, same-origin")], true),
+        (&[(SITE, "same-origin"), (SITE, "same-origin")], true),
+        (&[(ORIGIN, "null")], true),
+        (&[(ORIGIN, "null"), (SITE, "same-origin")], true),
+        (&[(ORIGIN, "")], true),
+        (&[(ORIGIN, ""), (SITE, "same-origin")], true),
+        (&[(ORIGIN, "https://evil.example")], true),
+        (&[(ORIGIN, "https://evil.example"), (SITE, "same-origin")], true),
+        (&[(ORIGIN, "https://www.api.example")], true),
+        (&[(ORIGIN, "http://api.example")], true),
+        (&[(ORIGIN, "https://api.example:8443")], true),
+        (&[(ORIGIN, "https://API.example")], true),
+        (&[(ORIGIN, "https://api.example"), (ORIGIN, "https://api.example")], true),
+        // our own name, and a browser that knows better
+        (&[(ORIGIN, "https://api.example"), (SITE, "cross-site")], true),
+        (&[(ORIGIN, "https://api.example"), (SITE, "same-site")], true),
+        (&[(ORIGIN, "https://api.example"), (SITE, "none")], true),
+        (&[(ORIGIN, "https://api.example"), (SITE, "same-origin"), (SITE, "same-origin")], true),
+        // listed on another route only
+        (&[(ORIGIN, "https://app.example"), (SITE, "same-site")], true),
+    ];
+    for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
+        let asked = Asked { method, ..POST };
+        for (headers, foreign) in rows {
+            let headers = [&[SESSION], *headers].concat();
+            assert_eq!(is_foreign(&fixture, &asked, &headers).await, *foreign, "{headers:?}");
+        }
+    }
+    for method in [Method::GET, Method::HEAD, Method::OPTIONS] {
+        let asked = Asked { method, ..POST };
+        for (headers, foreign) in rows {
+            let reading = [&[SESSION], *headers].concat();
+            assert!(!is_foreign(&fixture, &asked, &reading).await, "{reading:?}");
+            // RFC 6455 4.1; RFC 8441 5: over HTTP/2 there is no `Upgrade`
+            for upgrade in [("upgrade", "websocket"), ("sec-websocket-version", "13")] {
+                let headers = [&reading[..], &[upgrade]].concat();
+                assert_eq!(is_foreign(&fixture, &asked, &headers).await, *foreign, "{headers:?}");
+            }
+        }
+    }
+    // a value that a page had to be given says more than a cookie
+    assert!(!is_foreign(&fixture, &POST, &[SESSION, ("x-jwt", "alice"), (ORIGIN, "null")]).await);
+    // and who has no session is told that, not where it may be used from
+    let stale = [("cookie", "__Host-session=nobody"), (ORIGIN, "null")];
+    assert_eq!(told(&denied(&fixture, &POST, &stale).await.unwrap()), (401, "credential_missing"));
+}
+
+#[tokio::test]
+async fn rule_1_6_a_session_acts_for_listed_origins() {
+    let fixture = fixture();
+    let listed = Asked { path: "/listed", ..POST };
+    for (headers, foreign) in [
+        (&[(ORIGIN, "https://app.example")][..], false),
+        (&[(ORIGIN, "https://app.example"), (SITE, "cross-site")], false),
+        (&[(ORIGIN, "https://app.example"), (SITE, "same-site")], false),
+        (&[(ORIGIN, "https://app.example"), (SITE, "same-site"), (SITE, "same-site")], true),
+        (&[(ORIGIN, "https://app.example"), (ORIGIN, "https://app.example")], true),
+        (&[(ORIGIN, "https://evil.example"), (SITE, "same-site")], true),
+        (&[(ORIGIN, "http://app.example")], true),
+        (&[(SITE, "cross-site")], true),
+        (&[], true),
+    ] {
+        let headers = [&[SESSION], headers].concat();
+        assert_eq!(is_foreign(&fixture, &listed, &headers).await, foreign, "{headers:?}");
+    }
+    let any = Asked { path: "/any", ..POST };
+    for origin in ["https://app.example", "*"] {
+        assert!(is_foreign(&fixture, &any, &[SESSION, (ORIGIN, origin)]).await, "{origin}");
+    }
+    // behind a trusted peer, and on this machine
+    for (authority, origin, foreign) in [
+        ("api.example", "https://api.example", false),
+        ("localhost:8080", "http://localhost:8080", false),
+        ("localhost:8080", "http://localhost:8081", true),
+    ] {
+        let asked = Asked { authority, transport: Transport::PlainTrusted, ..POST };
+        let headers = [SESSION, (ORIGIN, origin)];
+        assert_eq!(is_foreign(&fixture, &asked, &headers).await, foreign, "{authority} {origin}");
+    }
 }

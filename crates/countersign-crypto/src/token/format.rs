@@ -14,14 +14,16 @@ use std::fmt;
 
 pub const ID_LENGTH: usize = 12;
 pub const SECRET_LENGTH: usize = 32;
+/// 256 bits, where a token lives for weeks and its digest is no keyed one.
+pub const LONG_SECRET_LENGTH: usize = 43;
 pub const CHECKSUM_LENGTH: usize = 6;
-const BODY: usize = ID_LENGTH + SECRET_LENGTH + CHECKSUM_LENGTH;
 
 /// How the tokens of one word and environment look.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenFormat {
     /// With both underscores.
     prefix: Box<str>,
+    secret: usize,
 }
 
 /// A token whose shape and checksum are right, and nothing more is known of it.
@@ -64,7 +66,12 @@ impl TokenFormat {
         if !is_word(word) || !is_word(environment) {
             return Err(WordError);
         }
-        Ok(Self { prefix: format!("{word}_{environment}_").into() })
+        Ok(Self { prefix: format!("{word}_{environment}_").into(), secret: SECRET_LENGTH })
+    }
+
+    /// With a secret of 256 bits.
+    pub fn long(word: &str, environment: &str) -> Result<Self, WordError> {
+        Ok(Self { secret: LONG_SECRET_LENGTH, ..Self::new(word, environment)? })
     }
 
     /// What stands before the id, without the last underscore: `cs_live`.
@@ -77,14 +84,18 @@ impl TokenFormat {
         bytes.starts_with(self.prefix.as_bytes())
     }
 
+    fn body(&self) -> usize {
+        ID_LENGTH + self.secret + CHECKSUM_LENGTH
+    }
+
     pub fn token_length(&self) -> usize {
-        self.prefix.len() + BODY
+        self.prefix.len() + self.body()
     }
 
     /// Allocates nothing and asks nobody.
     pub fn parse<'t>(&self, bytes: &'t [u8]) -> Result<PlainToken<'t>, FormatError> {
         let body = bytes.strip_prefix(self.prefix.as_bytes()).ok_or(FormatError::Prefix)?;
-        if body.len() != BODY {
+        if body.len() != self.body() {
             return Err(FormatError::Length);
         }
         if !is_base62(body) {
@@ -95,18 +106,22 @@ impl TokenFormat {
             return Err(FormatError::Checksum);
         }
         let (id, rest) = body.split_at(ID_LENGTH);
-        let (secret, _) = rest.split_at(SECRET_LENGTH);
+        let (secret, _) = rest.split_at(self.secret);
         let id = std::str::from_utf8(id).map_err(|_| FormatError::Alphabet)?;
         Ok(PlainToken { id, secret })
     }
 
     pub fn generate(&self, entropy: &dyn Entropy) -> Generated {
-        let id = crate::random_id(entropy, ID_LENGTH);
+        self.generate_for(crate::random_id(entropy, ID_LENGTH), entropy)
+    }
+
+    /// Another one of the same id, which is twelve base62 characters.
+    pub fn generate_for(&self, id: String, entropy: &dyn Entropy) -> Generated {
         // All the room at once: growing would leave half a secret behind.
         let mut token = String::with_capacity(self.token_length());
         token.push_str(&self.prefix);
         token.push_str(&id);
-        push_base62(entropy, &mut token, SECRET_LENGTH);
+        push_base62(entropy, &mut token, self.secret);
         for digit in checksum(token.as_bytes()) {
             token.push(char::from(digit));
         }

@@ -143,6 +143,8 @@ pub(crate) async fn handle(
         Decision::Deny(denial) => {
             story.denied(&denial, asked);
             let mut response = Response::from(respond::denial(&denial, id, options));
+            // a person is sent to the login page instead
+            story.ended(response.status);
             if let Some(cors) = denial.cors() {
                 cors::apply(cors, origin(&fields).as_ref(), &mut response.fields);
             }
@@ -161,7 +163,7 @@ pub(crate) async fn handle(
     let address = caller.written(peer.address);
     let origin = if route.cors.is_some() { origin(&fields) } else { None };
     let is_stream = stream.is_some();
-    let inbound = Inbound { id, address, is_https, fields, body, version, is_stream, terms };
+    let inbound = Inbound { id, peer, address, is_https, fields, body, version, is_stream, terms };
     let mut response = match forward::forward((worker, generation), permit, inbound, &mut story).await {
         Ok(Outcome::Switched(answer, tunnel)) => {
             match stream {
@@ -172,6 +174,7 @@ pub(crate) async fn handle(
             }
             answer.map(|()| Reply::whole(Full::default(), in_flight))
         }
+        Ok(Outcome::Whole(response)) => response.map(|body| Reply::whole(body, in_flight)),
         Ok(Outcome::Answer(response)) => {
             response.map(|body| Reply { body: ReplyBody::Stream(body), _in_flight: in_flight })
         }
@@ -230,7 +233,7 @@ fn origin(fields: &Fields) -> Option<HeaderValue> {
 fn refusal(failure: &Failure, id: RequestId) -> http::Response<Full<Bytes>> {
     let (status, code, title, detail) = failure.words();
     let mut response = respond::problem(status, code, title, detail, id);
-    if matches!(failure, Failure::Busy) {
+    if matches!(failure, Failure::Busy | Failure::NoIdentityKey) {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     }
     response

@@ -150,6 +150,13 @@ impl Fields {
         self.lines.retain(|line| !is_named(text, line, name));
     }
 
+    /// Of the lines of this name those with such a value.
+    pub fn remove_where(&mut self, name: &HeaderName, mut goes: impl FnMut(&[u8]) -> bool) {
+        let text = &self.text;
+        let value = |line: &Line| text.get(line.value.clone()).unwrap_or_default();
+        self.lines.retain(|line| !is_named(text, line, name) || !goes(value(line)));
+    }
+
     /// Of several lines of this name one.
     pub(super) fn keep_first(&mut self, name: &HeaderName) {
         let (text, mut is_first) = (&self.text, true);
@@ -260,6 +267,10 @@ impl HeaderView for Fields {
             (Some(value), None) => One::Single(value),
             (Some(_), Some(_)) => One::Doubled,
         }
+    }
+
+    fn each<'r>(&'r self, name: &HeaderName, visit: &mut dyn FnMut(&'r [u8])) {
+        self.all(name).for_each(visit);
     }
 }
 

@@ -6,6 +6,8 @@ use std::{sync::Arc, time::Duration};
 #[derive(Debug, Clone, PartialEq)]
 pub struct UpstreamConfig {
     pub name: Arc<str>,
+    /// The `aud` of what it is told of callers; `None`: its name.
+    pub audience: Option<Arc<str>>,
     /// Each `http://host[:port]` or each `https://host[:port]`, without a path: what is forwarded is exactly the target
     /// that was judged. At least one; a name stands for all its addresses.
     pub urls: Vec<String>,
@@ -28,6 +30,7 @@ impl UpstreamConfig {
     pub fn new(name: &str, url: impl Into<String>) -> Self {
         Self {
             name: name.into(),
+            audience: None,
             urls: vec![url.into()],
             protocol: Protocol::default(),
             tls: None,

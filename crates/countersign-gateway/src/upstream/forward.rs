@@ -4,6 +4,7 @@
 use super::{
     balance::Upstream,
     body::{Answer, Download, ExchangeError, Patience, Upload, UploadFault},
+    built_in,
     config::Protocol,
     dial::ConnectError,
     headers::{self, Came},
@@ -18,12 +19,13 @@ use crate::{
     generation::Generation, http1::fields::Fields, listen::inlet::Inlet, observe::story::Story,
     response::Response, worker::Worker,
 };
+use bytes::Bytes;
 use countersign_core::{
     RequestId,
     check::{
         decision::Permit,
         path,
-        request::{HeaderView, One},
+        request::{HeaderView, One, Peer},
     },
 };
 use http::{
@@ -32,6 +34,7 @@ use http::{
     uri::PathAndQuery,
 };
 use http_body::Body;
+use http_body_util::Full;
 use std::{rc::Rc, time::Duration};
 use thiserror::Error;
 use tokio::time::Instant;
@@ -40,6 +43,7 @@ use tokio::time::Instant;
 #[derive(Debug)]
 pub(crate) struct Inbound {
     pub(crate) id: RequestId,
+    pub(crate) peer: Peer,
     /// The caller's, as it is written.
     pub(crate) address: HeaderValue,
     pub(crate) is_https: bool,
@@ -63,6 +67,8 @@ pub(crate) struct Terms {
 /// What came back.
 pub(crate) enum Outcome {
     Answer(Response<Box<Download>>),
+    /// Of an endpoint of this process.
+    Whole(Response<Full<Bytes>>),
     /// 101: what follows on the caller's connection belongs to the tunnel.
     Switched(Response<()>, Box<Tunnel>),
 }
@@ -74,6 +80,10 @@ pub(crate) enum Failure {
     NoUpstream,
     #[error("`{}` cannot carry its value unchanged", .0.0)]
     Identity(Unrepresentable),
+    #[error("there is no key to sign `countersign-identity` with")]
+    NoIdentityKey,
+    #[error("what is built in {0}")]
+    BuiltIn(&'static str),
     #[error("it takes no WebSocket")]
     NoUpgrade,
     #[error("the route's prefixes make no target of this one")]
@@ -99,7 +109,7 @@ pub(crate) enum Failure {
 impl Failure {
     /// The configuration's fault or this program's: to be seen in the log without asking for it.
     pub(crate) fn is_ours(&self) -> bool {
-        matches!(self, Failure::NoUpstream | Failure::Identity(_) | Failure::Target)
+        matches!(self, Failure::NoUpstream | Failure::Identity(_) | Failure::BuiltIn(_) | Failure::Target)
     }
 
     /// Status, code, title and detail for the caller.
@@ -129,11 +139,17 @@ impl Failure {
                 "malformed request",
                 "the request body breaks its framing",
             ),
-            Failure::NoUpstream | Failure::Identity(_) | Failure::Target => (
+            Failure::NoUpstream | Failure::Identity(_) | Failure::BuiltIn(_) | Failure::Target => (
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "internal",
                 "internal error",
-                "the gateway cannot forward this request; its log says why",
+                "the gateway cannot answer or forward this request; its log says why",
+            ),
+            Failure::NoIdentityKey => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "identity_unavailable",
+                "unavailable",
+                "the API behind this gateway cannot be told who calls right now; try again",
             ),
             Failure::NoUpgrade => (
                 StatusCode::NOT_IMPLEMENTED,
@@ -176,9 +192,14 @@ pub(crate) async fn forward(
     inbound: Inbound,
     story: &mut Story<'_>,
 ) -> Result<Outcome, Failure> {
-    let upstream = generation.upstream(&permit.route().upstream.0).ok_or(Failure::NoUpstream)?;
+    let Some(upstream) = generation.upstream(&permit.route().upstream.0) else {
+        let built_in = generation.built_in(&permit.route().upstream.0).ok_or(Failure::NoUpstream)?;
+        // apart, so that what is forwarded is no larger for it
+        let answer = built_in::answer((worker, generation), built_in.clone(), permit, inbound, story);
+        return Box::pin(answer).await.map(Outcome::Whole);
+    };
     let permit = Rc::new(permit);
-    let Inbound { id, address, is_https, mut fields, body, version, is_stream, terms } = inbound;
+    let Inbound { id, address, is_https, mut fields, body, version, is_stream, terms, .. } = inbound;
     let asked = if is_stream {
         Some(upgrade::websocket(upstream.config()).ok_or(Failure::NoUpgrade)?)
     } else {
@@ -193,7 +214,13 @@ pub(crate) async fn forward(
     // RFC 9110 10.1.4: a field of this hop, said again because gRPC servers ask for it
     let takes_trailers = http2 && fields.get(&TE).is_some_and(|te| te.eq_ignore_ascii_case(b"trailers"));
     let id = headers::request_id(id).map_err(Failure::Identity)?;
-    let came = Came { id: &id, address: &address, is_https, upstream: upstream.authority() };
+    let identity = match &generation.mint {
+        Some(mint) => mint.token(&permit, upstream.config(), worker)?,
+        None => None,
+    };
+    let upstream_name = upstream.authority();
+    let came =
+        Came { id: &id, address: &address, is_https, upstream: upstream_name, identity: identity.as_deref() };
     headers::request(&mut fields, &permit, &generation.stripping, &generation.config, came)
         .map_err(Failure::Identity)?;
     if !http2 {

@@ -11,6 +11,7 @@ use crate::{
 use countersign_core::{
     MethodName, Place, RequestId,
     check::{
+        cookie,
         decision::Permit,
         route::{CachePolicy, HostPattern, Route},
     },
@@ -20,7 +21,7 @@ use http::{
     HeaderMap, HeaderName, HeaderValue,
     header::{
         AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, PROXY_AUTHENTICATE,
-        PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VARY, VIA,
+        PROXY_AUTHORIZATION, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VARY, VIA,
     },
 };
 use std::net::IpAddr;
@@ -95,6 +96,8 @@ pub(crate) struct Came<'r> {
     pub(crate) address: &'r HeaderValue,
     pub(crate) is_https: bool,
     pub(crate) upstream: &'r HeaderValue,
+    /// Who calls, signed.
+    pub(crate) identity: Option<&'r HeaderValue>,
 }
 
 pub(crate) fn request(
@@ -124,6 +127,9 @@ pub(crate) fn request(
         }
     }
     if seen.cookies {
+        if !route.forward_credential {
+            without_our_cookies(fields);
+        }
         join_cookies(fields);
     }
 
@@ -140,7 +146,26 @@ pub(crate) fn request(
     // RFC 9110 7.6.3: a gateway sends Via in each inbound request
     fields.append(&VIA, &OURS);
     fields.insert(&respond::REQUEST_ID, came.id);
+    if let Some(token) = came.identity {
+        fields.insert(&identity::COUNTERSIGN_IDENTITY, token);
+    }
     identity::inject(config.identity, permit, fields)
+}
+
+/// For what answers in this process: what is about one hop goes, and the credentials stay.
+pub(super) fn to_built_in(
+    fields: &mut Fields,
+    permit: &Permit,
+    stripping: &Stripping,
+) -> Result<(), Unrepresentable> {
+    hop_by_hop(fields);
+    aliases(fields, stripping);
+    for name in &[EXPECT, CONTENT_LENGTH] {
+        fields.remove(name);
+    }
+    join_cookies(fields);
+    let authority = permit.authority().as_bytes();
+    fields.try_insert(&HOST, authority).map_err(|_| Unrepresentable("host"))
 }
 
 static HTTP: HeaderValue = HeaderValue::from_static("http");
@@ -157,11 +182,10 @@ pub(crate) fn response(fields: &mut Fields, permit: &Permit, id: &HeaderValue) {
     if seen.ours {
         fields.retain(|name| !is_ours(name));
     }
-    if let Some(limit) = permit.limit() {
-        for (name, value) in respond::rate_limit(limit) {
-            fields.insert(name, &value);
-        }
+    if seen.sets_cookies {
+        set_none_of_ours(fields);
     }
+    limits(fields, permit);
     for known in permit.subject().into_iter().chain(permit.actors()) {
         for (name, value) in &permit.route().rule(known.authentication.method).farewell {
             fields.insert(name, value);
@@ -173,10 +197,28 @@ pub(crate) fn response(fields: &mut Fields, permit: &Permit, id: &HeaderValue) {
     fields.insert(&respond::REQUEST_ID, id);
 }
 
+/// An answer of this process: whole as it is, and kept by nobody unless it says so itself.
+pub(super) fn from_built_in(fields: &mut Fields, permit: &Permit, id: &HeaderValue) {
+    hop_by_hop(fields);
+    fields.remove(&CONTENT_LENGTH);
+    limits(fields, permit);
+    if !fields.contains(&CACHE_CONTROL) {
+        fields.append(&CACHE_CONTROL, &NO_STORE);
+    }
+    fields.insert(&respond::REQUEST_ID, id);
+}
+
+fn limits(fields: &mut Fields, permit: &Permit) {
+    for (name, value) in permit.limit().into_iter().flat_map(respond::rate_limit) {
+        fields.insert(name, &value);
+    }
+}
+
 /// An interim answer: what is about its own hop, frames a body or is ours to say stays here.
 pub(crate) fn interim(fields: &mut Fields) {
     hop_by_hop(fields);
     fields.retain(|name| !is_ours(name) && !is_reserved(name));
+    set_none_of_ours(fields);
     for name in &[CONTENT_LENGTH, PROXY_AUTHENTICATE] {
         fields.remove(name);
     }
@@ -225,6 +267,8 @@ struct Seen {
     /// `Expect` or `Content-Length`.
     framing: bool,
     cookies: bool,
+    /// `Set-Cookie`.
+    sets_cookies: bool,
     /// A name that can be read in more than one way.
     odd: bool,
     /// [`is_ours`].
@@ -250,6 +294,7 @@ impl Seen {
                 | b"upgrade" => seen.of_hop = true,
                 b"expect" | b"content-length" => seen.framing = true,
                 b"cookie" => seen.cookies = true,
+                b"set-cookie" => seen.sets_cookies = true,
                 name => {
                     seen.odd |= !is_plain(name);
                     seen.ours |= is_ours(name);
@@ -296,6 +341,30 @@ fn aliases(fields: &mut Fields, stripping: &Stripping) {
 
 fn route_headers(route: &Route) -> impl Iterator<Item = &HeaderName> {
     route.presentation.iter().filter_map(|(_, rule)| rule.header.as_ref())
+}
+
+/// RULES 3.2: our cookies stay here; what is between them goes on as it is.
+fn without_our_cookies(fields: &mut Fields) {
+    let pairs = |line| <[u8]>::split(line, |byte: &u8| *byte == b';');
+    if !fields.all(&COOKIE).flat_map(pairs).any(cookie::is_ours) {
+        return;
+    }
+    let mut kept: Vec<HeaderValue> = Vec::new();
+    for line in fields.all(&COOKIE) {
+        let pairs: Vec<&[u8]> = pairs(line).filter(|pair| !cookie::is_ours(pair)).collect();
+        let line = pairs.join(&b';');
+        // of what came as such; a line of which nothing is left is none
+        kept.extend(HeaderValue::from_bytes(line.trim_ascii()).ok().filter(|line| !line.is_empty()));
+    }
+    fields.remove(&COOKIE);
+    for line in &kept {
+        fields.append(&COOKIE, line);
+    }
+}
+
+/// RULES 3.4: a session is given and taken by us alone.
+fn set_none_of_ours(fields: &mut Fields) {
+    fields.remove_where(&SET_COOKIE, cookie::sets_ours);
 }
 
 /// RFC 9113 8.2.3: HTTP/2 may split the cookie field; HTTP/1.1 has one.
@@ -376,6 +445,7 @@ fn keep_private(fields: &mut Fields, permit: &Permit, seen: Seen) {
     }
 }
 
+static NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 static PRIVATE: HeaderValue = HeaderValue::from_static("private");
 static VARIES_WITH_KEY: HeaderValue = HeaderValue::from_static("x-api-key");
 

@@ -6,6 +6,7 @@
 
 pub(crate) mod balance;
 pub(crate) mod body;
+pub mod built_in;
 pub(crate) mod check;
 pub mod config;
 pub(crate) mod dial;

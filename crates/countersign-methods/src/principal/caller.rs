@@ -2,7 +2,7 @@
 
 use crate::operator;
 use countersign_core::{
-    Node, RequestId, ScopeSet, Timestamp,
+    CredentialId, Node, PrincipalId, RequestId, ScopeSet, Timestamp,
     audit::{Actor, AuditEvent},
     check::decision::Permit,
     idempotency::{Mark, Once},
@@ -59,6 +59,12 @@ impl Caller {
 }
 
 impl Caller {
+    /// The same, by whoever holds this session.
+    pub fn signed_in(self, principal: &PrincipalId, session: &CredentialId) -> Self {
+        let credential = format!("session:{session}");
+        Self { actor: Actor::Principal { id: principal.clone(), credential }, ..self }
+    }
+
     /// What of `scopes` this caller may not pass on; `None`: it may pass on all of them.
     pub fn beyond(&self, scopes: &ScopeSet) -> Option<ScopeSet> {
         let bound = self.bound.as_ref()?;

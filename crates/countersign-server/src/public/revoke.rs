@@ -1,4 +1,5 @@
-//! `POST /revoke`: whoever holds a key or an app password can kill it by showing it (RULES 5.7), in the shape of RFC 7009.
+//! `POST /revoke`: whoever holds a key, an app password, a refresh token or an access token can kill it by showing it (RULES 5.7), in
+//! the shape of RFC 7009. A refresh token takes its session along (RFC 7009 2.1).
 
 use crate::{
     call::{Answer, Facts},
@@ -12,6 +13,10 @@ use crate::{
 };
 use axum::body::Body;
 use countersign_core::check::request::Transport;
+use countersign_methods::{
+    jwt::issue::TokenError,
+    session::{issue::from_network, token::TokenKind},
+};
 use http::{Response, StatusCode};
 
 /// RFC 7009 2.2: 200 also for what is unknown, so that the answer tells nobody which keys exist.
@@ -41,6 +46,16 @@ pub(crate) async fn revoke(facts: Facts) -> Answer {
     let ended = services.basic.revoke_presented(token.as_bytes(), source, request, facts.now).await?;
     if let Some(id) = ended {
         tracing::warn!(app_password = %id, request = %facts.request, "an app password was revoked by whoever holds it");
+    }
+    if let Some(sessions) = &services.sessions {
+        let caller = from_network(source, request);
+        let (issuer, bytes) = (&sessions.issuer, token.as_bytes());
+        issuer.sign_out(TokenKind::Refresh, bytes, &caller, facts.now).await?;
+        // RFC 7009 2.1: an access token ends alone
+        match sessions.tokens.revoke(&token, &caller, facts.now).await {
+            Ok(_) | Err(TokenError::NotOurs(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
     Ok(Response::new(Body::empty()))
 }

@@ -9,6 +9,7 @@ use crate::{
     problem::{self, Problem},
     public::{password, revoke},
     services::Services,
+    session::{exchange, jwks, login, logout, mine, refresh},
 };
 use axum::{
     Router,
@@ -16,13 +17,14 @@ use axum::{
     extract::{FromRequestParts, RawPathParams},
     routing::{MethodFilter, MethodRouter, get},
 };
+use bytes::Bytes;
 use countersign_core::{
-    BoxFuture, MethodName, RequestId, Scope, ScopeSet,
+    BoxFuture, MethodName, MethodRule, RequestId, Scope, ScopeSet,
     check::{
         decision::Permit,
         limit::PlanName,
         request::Peer,
-        route::{Alternative, MethodSet, Route, SecurityRequirement},
+        route::{Alternative, HostPattern, MethodSet, Route, SecurityRequirement},
     },
 };
 use countersign_methods::{
@@ -32,9 +34,10 @@ use countersign_methods::{
 use countersign_tower::AuthLayer;
 use futures_util::FutureExt;
 use http::{Method, Request, Response, StatusCode};
+use http_body_util::BodyExt;
 use serde_json::{Map, Value};
 use std::{panic::AssertUnwindSafe, sync::Arc};
-use tower::Layer;
+use tower::{Layer, ServiceExt};
 
 /// One operation of the admin API: what it needs stands beside where it is.
 struct Operation {
@@ -57,6 +60,16 @@ struct PublicOperation {
     handler: fn(Facts) -> BoxFuture<'static, Answer>,
     describe: fn() -> Described,
     most: usize,
+}
+
+/// One operation under `/.countersign/`, on every host of the gateway that takes sessions (RULES 3.6).
+struct SessionOperation {
+    name: &'static str,
+    method: Method,
+    path: &'static str,
+    /// Any one of them; none: anybody.
+    needs: &'static [MethodName],
+    handler: fn(Facts) -> BoxFuture<'static, Answer>,
 }
 
 macro_rules! operations { ($($kind:ident: $name:literal $method:ident $path:literal $($scope:ident)? => $file:ident::$handler:ident, $describe:ident $(up to $most:ident)?;)*) => {
@@ -111,7 +124,78 @@ static PUBLIC: &[PublicOperation] = operations! {
     PublicOperation: "revoke"       POST  "/revoke"                                      => revoke::revoke, describe_revoke;
     // whoever knows a password may put another in its place
     PublicOperation: "password"     POST  "/password"                                    => password::change, describe_change;
+    // public keys
+    PublicOperation: "session.jwks" GET   "/.well-known/jwks.json"                       => jwks::session, describe_session;
+    PublicOperation: "identity.jwks" GET  "/.well-known/countersign-identity/jwks.json"  => jwks::identity, describe_identity;
 };
+
+const SESSION: &[MethodName] = &[MethodName::Jwt];
+const EXCHANGED: &[MethodName] = &[MethodName::Basic, MethodName::ApiKey];
+
+macro_rules! session_operations { ($($name:literal $method:ident $path:literal $needs:expr => $file:ident::$handler:ident;)*) => {
+    &[$(SessionOperation {
+        name: $name,
+        method: Method::$method,
+        path: concat!("/.countersign/", $path),
+        needs: $needs,
+        handler: |facts| Box::pin($file::$handler(facts)),
+    }),*]
+} }
+
+#[rustfmt::skip]
+static SESSIONS: &[SessionOperation] = session_operations! {
+    "session.login_page"   GET    "session/login"      &[]        => login::show;
+    "session.login"        POST   "session/login"      &[]        => login::login;
+    // each proves itself: by a refresh token, by a cookie, or by an access token that may be over
+    "session.refresh"      POST   "session/refresh"    &[]        => refresh::refresh;
+    "session.logout_page"  GET    "session/logout"     &[]        => logout::show;
+    "session.logout"       POST   "session/logout"     &[]        => logout::logout;
+    "session.exchange"     POST   "session/exchange"   EXCHANGED  => exchange::exchange;
+    "session.mine"         GET    "session/"           SESSION    => mine::show;
+    "session.end_all"      DELETE "session/"           SESSION    => mine::end_all;
+    "session.end"          DELETE "session/{id}"       SESSION    => mine::end;
+    "session.jwks"         GET    "jwks.json"          &[]        => jwks::session;
+    "identity.jwks"        GET    "identity/jwks.json" &[]        => jwks::identity;
+};
+
+/// Of the routes below, in the configuration of the gateway.
+pub const BUILT_IN: &str = "countersign:sessions";
+
+/// The routes under `/.countersign/` of each of these hosts, for the gateway's own table. Nothing there is ever forwarded: what no
+/// operation is at is nowhere. `resource`: one that every session is for.
+pub fn session_routes(hosts: &[HostPattern], resource: Option<&Arc<str>>) -> Vec<Route> {
+    let mut routes = Vec::new();
+    for host in hosts {
+        let mut add = |name: String, path: &str, methods, security| {
+            let mut route = Route::new(path, BUILT_IN, security);
+            route.name = format!("{name} {}", shown(host)).into();
+            route.host = host.clone();
+            route.methods = methods;
+            route.resource = resource.cloned();
+            route.presentation = vec![(MethodName::Jwt, MethodRule { cookies: true, ..MethodRule::DEFAULT })];
+            routes.push(route);
+        };
+        for operation in SESSIONS {
+            let one = |method: &MethodName| Alternative(vec![(*method, ScopeSet::default())]);
+            let security = match operation.needs {
+                [] => SecurityRequirement::Public,
+                needs => SecurityRequirement::AnyOf(needs.iter().map(one).collect()),
+            };
+            let methods = MethodSet::Of(vec![operation.method.clone()]);
+            add(operation.name.to_owned(), operation.path, methods, security);
+        }
+        add("reserved".into(), "/.countersign/*", MethodSet::Any, SecurityRequirement::Public);
+    }
+    routes
+}
+
+fn shown(host: &HostPattern) -> String {
+    match host {
+        HostPattern::Any => "*".into(),
+        HostPattern::Exact(name) => name.to_string(),
+        HostPattern::Below(suffix) => format!("*{suffix}"),
+    }
+}
 
 /// What every URL of the admin API demands, as ordinary routes for an ordinary decision point: no operation without
 /// a credential that holds its `countersign:` scope. Whoever judges by them has the plan that they name.
@@ -213,6 +297,40 @@ pub fn public(services: Arc<Services>) -> Router {
     frame(router, services)
 }
 
+/// What stands behind [`session_routes`]. The gateway has judged each request and hands its permit along.
+#[derive(Debug, Clone)]
+pub struct SessionFace(Router);
+
+impl SessionFace {
+    pub fn new(services: Arc<Services>) -> Self {
+        Self(sessions(services))
+    }
+
+    pub async fn answer(self, request: Request<Bytes>) -> Response<Bytes> {
+        let answer = self.0.oneshot(request.map(Body::from)).await;
+        let (parts, body) = answer.unwrap_or_else(|never| match never {}).into_parts();
+        // ours, and whole already
+        let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+        Response::from_parts(parts, body)
+    }
+}
+
+fn sessions(services: Arc<Services>) -> Router {
+    let mut router = Router::new();
+    for path in paths(SESSIONS.iter().map(|o| o.path)) {
+        let mut methods = MethodRouter::new();
+        for operation in SESSIONS.iter().filter(|o| o.path == path) {
+            let services = services.clone();
+            let handler = move |request: Request<Body>| attend(operation, services, request);
+            if let Ok(filter) = MethodFilter::try_from(operation.method.clone()) {
+                methods = methods.on(filter, handler);
+            }
+        }
+        router = router.route(path, methods);
+    }
+    frame(router, services)
+}
+
 /// Both on one listener: the public URLs, and everything else by the operators' face.
 pub fn both(services: Arc<Services>) -> Router {
     public(services.clone()).fallback_service(operator(services))
@@ -307,6 +425,29 @@ async fn serve(
             return Err(Problem::internal());
         };
         let facts = Facts::read(services, id, peer, parts, (body, operation.most)).await?;
+        (operation.handler)(facts).await
+    };
+    settle(operation.name, id, work).await
+}
+
+async fn attend(
+    operation: &'static SessionOperation,
+    services: Arc<Services>,
+    request: Request<Body>,
+) -> Response<Body> {
+    let id = request_id(&services, &request);
+    let work = async {
+        let (parts, body) = request.into_parts();
+        let permit = parts.extensions.get::<Arc<Permit>>();
+        let judged = permit.and_then(|permit| permit.route().name.split(' ').next()) == Some(operation.name);
+        let (true, Some(peer)) = (judged, parts.extensions.get::<Peer>().copied()) else {
+            tracing::error!(
+                operation = operation.name,
+                "reached without a decision for it; nothing was done"
+            );
+            return Err(Problem::internal());
+        };
+        let facts = Facts::read(services, id, peer, parts, (body, MAX_BODY)).await?;
         (operation.handler)(facts).await
     };
     settle(operation.name, id, work).await

@@ -25,6 +25,12 @@ const MIGRATIONS: &[Migration] = &[
     },
     Migration { number: 5, name: "basic", text: include_str!("../../migrations/0005_basic.sql") },
     Migration { number: 6, name: "basic_use", text: include_str!("../../migrations/0006_basic_use.sql") },
+    Migration { number: 7, name: "session", text: include_str!("../../migrations/0007_session.sql") },
+    Migration {
+        number: 8,
+        name: "feed_by_node",
+        text: include_str!("../../migrations/0008_feed_by_node.sql"),
+    },
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migration (

@@ -14,11 +14,14 @@ mod follower;
 mod health;
 mod idempotency;
 mod inspect;
+mod jwt;
 mod lease;
 mod meta;
 mod migrate;
 mod open;
 mod revocation;
+mod session;
+mod signing;
 mod unit;
 mod writer;
 

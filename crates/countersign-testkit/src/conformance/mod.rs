@@ -8,7 +8,10 @@ pub mod audit;
 pub mod basic;
 pub mod feed;
 pub mod idempotency;
+pub mod jwt;
 pub mod principal;
+pub mod session;
+pub mod signing;
 
 use countersign_core::{
     PrincipalId, ScopeSet, Timestamp,
@@ -23,8 +26,11 @@ use countersign_methods::{
         store::ApiKeyStore,
     },
     basic::store::BasicStore,
+    jwt::store::JwtStore,
     principal::store::PrincipalStore,
     revocation::store::{Change, FeedStore},
+    session::store::SessionStore,
+    signing::store::SigningKeyStore,
 };
 use std::{future::Future, sync::Arc};
 
@@ -34,6 +40,9 @@ pub struct Ports {
     pub principals: Arc<dyn PrincipalStore>,
     pub keys: Arc<dyn ApiKeyStore>,
     pub basic: Arc<dyn BasicStore>,
+    pub signing: Arc<dyn SigningKeyStore>,
+    pub jwt: Arc<dyn JwtStore>,
+    pub sessions: Arc<dyn SessionStore>,
     pub feed: Arc<dyn FeedStore>,
     pub audit: Arc<dyn AuditStore>,
     pub idempotency: Arc<dyn IdempotencyStore>,
@@ -93,6 +102,32 @@ macro_rules! conformance_cases {
                 an_app_password_is_revoked_once,
                 app_passwords_are_listed_cut_and_used,
                 uses_add_up,
+            ],
+            jwt: [a_token_is_revoked_once],
+            signing: [
+                signing_keys_are_listed_as_they_were,
+                one_retires_and_the_next_signs_in_one_step,
+                a_change_of_signing_keys_is_all_or_nothing,
+                a_removed_signing_key_is_empty_and_in_the_feed,
+                of_fifty_rotations_of_signing_keys_one_wins,
+                of_fifty_first_signing_keys_one_wins,
+                of_fifty_new_signing_keys_one_wins,
+            ],
+            session: [
+                a_created_session_is_found_as_it_was,
+                a_session_needs_its_principal_as_it_was_read,
+                sessions_are_listed_the_newest_first,
+                a_rotation_goes_on_from_the_present_token,
+                what_is_over_is_not_rotated,
+                of_fifty_rotations_at_once_one_is_done,
+                a_session_ends_once,
+                of_fifty_ends_at_once_one_writes,
+                the_other_sessions_end_and_this_one_stays,
+                everything_before_now_ends_with_its_generation,
+                no_session_slips_past_the_end_of_its_generation,
+                fifty_of_all_kinds_at_once_come_to_an_end,
+                last_use_of_a_session_only_moves_forward,
+                only_what_is_over_is_pruned,
             ],
             feed: [
                 positions_follow_each_other,

@@ -11,7 +11,7 @@ use countersign_core::{
         limit::RateLimit,
     },
 };
-use http::{Method, Response, StatusCode, Version};
+use http::{Method, Response, StatusCode, Version, uri::PathAndQuery};
 use std::{sync::Arc, time::Duration};
 
 const ID: RequestId = RequestId([0xab; 16]);
@@ -64,6 +64,42 @@ fn a_bad_credential_is_told_to_bearer_alone() {
     assert!(answer.contains("www-authenticate: DPoP error=\"invalid_token\"\n"), "{answer}");
     assert!(answer.contains("www-authenticate: Basic realm=\"api\"\n"), "{answer}");
     assert!(!answer.contains("unknown key"), "{answer}");
+}
+
+/// A browser shows what it is sent to, and asks nobody in a window of its own.
+#[test]
+fn a_person_is_sent_to_the_login_page() {
+    let mut denial = Denial::new(DenialKind::Unauthenticated, "credential_missing", "secret reason");
+    denial.challenges = challenges(&[("Bearer", &[("realm", "api")])]);
+    denial.sign_in = Some(PathAndQuery::from_static("/a%20b/c?d=e&return_to=https://evil.example/%0d%0a"));
+    insta::assert_snapshot!(denied(&denial), @r"
+    303 See Other
+    location: /.countersign/session/login?return_to=%2Fa%2520b%2Fc%3Fd%3De%26return_to%3Dhttps%3A%2F%2Fevil.example%2F%250d%250a
+    content-type: text/plain; charset=utf-8
+    cache-control: no-store
+    countersign-request-id: abababababababababababababababab
+
+    sign in
+    ");
+}
+
+/// Up to 2000 bytes as they are written.
+#[test]
+fn what_is_too_long_is_not_come_back_to() {
+    let login = "location: /.countersign/session/login";
+    for (path, comes_back) in [
+        (format!("/{}", "a".repeat(1997)), true),
+        (format!("/{}", "a".repeat(1998)), false),
+        (format!("/{}", "!".repeat(665)), true),
+        (format!("/{}", "!".repeat(666)), false),
+        (format!("/{}", "a".repeat(8000)), false),
+    ] {
+        let mut denial = Denial::new(DenialKind::Unauthenticated, "credential_missing", "");
+        denial.sign_in = Some(PathAndQuery::try_from(path.as_str()).unwrap());
+        let answer = denied(&denial);
+        assert_eq!(answer.contains(&format!("{login}?return_to=%2F")), comes_back, "{} bytes", path.len());
+        assert_eq!(answer.contains(&format!("{login}\n")), !comes_back, "{} bytes", path.len());
+    }
 }
 
 /// An outage is worth another try; a configuration that lacks a plan is not.

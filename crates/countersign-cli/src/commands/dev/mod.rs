@@ -132,6 +132,8 @@ fn prepare(dev: &Dev, place: &Place, upstream: Option<&str>, world: &World) -> R
         };
         let text = CONFIG
             .replace("\"LISTEN\"", &listen)
+            .replace("GATEWAY_URL", &localhost(dev.listen.unwrap_or(GATEWAY)))
+            .replace("ISSUER_URL", &localhost(dev.issuer_listen.unwrap_or(ISSUER)))
             .replace("ADMIN", &dev.admin_listen.unwrap_or(ADMIN).to_string())
             .replace("ISSUER", &dev.issuer_listen.unwrap_or(ISSUER).to_string())
             .replace("UPSTREAM", upstream.unwrap_or_default());
@@ -144,6 +146,11 @@ fn prepare(dev: &Dev, place: &Place, upstream: Option<&str>, world: &World) -> R
         private_file::write(&place.config, text.as_bytes())?;
     }
     Ok(())
+}
+
+/// As the certificate names it.
+fn localhost(address: SocketAddr) -> String {
+    format!("https://localhost:{}", address.port())
 }
 
 /// Before the addresses are written down: where one is taken, the options must still be able to say another.

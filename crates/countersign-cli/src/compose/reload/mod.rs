@@ -1,6 +1,6 @@
 //! Other settings while serving: what can change does, all of it at one moment; what cannot is named.
 
-use super::{Running, door_table, gateway_config, start_failed, table};
+use super::{Running, door_table, gateway_config, gateway_table, start_failed};
 use crate::{
     config::{
         DecisionSettings, GatewaySettings, KeyringPlace, ListenerSettings, ObserveSettings, Settings,
@@ -110,7 +110,7 @@ impl Running {
         if KeyringFile::of(&settings.keyring) != serving.keyring {
             restart.push(KEYRING.to_owned());
         }
-        let routes = table(settings.routes.clone(), &serving.authenticators)?;
+        let routes = gateway_table(&settings, &serving.authenticators)?;
         let routes = Arc::new(routes.with_plans(settings.plans.clone()));
         let door = door_table(&settings, &serving.authenticators)?;
         let config = gateway_config(&settings, &mut serving.loaded)?;
@@ -224,6 +224,10 @@ fn settled(old: &Settings, new: Settings) -> (Settings, Vec<String>) {
         api_keys,
         passwords,
         issuers,
+        sessions,
+        signing,
+        // of the other sections
+        jwt: _,
         plans,
         upstreams,
         routes,
@@ -245,6 +249,8 @@ fn settled(old: &Settings, new: Settings) -> (Settings, Vec<String>) {
     keep("audit.keep", audit == old.audit);
     keep("passwords", passwords == old.passwords);
     keep("issuers", issuers == old.issuers);
+    keep("sessions", sessions == old.sessions);
+    keep("signing", signing == old.signing);
     keep("store.url", store_url.0 == old.store_url.0);
     let ApiKeyConfig {
         word,
@@ -280,6 +286,9 @@ fn settled(old: &Settings, new: Settings) -> (Settings, Vec<String>) {
         api_keys,
         passwords: old.passwords.clone(),
         issuers: old.issuers.clone(),
+        sessions: old.sessions.clone(),
+        signing: old.signing.clone(),
+        jwt: old.jwt.clone(),
         plans,
         upstreams,
         routes,
@@ -325,7 +334,7 @@ fn gateway_settings(
     new: GatewaySettings,
     keep: &mut impl FnMut(&str, bool),
 ) -> GatewaySettings {
-    let GatewaySettings { listeners, workers, identity, timeouts, mut limits, revoke_exposed } = new;
+    let GatewaySettings { url, listeners, workers, identity, timeouts, mut limits, revoke_exposed } = new;
     keep("gateway.revoke_exposed", revoke_exposed == old.revoke_exposed);
     keep("gateway.workers", workers == old.workers);
     keep("gateway.limits.connections", limits.connections == old.limits.connections);
@@ -347,6 +356,7 @@ fn gateway_settings(
     };
     let listeners = old.listeners.iter().map(listener).collect();
     GatewaySettings {
+        url,
         listeners,
         workers: old.workers,
         identity,

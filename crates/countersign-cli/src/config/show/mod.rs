@@ -32,6 +32,11 @@ use countersign_methods::{
     api_key::{config::ApiKeyConfig, record::Environment},
     basic::config::BasicConfig,
     jwt::foreign::{ClaimNames, ClaimPath, ExpectedTyp, ForeignIssuer, KeyOrigin},
+    session::config::SessionConfig,
+    signing::{
+        issue::SigningConfig,
+        record::{KeyPurpose, KeyTimes},
+    },
 };
 use serde_json::{Map, Value, json};
 use std::{fmt::Display, path::Path, time::Duration};
@@ -53,6 +58,10 @@ pub fn effective(settings: &Settings) -> Value {
         api_keys,
         passwords,
         issuers,
+        sessions,
+        signing,
+        // of the other sections
+        jwt: _,
         plans,
         upstreams,
         routes,
@@ -75,6 +84,8 @@ pub fn effective(settings: &Settings) -> Value {
         ("api_keys", api_keys_table(api_keys)),
         ("passwords", passwords_table(passwords)),
         ("issuers", none_if_empty(issuers.iter().map(external_issuer).collect())),
+        ("sessions", sessions.as_ref().map_or(Value::Null, sessions_table)),
+        ("signing", signing_table(signing)),
         ("plans", plans.into_iter().map(plan).collect()),
         ("upstreams", upstreams.iter().map(upstream).collect()),
         ("routes", routes.iter().map(route).collect()),
@@ -92,13 +103,14 @@ fn object<const N: usize>(members: [(&str, Value); N]) -> Map<String, Value> {
 }
 
 fn gateway_table(gateway: &GatewaySettings) -> Value {
-    let GatewaySettings { listeners, workers, identity, timeouts, limits, revoke_exposed } = gateway;
+    let GatewaySettings { url, listeners, workers, identity, timeouts, limits, revoke_exposed } = gateway;
     let mut all = Timeouts::default();
     all.connect = timeouts.connect.unwrap_or(all.connect);
     all.first_byte = timeouts.first_byte.unwrap_or(all.first_byte);
     let all = timeouts.listeners.over(all);
     let granted = limits.over(Limits::default());
     table([
+        ("url", json!(url.as_deref())),
         ("workers", json!(workers)),
         ("revoke_exposed", json!(revoke_exposed)),
         ("identity", json!(preset(*identity))),
@@ -328,6 +340,30 @@ fn passwords_table(PasswordSettings { config, threads, waiting, breached }: &Pas
     ])
 }
 
+fn sessions_table(sessions: &SessionConfig) -> Value {
+    // the word is that of `[api_keys]`
+    let SessionConfig { word: _, audiences, access, idle, absolute, grace, jwt_cookie } = sessions;
+    json!({
+        "access_lifetime": time(*access), "idle": time(*idle), "absolute": time(*absolute),
+        "grace": if grace.is_zero() { "0s".to_owned() } else { time(*grace) },
+        "cookie": if *jwt_cookie { "jwt" } else { "session" },
+        "audiences": audiences.iter().map(words).collect::<Value>(),
+    })
+}
+
+fn signing_table(signing: &SigningConfig) -> Value {
+    let SigningConfig { algorithms: _, times: KeyTimes { active, published, retired }, longest: _ } = signing;
+    let algorithm =
+        |purpose: &KeyPurpose| (purpose.as_str().to_owned(), json!(signing.algorithm(*purpose).name()));
+    let mut members: Map<String, Value> = KeyPurpose::ALL.iter().map(algorithm).collect();
+    members.extend(object([
+        ("rotate_every", json!(time(*active))),
+        ("publish_ahead", json!(time(*published))),
+        ("retire_after", json!(time(*retired))),
+    ]));
+    Value::Object(members)
+}
+
 fn upstream(upstream: &UpstreamSettings) -> Value {
     let UpstreamSettings {
         name,
@@ -438,6 +474,9 @@ fn route(route: &Route) -> Value {
             ("sunset", json!(day(SUNSET))),
         ])
     });
+    let jwt = presentation.iter().find(|(method, _)| *method == MethodName::Jwt);
+    let jwt =
+        jwt.map(|(_, MethodRule { cookies, sign_in, .. })| json!({ "cookies": cookies, "sign_in": sign_in }));
     let host = match host {
         HostPattern::Any => "*".to_owned(),
         HostPattern::Exact(host) => host.to_string(),
@@ -452,6 +491,7 @@ fn route(route: &Route) -> Value {
         ("security", requirement(security)),
         ("api_key", json!(key)),
         ("basic", json!(basic)),
+        ("jwt", json!(jwt)),
         ("limits", none_if_empty(limits.iter().map(limit).collect())),
         ("plan", json!(plan.as_ref().map(|plan| plan.as_str()))),
         ("resource", json!(resource.as_deref())),

@@ -13,6 +13,7 @@ fn what_is_shown_is_a_configuration_with_the_same_meaning() {
     for text in [
         std::fs::read_to_string(folder.path().join("c.toml")).unwrap(),
         crate::config::tests::SMALL.to_owned(),
+        crate::config::tests::signed_in(),
     ] {
         let file = folder.path().join("c.toml");
         std::fs::write(&file, &text).unwrap();
@@ -34,8 +35,8 @@ fn what_is_shown_is_a_configuration_with_the_same_meaning() {
         assert_eq!(read.issuers, again.issuers);
         assert_eq!(format!("{:?}", read.gateway.listeners), format!("{:?}", again.gateway.listeners));
         assert_eq!(
-            (read.store_url.0, read.api_keys, read.plans),
-            (again.store_url.0, again.api_keys, again.plans)
+            (read.store_url.0, read.api_keys, read.plans, read.sessions, read.signing, read.jwt),
+            (again.store_url.0, again.api_keys, again.plans, again.sessions, again.signing, again.jwt)
         );
         assert_eq!(
             format!(

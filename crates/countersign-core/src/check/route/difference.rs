@@ -307,6 +307,9 @@ fn weaker(was: &Route, is: &Route) -> Vec<String> {
     if is.rule(MethodName::ApiKey).keys_as_passwords && !was.rule(MethodName::ApiKey).keys_as_passwords {
         found.push("takes keys as the password of `Authorization: Basic`".into());
     }
+    if is.rule(MethodName::Jwt).cookies && !was.rule(MethodName::Jwt).cookies {
+        found.push("takes the session cookie".into());
+    }
     if is.forward_credential && !was.forward_credential {
         found.push("shows the credential to its upstream".into());
     }

@@ -169,6 +169,16 @@ impl Route {
     }
 }
 
+/// Everything of ours on a host that takes sessions lies at or below it (RULES 3.6).
+pub const RESERVED: &str = "/.countersign";
+
+/// Does this pattern claim a path of ours as its own? One that is wider than that takes nothing from us: the more specific
+/// one goes first.
+pub fn is_reserved(pattern: &str) -> bool {
+    let first = pattern.strip_prefix('/').and_then(|rest| rest.split('/').next());
+    first.is_some_and(|first| RESERVED.strip_prefix('/') == Some(&*path::as_read(first)))
+}
+
 /// What is wrong with a route, by its name: `path` grammar, duplicate, empty alternative, two bearer methods together.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("route `{route}`, {field}: {message}")]

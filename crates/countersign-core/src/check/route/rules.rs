@@ -26,6 +26,13 @@ pub(super) fn check(route: &Route, authenticators: &[Arc<dyn Authenticator>], er
         if rule.query.as_ref().is_some_and(|q| q.is_empty()) {
             wrong("presentation", "the query parameter has no name".into());
         }
+        if (rule.cookies || rule.sign_in) && *method != MethodName::Jwt {
+            wrong("presentation", format!("`{}` has no session; only `jwt` has", method.as_str()));
+        }
+        // a login without effect here would be asked for again and again
+        if rule.sign_in && !rule.cookies {
+            wrong("presentation", "the cookie that a login sets must count where one is asked for".into());
+        }
     }
     for limit in &route.limits {
         if limit.limit.quota == 0 || limit.limit.window.is_zero() {

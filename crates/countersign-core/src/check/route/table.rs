@@ -56,6 +56,11 @@ impl Compiled {
         }
     }
 
+    /// Is a browser that comes without a session sent to get one?
+    pub(in crate::check) fn signs_in(&self) -> bool {
+        self.asks.iter().any(|(method, rule)| *method == MethodName::Jwt && rule.sign_in)
+    }
+
     pub(in crate::check) fn is_public(&self) -> bool {
         self.route.security == SecurityRequirement::Public
     }

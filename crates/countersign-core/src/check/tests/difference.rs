@@ -68,6 +68,13 @@ fn what_is_said_of_a_route() {
         with("/a", "read", |r| r.presentation = vec![(MethodName::ApiKey, query)]),
         "from the query parameter `token`",
     );
+    let session = MethodRule { cookies: true, ..MethodRule::DEFAULT };
+    let jwt = || {
+        let needs = Alternative(vec![(MethodName::Jwt, ScopeSet::default())]);
+        route("/a", SecurityRequirement::AnyOf(vec![needs]))
+    };
+    let with_session = Route { presentation: vec![(MethodName::Jwt, session)], ..jwt() };
+    opens(jwt(), with_session, "takes the session cookie");
     opens(plain(), with("/a", "read", |r| r.forward_credential = true), "shows the credential");
     opens(plain(), with("/a", "read", |r| r.cache = CachePolicy::Shared), "shared caches");
     opens(

@@ -307,6 +307,50 @@ fn other_mistakes_all_in_one_pass() {
     assert_eq!(fields, all);
 }
 
+/// A login where no session counts would be asked for again and again.
+#[test]
+fn sessions_are_for_jwt_and_logins_for_sessions() {
+    let rule = |cookies, sign_in| MethodRule { cookies, sign_in, ..MethodRule::DEFAULT };
+    for (method, rule, wrong) in [
+        (MethodName::Jwt, rule(true, true), 0),
+        (MethodName::Jwt, rule(true, false), 0),
+        (MethodName::Jwt, rule(false, true), 1),
+        (MethodName::Basic, rule(true, false), 1),
+        (MethodName::ApiKey, rule(true, true), 1),
+        (MethodName::OAuth, rule(false, true), 2),
+    ] {
+        let mut route = public("r", "*", "/", &[]);
+        route.presentation = vec![(method, rule.clone())];
+        let found = RouteTable::new(vec![route], &[]).err().unwrap_or_default();
+        assert_eq!(found.len(), wrong, "{method:?} {rule:?}: {found:?}");
+        assert!(found.iter().all(|error| error.field == "presentation"), "{found:?}");
+    }
+}
+
+/// RULES 3.6: however it is written.
+#[test]
+fn rule_3_6_what_is_ours() {
+    for (pattern, expected) in [
+        ("/.countersign", true),
+        ("/.countersign/", true),
+        ("/.countersign/*", true),
+        ("/.countersign/session/login", true),
+        ("/.countersign/{any}", true),
+        ("/%2ecountersign/*", true),
+        ("/%2E%63ountersign", true),
+        ("/.countersign.txt", false),
+        ("/.countersigns", false),
+        ("/countersign", false),
+        ("/a/.countersign", false),
+        // wider: what is ours goes first
+        ("/{any}/session", false),
+        ("/*", false),
+        ("/", false),
+    ] {
+        assert_eq!(crate::check::route::is_reserved(pattern), expected, "{pattern}");
+    }
+}
+
 /// 10,000 routes: every one of them is found, and so is none for what is beside them.
 #[test]
 fn rule_2_2_ten_thousand_routes() {

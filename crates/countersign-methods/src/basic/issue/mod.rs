@@ -122,6 +122,22 @@ impl BasicIssuer {
         self.replace(&principal, standing.map(|record| record.version), typed, event).await
     }
 
+    /// Whose name and password are these? Counted and slowed down as at every door; `Wrong` also of who is disabled.
+    pub async fn sign_in(
+        &self,
+        user: &str,
+        password: &str,
+        from: IpAddr,
+        now: Timestamp,
+    ) -> Result<(Principal, PasswordRecord), BasicError> {
+        let signed_in = self.authenticator.sign_in(user, password, from, now).await;
+        let (principal, record) = signed_in.map_err(|failure| match failure {
+            Failure::Busy | Failure::PepperMissing => BasicError::Busy,
+            _ => BasicError::Wrong,
+        })?;
+        if principal.enabled { Ok((principal, record)) } else { Err(BasicError::Wrong) }
+    }
+
     /// By the person: who knows the current one. Counted and slowed down as any attempt to sign in is.
     pub async fn change_password(
         &self,
@@ -131,14 +147,7 @@ impl BasicIssuer {
         request: RequestId,
         now: Timestamp,
     ) -> Result<PasswordRecord, BasicError> {
-        let signed_in = self.authenticator.sign_in(user, current, from, now).await;
-        let (principal, record) = signed_in.map_err(|failure| match failure {
-            Failure::Busy | Failure::PepperMissing => BasicError::Busy,
-            _ => BasicError::Wrong,
-        })?;
-        if !principal.enabled {
-            return Err(BasicError::Wrong);
-        }
+        let (principal, record) = self.sign_in(user, current, from, now).await?;
         let event = AuditEvent {
             at: now,
             actor: Actor::Principal {

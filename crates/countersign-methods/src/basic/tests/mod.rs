@@ -209,6 +209,12 @@ impl HeaderView for Fields {
             _ => One::Doubled,
         }
     }
+
+    fn each<'r>(&'r self, name: &HeaderName, visit: &mut dyn FnMut(&'r [u8])) {
+        if *name == AUTHORIZATION {
+            self.0.iter().for_each(|value| visit(value));
+        }
+    }
 }
 
 fn request<'r>(fields: &'r Fields, from: &str) -> CheckRequest<'r> {

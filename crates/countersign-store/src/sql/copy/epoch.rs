@@ -1,8 +1,8 @@
 //! What a restore must do beyond bringing back rows (RULES 4.6): the copy is older than what callers and other processes
 //! have seen, and must not be taken for it.
 //!
-//! The next epoch begins. What ended after the copy ends again, as far as the exported trail tells, and the trail's
-//! records come back with it. The numbers of feed and trail go on at the time in microseconds: above every number that
+//! The next epoch begins, and no session goes on into it. What ended after the copy ends again, as far as the exported
+//! trail tells, and the trail's records come back with it. The numbers of feed and trail go on at the time in microseconds: above every number that
 //! was given out since the copy, whichever copy was restored how often.
 
 use super::{CopyError, Header, Restore, Restored};
@@ -21,6 +21,7 @@ use countersign_core::{
 use countersign_methods::{
     api_key::record::{KeyId, RevocationReason},
     revocation::store::ChangeKind,
+    session::record::EndReason,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -55,8 +56,9 @@ pub(super) async fn begin(
 
     let feed = above(header.feed, now);
     sql("UPDATE feed_head SET position = $1 WHERE id = 1").bind(feed).execute(conn).await?;
-    let changes = ends.apply(conn, now).await?;
+    let mut changes = ends.apply(conn, now).await?;
     restored.ended = changes.len() as u64;
+    restored.sessions = end_sessions(conn, now, &mut changes).await?;
     revocation::append(conn, changes).await?;
 
     let (last, _) = audit::head(conn).await?;
@@ -75,6 +77,7 @@ pub(super) async fn begin(
             ("epoch", restored.epoch.to_string()),
             ("ended", restored.ended.to_string()),
             ("records", restored.records.to_string()),
+            ("sessions", restored.sessions.to_string()),
         ],
         once: None,
     };
@@ -116,6 +119,38 @@ fn above(number: i64, now: Timestamp) -> i64 {
     now.as_micros().max(number.saturating_add(1))
 }
 
+/// Every open session ends, and everything signed for anybody is called back: which refresh tokens were used since the
+/// copy is not known. How many sessions.
+async fn end_sessions(
+    conn: &mut Conn<'_>,
+    now: Timestamp,
+    changes: &mut Vec<NewChange>,
+) -> Result<u64, Failed> {
+    let ended = sql("UPDATE session SET ended_at = $1, end_reason = $2
+         WHERE ended_at IS NULL AND expires_at > $1")
+    .bind(now.as_micros())
+    .bind(EndReason::Revoked.as_str())
+    .execute(conn)
+    .await?;
+    let generations: Vec<(String, i64)> =
+        sql("SELECT id, generation FROM principal ORDER BY id").all(conn).await?;
+    for (id, generation) in generations {
+        changes.push(NewChange {
+            kind: ChangeKind::Revoked,
+            node: Node::new(NodeKind::Generation, &format!("{id}.{generation}")),
+            at: now,
+            // for ever: what descends from it may live longer than anything that is known here
+            until: None,
+        });
+    }
+    // ahead of any that began after the copy, so that none of those begins a second time
+    sql("UPDATE principal SET generation = CASE WHEN generation >= $1 THEN generation + 1 ELSE $1 END")
+        .bind(now.as_micros())
+        .execute(conn)
+        .await?;
+    Ok(ended)
+}
+
 /// What ended after the copy.
 #[derive(Default)]
 struct Ends {
@@ -124,6 +159,7 @@ struct Ends {
     rotated: BTreeMap<String, Timestamp>,
     app_passwords: BTreeMap<String, Timestamp>,
     passwords: BTreeSet<String>,
+    signing_keys: BTreeMap<String, Timestamp>,
     disabled: BTreeMap<String, Timestamp>,
     /// For good.
     revoked: BTreeMap<String, Timestamp>,
@@ -214,6 +250,9 @@ impl Ends {
             "password.set" | "password.change" | "password.remove" => {
                 self.passwords.insert(event.subject.clone());
             }
+            "signing_key.revoke" => {
+                self.signing_keys.insert(event.subject.clone(), event.at);
+            }
             "principal.disable" => {
                 self.disabled.insert(event.subject.clone(), event.at);
             }
@@ -226,6 +265,8 @@ impl Ends {
                 }
                 None => return false,
             },
+            // all of them end, those after the copy too
+            action if action.starts_with("session.") => {}
             _ => return false,
         }
         true
@@ -282,6 +323,20 @@ impl Ends {
                 .await?;
             if let Some((version,)) = row {
                 changes.push(change(ChangeKind::Revoked, NodeKind::Password, &format!("{id}.{version}")));
+            }
+        }
+        for (kid, at) in self.signing_keys {
+            let ended = sql(
+                "UPDATE signing_key SET state = 'removed', sealed = $3, since = $2, version = version + 1
+                 WHERE kid = $1 AND state <> 'removed'",
+            )
+            .bind(kid.as_str())
+            .bind(at.as_micros())
+            .bind(Vec::new())
+            .execute(conn)
+            .await?;
+            if ended > 0 {
+                changes.push(change(ChangeKind::Revoked, NodeKind::SigningKey, &kid));
             }
         }
         for (id, last) in self.scopes {

@@ -115,11 +115,14 @@ impl Loading {
         self.connection.conn()
     }
 
-    /// Brings an older schema up to this release's, and ends it.
+    /// Brings an older schema up to this release's.
+    pub(super) async fn bring_up(&mut self) -> Result<(), CopyError> {
+        migrate::apply(&mut self.connection.conn(), migrate::newest(), self.now).await?;
+        Ok(())
+    }
+
     pub(super) async fn commit(mut self) -> Result<(), CopyError> {
-        let mut conn = self.connection.conn();
-        migrate::apply(&mut conn, migrate::newest(), self.now).await?;
-        script(&mut conn, "COMMIT").await?;
+        script(&mut self.connection.conn(), "COMMIT").await?;
         self.connection.close().await;
         Ok(())
     }

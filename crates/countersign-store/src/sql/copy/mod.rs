@@ -86,6 +86,8 @@ pub struct Restored {
     pub epoch: i64,
     /// Keys and principals that ended after the copy, or lost scopes, and did so again.
     pub ended: u64,
+    /// Sessions that were open in the copy: none goes on.
+    pub sessions: u64,
     /// Records that came back from the exported trail.
     pub records: u64,
     /// What happened after the copy and is not in the store: an action, and how often.
@@ -185,6 +187,8 @@ pub async fn restore(
     };
     frames.finish()?;
     loading.check_counts(tables::is_kept).await?;
+    // before the next epoch begins: what ends with it may stand in tables that the copy did not know
+    loading.bring_up().await?;
     let restored = epoch::begin(&mut loading.conn(), &header, &digest, restore).await?;
     loading.commit().await?;
     Ok((Summary { header, digest: Some(digest) }, restored))
@@ -226,6 +230,7 @@ pub async fn transfer(
     if moved {
         return Err(CopyError::WrittenMeanwhile);
     }
+    loading.bring_up().await?;
     epoch::moved(&mut loading.conn(), &header, now, by).await?;
     loading.commit().await?;
     Ok(Summary { header, digest: None })

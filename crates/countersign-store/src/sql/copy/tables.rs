@@ -7,8 +7,7 @@ use crate::sql::dialect::{Conn, Failed, columns};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Restored {
     Kept,
-    /// RULES 4.6: one-time tokens, codes, sessions: what was used since the copy must not be good again. And what is of
-    /// the moment, such as who does a job.
+    /// RULES 4.6: one-time tokens, codes: what was used since the copy must not be good again. And what is of the moment, such as who does a job.
     Ended,
 }
 
@@ -32,6 +31,9 @@ pub(super) const TABLES: &[Table] = &[
     table("password"),
     table("app_password"),
     table("basic_use"),
+    table("signing_key"),
+    // kept for the person's list; the next epoch ends those that are open
+    table("session"),
     table("feed"),
     Table { seeded: true, ..table("feed_head") },
     table("audit_event"),

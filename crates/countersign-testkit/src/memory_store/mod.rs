@@ -1,6 +1,10 @@
 //! All stores in one, in memory: what the handlers of the control plane are tested against. Keeps the promises of the
 //! ports (guards, conflicts, one audit record a write) and none of durability; `conformance/` is for stores that must.
 
+mod jwt;
+mod session;
+mod signing;
+
 use countersign_core::{
     BoxFuture, CredentialId, Node, PrincipalId, StoreError, Timestamp,
     audit::{Actor, AuditEvent, AuditHead, AuditQuery, AuditRecord, AuditStore, ChainState, StoredEvent},
@@ -28,6 +32,8 @@ use countersign_methods::{
         memory::ChangeMemory,
         store::{Change, ChangeKind, FeedStore},
     },
+    session::record::SessionRecord,
+    signing::record::SigningKeyRecord,
 };
 use std::{
     collections::BTreeMap,
@@ -52,6 +58,10 @@ struct State {
     passwords: BTreeMap<PrincipalId, PasswordRecord>,
     app_passwords: BTreeMap<CredentialId, AppPasswordRecord>,
     basic_uses: Vec<BasicUse>,
+    signing_keys: Vec<SigningKeyRecord>,
+    sessions: BTreeMap<CredentialId, SessionRecord>,
+    /// Of principals for whom something was called back.
+    generations: BTreeMap<PrincipalId, i64>,
     changes: Vec<Change>,
     audit: Vec<AuditRecord>,
     once: Vec<Once>,

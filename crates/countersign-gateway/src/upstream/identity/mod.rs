@@ -1,9 +1,13 @@
-//! Telling the upstream who calls: always `Countersign-Principal`, beside it the headers of one preset.
+//! Telling the upstream who calls: always `Countersign-Principal`, beside it the headers of one preset. ([`mint`] makes the
+//! signed one of ours.)
+
+pub(crate) mod mint;
 
 use crate::{config::IdentityPreset, http1::fields::Fields};
 use countersign_core::check::decision::{Known, Permit};
 use http::HeaderName;
 
+pub(super) static COUNTERSIGN_IDENTITY: HeaderName = HeaderName::from_static("countersign-identity");
 static COUNTERSIGN_PRINCIPAL: HeaderName = HeaderName::from_static("countersign-principal");
 static REMOTE_GROUPS: HeaderName = HeaderName::from_static("remote-groups");
 static REMOTE_NAME: HeaderName = HeaderName::from_static("remote-name");

@@ -1,4 +1,11 @@
+//! The file as people write it, and everything that is wrong with it.
+
 use super::*;
+
+mod jwt;
+mod sessions;
+mod signing;
+
 use countersign_core::check::route::{HostPattern, MethodSet, SecurityRequirement};
 use std::time::Duration;
 
@@ -29,6 +36,14 @@ methods = ["GET"]
 upstream = "orders"
 security = [{ api_key = ["orders:read"] }]
 "#;
+
+/// The smallest file whose people sign in.
+pub(super) fn signed_in() -> String {
+    let text = SMALL.replace("api_key", "jwt").replacen("]\n", "]\nurl = \"https://api.example.com\"\n", 1);
+    format!(
+        "{text}\n[issuer]\nlisten = \"127.0.0.1:8444\"\nurl = \"https://auth.example.com\"\n\n[sessions]\n"
+    )
+}
 
 #[test]
 fn the_smallest_file_has_every_default() {
@@ -218,6 +233,35 @@ fn limits_are_a_quota_over_a_window() {
     assert_eq!(parse_limit("100/m"), Some(limit));
     for text in ["", "100", "/1m", "0/1m", "100/", "100/0m", "-1/1m", "1/1m/1m", "4294967296/1m"] {
         assert_eq!(parse_limit(text), None, "{text}");
+    }
+}
+
+/// RULES 3.6: nobody else answers where a host's sessions are given.
+#[test]
+fn rules_3_6_what_is_ours_is_no_route() {
+    for (path, expected) in [
+        ("/.countersign", true),
+        ("/.countersign/*", true),
+        ("/.countersign/session/login", true),
+        ("/%2ecountersign/{any}", true),
+        ("/%2E%63ountersign/session", true),
+        ("/.countersign.txt", false),
+        ("/a/.countersign", false),
+        ("/*", false),
+    ] {
+        let read = read(&SMALL.replace("/orders/{id}", path));
+        let told: Vec<String> = read
+            .err()
+            .iter()
+            .flat_map(|e| &e.problems)
+            .map(|p| format!("{}: {}", p.path, p.message))
+            .collect();
+        let ours = told.iter().any(|p| p.contains("routes[0].path") && p.contains("`/.countersign`"));
+        assert_eq!((ours, told.is_empty()), (expected, !expected), "{path}: {told:?}");
+    }
+    // other ways to write it can never match
+    for path in ["//.countersign", "/./.countersign", "/a/../.countersign", "/.countersign;a"] {
+        assert!(!problems(&SMALL.replace("/orders/{id}", path)).is_empty(), "{path}");
     }
 }
 

@@ -1,0 +1,226 @@
+//! `Countersign-Identity`: who calls, as a JWT that an upstream can verify by itself. Minted at most once per set of
+//! authentications, upstream and 30 s (RULES 3.3), because a signature costs more than everything else here.
+
+use super::{COUNTERSIGN_IDENTITY, Unrepresentable};
+use crate::{
+    upstream::{config::UpstreamConfig, forward::Failure},
+    worker::Worker,
+};
+use countersign_core::{
+    Authentication, MethodName, Timestamp,
+    check::decision::{Known, Permit},
+    directory::Standing,
+};
+use http::HeaderValue;
+use serde_json::{Map, Value, json};
+use std::{
+    cell::RefCell,
+    collections::HashMap,
+    fmt,
+    hash::{BuildHasherDefault, Hasher},
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
+
+/// Port: our own key for identities, which signs nothing else (RULES 1.4).
+pub trait IdentitySigner: fmt::Debug + Send + Sync {
+    /// As a JWT; `None`: there is no key right now.
+    fn sign(&self, claims: &Map<String, Value>) -> Option<String>;
+    /// Moves whenever what was signed before should not be handed out any more: another key, or one that was revoked.
+    fn revision(&self) -> u64;
+}
+
+/// Who says it, and by which key.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    pub issuer: Arc<str>,
+    pub signer: Arc<dyn IdentitySigner>,
+}
+
+/// How long an upstream may believe one.
+const LIFETIME: i64 = 60;
+/// What is left of that, at least, when one is handed out.
+const LEFT: Duration = Duration::from_secs(30);
+/// Bytes that every server takes in one field.
+const MOST_BYTES: usize = 8 * 1024;
+/// Of one generation of entries; there are two.
+const MOST_ENTRIES: usize = 2048;
+
+/// Everything that the claims are made of, by its place in memory: the audience, then authentication and standing of each
+/// known. The scopes follow from the two.
+type Key = [usize; 1 + 2 * MethodName::ALL.len()];
+
+/// INVARIANT (made in [`Mint::mint`]): an entry holds what its key points to, so that no other thing can come to be there.
+#[derive(Debug)]
+struct Minted {
+    token: Rc<HeaderValue>,
+    _audience: Arc<str>,
+    _known: Vec<(Arc<Authentication>, Arc<Standing>)>,
+    at: Timestamp,
+    until: Timestamp,
+    /// Of the feed and of the signer.
+    revisions: (i64, u64),
+}
+
+type Entries = HashMap<Key, Minted, BuildHasherDefault<Places>>;
+
+/// One worker's, of one generation. As in the cache of credentials there are young entries and old ones: when there are too
+/// many young ones, the old ones go.
+pub(crate) struct Mint {
+    identity: Identity,
+    entries: RefCell<(Entries, Entries)>,
+}
+
+impl fmt::Debug for Mint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mint").field("identity", &self.identity).finish_non_exhaustive()
+    }
+}
+
+impl Mint {
+    pub(crate) fn new(identity: Identity) -> Self {
+        Self { identity, entries: RefCell::default() }
+    }
+
+    /// `None` on a public route: there is nobody to name. What was minted before costs a look and no allocation.
+    pub(crate) fn token(
+        &self,
+        permit: &Permit,
+        upstream: &UpstreamConfig,
+        worker: &Worker,
+    ) -> Result<Option<Rc<HeaderValue>>, Failure> {
+        let Some(subject) = permit.subject() else { return Ok(None) };
+        let point = &worker.ports.point;
+        let now = point.clock().now();
+        let revisions = (point.revision(), self.identity.signer.revision());
+        let audience = upstream.audience.as_ref().unwrap_or(&upstream.name);
+        let key = key(audience, permit);
+        {
+            let (young, old) = &*self.entries.borrow();
+            let minted = young.get(&key).or_else(|| old.get(&key));
+            let good = |m: &&Minted| m.revisions == revisions && m.at <= now && now < m.until;
+            if let Some(minted) = minted.filter(good) {
+                return Ok(Some(minted.token.clone()));
+            }
+        }
+        let claims = self.claims(subject, permit.actors(), audience, now, worker);
+        let minted = self.mint(&claims, permit, audience, now, revisions)?;
+        let token = minted.token.clone();
+        let (young, old) = &mut *self.entries.borrow_mut();
+        if young.len() >= MOST_ENTRIES && !young.contains_key(&key) {
+            *old = std::mem::take(young);
+        }
+        young.insert(key, minted);
+        Ok(Some(token))
+    }
+
+    fn mint(
+        &self,
+        claims: &Map<String, Value>,
+        permit: &Permit,
+        audience: &Arc<str>,
+        now: Timestamp,
+        revisions: (i64, u64),
+    ) -> Result<Minted, Failure> {
+        let token = self.identity.signer.sign(claims).ok_or(Failure::NoIdentityKey)?;
+        let unrepresentable = || Failure::Identity(Unrepresentable(COUNTERSIGN_IDENTITY.as_str()));
+        // RFC 7515 7.1: base64url and dots, which every server reads alike
+        if token.is_empty() || token.len() > MOST_BYTES || !token.bytes().all(|byte| byte.is_ascii_graphic())
+        {
+            return Err(unrepresentable());
+        }
+        let mut token = HeaderValue::try_from(token).map_err(|_| unrepresentable())?;
+        // RFC 7541 7.1.3: not to be remembered by whoever compresses it
+        token.set_sensitive(true);
+        let known = permit.subject().into_iter().chain(permit.actors());
+        Ok(Minted {
+            token: Rc::new(token),
+            _audience: audience.clone(),
+            _known: known.map(|known| (known.authentication.clone(), known.standing.clone())).collect(),
+            at: now,
+            until: Timestamp::from_seconds(now.as_seconds() + LIFETIME).saturating_sub(LEFT),
+            revisions,
+        })
+    }
+
+    fn claims(
+        &self,
+        subject: &Known,
+        actors: &[Known],
+        audience: &str,
+        now: Timestamp,
+        worker: &Worker,
+    ) -> Map<String, Value> {
+        let mut claims = who(subject);
+        claims.insert("iss".into(), json!(*self.identity.issuer));
+        claims.insert("aud".into(), json!(audience));
+        claims.insert("iat".into(), json!(now.as_seconds()));
+        claims.insert("exp".into(), json!(now.as_seconds() + LIFETIME));
+        // 128 random bits, as any id of ours
+        claims.insert("jti".into(), json!(worker.request_id().to_string()));
+        claims.insert("kind".into(), json!(subject.standing.kind.as_str()));
+        claims.insert("auth_time".into(), json!(subject.authentication.authenticated_at.as_seconds()));
+        let groups: Vec<&str> = subject.standing.groups.iter().map(|group| group.as_str()).collect();
+        if !groups.is_empty() {
+            claims.insert("groups".into(), json!(groups));
+        }
+        if !actors.is_empty() {
+            claims.insert("actors".into(), actors.iter().map(who).map(Value::Object).collect());
+        }
+        claims
+    }
+}
+
+/// What is said of the subject and of each actor alike.
+fn who(known: &Known) -> Map<String, Value> {
+    let Known { authentication, standing, scopes } = known;
+    let said = [
+        ("sub", standing.principal.to_string()),
+        ("name", standing.name.to_string()),
+        ("method", authentication.method.as_str().to_owned()),
+        ("credential", authentication.credential.to_string()),
+        ("scope", scopes.to_string()),
+    ];
+    said.into_iter().map(|(name, text)| (name.to_owned(), Value::String(text))).collect()
+}
+
+fn key(audience: &Arc<str>, permit: &Permit) -> Key {
+    let known = permit.subject().into_iter().chain(permit.actors());
+    let places = known
+        .flat_map(|known| [Arc::as_ptr(&known.authentication).addr(), Arc::as_ptr(&known.standing).addr()]);
+    let mut key = Key::default();
+    for (slot, place) in key.iter_mut().zip(std::iter::once(Arc::as_ptr(audience).addr()).chain(places)) {
+        *slot = place;
+    }
+    key
+}
+
+/// Places in memory are numbers that nobody outside chooses.
+#[derive(Default)]
+struct Places(u64);
+
+impl Hasher for Places {
+    fn write(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(8) {
+            let mut place = [0; 8];
+            for (to, from) in place.iter_mut().zip(chunk) {
+                *to = *from;
+            }
+            self.write_u64(u64::from_ne_bytes(place));
+        }
+    }
+
+    fn write_usize(&mut self, place: usize) {
+        self.write_u64(place as u64);
+    }
+
+    fn write_u64(&mut self, place: u64) {
+        self.0 = (self.0.rotate_left(5) ^ place).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn finish(&self) -> u64 {
+        // the table goes by the lowest bits, where a product has mixed least
+        self.0 ^ (self.0 >> 32)
+    }
+}

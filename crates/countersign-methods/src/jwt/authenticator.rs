@@ -1,0 +1,131 @@
+//! The use of signed tokens and of the cookie, over ports: find -> whose is it? -> key or session -> verify.
+
+use super::{
+    config::JwtConfig,
+    credential,
+    issue::JwtIssuer,
+    verify::{self, Failure},
+};
+use crate::{
+    exposure::{Exposed, Exposures},
+    session::{issue::SessionIssuer, uses::Uses},
+};
+use countersign_core::{
+    Authentication, Authenticator, Found, MethodName, MethodRule, Place, Presented, Timestamp,
+    authenticator::{CacheKey, Confirmation, Verification},
+    challenge::Challenge,
+    check::{request::CheckRequest, route::Route},
+};
+use countersign_crypto::FingerprintKey;
+use std::sync::Arc;
+
+/// What the room is made of.
+#[derive(Debug, Clone)]
+pub struct Parts {
+    pub issuer: Arc<JwtIssuer>,
+    /// `None`: the configuration has none, and no cookie counts.
+    pub sessions: Option<Arc<SessionIssuer>>,
+    pub fingerprint: Arc<FingerprintKey>,
+    pub uses: Arc<Uses>,
+    pub exposures: Arc<Exposures>,
+}
+
+#[derive(Debug)]
+pub struct JwtAuthenticator {
+    parts: Parts,
+}
+
+impl JwtAuthenticator {
+    pub fn new(parts: Parts) -> Self {
+        Self { parts }
+    }
+
+    fn config(&self) -> &JwtConfig {
+        self.parts.issuer.config()
+    }
+
+    async fn look_up_and_verify(
+        &self,
+        place: Place,
+        value: &[u8],
+        now: Timestamp,
+    ) -> Result<Authentication, Failure> {
+        if place == Place::Cookie
+            && let Some(sessions) = &self.parts.sessions
+            && sessions.is_cookie(value)
+        {
+            let session = sessions.of_cookie(value, now).await.map_err(|_| Failure::Store)?;
+            return session.map(verify::of_session).ok_or(Failure::Over);
+        }
+        let text = std::str::from_utf8(value).map_err(|_| Failure::UnknownKey)?;
+        let (token, kid) = self.parts.issuer.read(text, now)?;
+        Ok(verify::of_token(token, &kid, place))
+    }
+
+    /// Whose was seen where it should not have been, if anybody's: it is still good.
+    pub async fn exposed(&self, exposed: &Exposed, now: Timestamp) -> Option<Authentication> {
+        self.look_up_and_verify(exposed.place, exposed.credential.expose(), now).await.ok()
+    }
+}
+
+impl Authenticator for JwtAuthenticator {
+    fn method(&self) -> MethodName {
+        MethodName::Jwt
+    }
+
+    fn find<'r>(&self, request: &CheckRequest<'r>, accepts: &MethodRule) -> Found<'r> {
+        let Some(shown) = credential::find(request, accepts.cookies && self.parts.sessions.is_some()) else {
+            return Found::Absent;
+        };
+        let place: &[u8] = if shown.place == Place::Cookie { b"cookie" } else { b"bearer" };
+        // RULES 1.1. Of ES256 a text has two signatures; both are good, and each is known by itself.
+        let cache_key = self.parts.fingerprint.of(&[TAG, place, shown.value]);
+        Found::Present(Presented {
+            cache_key: Some(CacheKey(cache_key)),
+            place: shown.place,
+            credential: shown.value,
+            from: request.peer.address,
+        })
+    }
+
+    fn verify<'a>(
+        &'a self,
+        presented: Presented<'a>,
+        _accepts: &'a MethodRule,
+        now: Timestamp,
+    ) -> Verification<'a> {
+        Box::pin(async move {
+            let verified = self.look_up_and_verify(presented.place, presented.credential, now).await;
+            verified.map_err(Failure::refusal)
+        })
+    }
+
+    /// One that is bound to a key was refused; whose page sent a cookie is the judgement's to ask (RULES 1.6).
+    fn confirm<'a>(
+        &'a self,
+        _known: &'a Authentication,
+        _request: &'a CheckRequest<'_>,
+        _now: Timestamp,
+    ) -> Confirmation<'a> {
+        Confirmation::Done(Ok(()))
+    }
+
+    /// RFC 6750 3.
+    fn challenge(&self, _route: &Route) -> Option<Challenge> {
+        Challenge::new("Bearer", &[("realm", &self.config().realm)])
+    }
+
+    fn exposed(&self, presented: &Presented<'_>, now: Timestamp) {
+        self.parts.exposures.note(MethodName::Jwt, presented, now);
+    }
+
+    /// A session that only shows its cookie rests otherwise.
+    fn used(&self, known: &Authentication, _route: &Route, now: Timestamp) {
+        if known.place == Place::Cookie && known.issuer.is_none() {
+            self.parts.uses.note(&known.credential, now);
+        }
+    }
+}
+
+/// RULES 1.1: method and place; the room has one configuration.
+const TAG: &[u8] = b"jwt";

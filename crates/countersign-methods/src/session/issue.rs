@@ -1,0 +1,401 @@
+//! The life of a session, over ports: begin, refresh, end. Says nothing of passwords, of what is signed, or of cookies' fields:
+//! whoever proved who they are comes here with what it must die with.
+
+use super::{
+    config::SessionConfig,
+    record::{EndReason, RefreshFamily, SessionKind, SessionRecord, SessionState, TokenDigest, session_node},
+    store::{Rotated, Rotation, SessionEnded, SessionQuery, SessionStore},
+    token::{NewToken, SessionTokens, TokenKind},
+};
+use crate::principal::caller::Caller;
+use countersign_core::{
+    CredentialId, Node, PrincipalId, Scope, ScopeSet, StoreError, Timestamp, audit::Actor,
+    check::revocation::RevocationFeed, directory::Directory, page::Page,
+};
+use countersign_crypto::{
+    Entropy, SecretString, constant_time,
+    key::{open_under, seal_under},
+    random_id,
+    token::format::ID_LENGTH,
+};
+use std::{net::IpAddr, sync::Arc};
+
+/// How often a refresh looks again because another one was faster.
+const ATTEMPTS: usize = 3;
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SessionError {
+    /// No session stands behind it: made up, ended, over, or its person may no longer come.
+    #[error("the session is over")]
+    Over,
+    #[error("no such session")]
+    Unknown,
+    #[error("the principal does not have: {0}")]
+    ScopesBeyondOwner(ScopeSet),
+    #[error("the library could not seal a token")]
+    Seal,
+    /// RULES 2.5: what we do not hear of may be over.
+    #[error("the store was not heard of for too long")]
+    Blind,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Who proved to be whom, and what their session dies with.
+#[derive(Debug, Clone)]
+pub struct SignedIn {
+    pub principal: PrincipalId,
+    /// What they may do now.
+    pub scopes: ScopeSet,
+    /// A password's version, the key that is exchanged: what it hangs on beside the principal.
+    pub parents: Vec<Node>,
+    pub amr: &'static str,
+    /// RULES 2.6: what is exchanged ends then.
+    pub ends_at: Option<Timestamp>,
+    pub at: Timestamp,
+}
+
+/// What was asked for.
+#[derive(Debug, Clone)]
+pub struct Begin {
+    pub kind: SessionKind,
+    pub host: String,
+    /// `None`: all that they have.
+    pub scopes: Option<ScopeSet>,
+    pub agent: String,
+}
+
+#[derive(Debug)]
+pub struct Begun {
+    pub record: SessionRecord,
+    pub cookie: Option<SecretString>,
+    pub refresh: Option<SecretString>,
+}
+
+#[derive(Debug)]
+pub struct Refreshed {
+    pub record: SessionRecord,
+    pub refresh: SecretString,
+}
+
+/// What the hall is made of.
+#[derive(Debug, Clone)]
+pub struct Parts {
+    pub store: Arc<dyn SessionStore>,
+    pub feed: Arc<dyn RevocationFeed>,
+    pub directory: Arc<dyn Directory>,
+    pub tokens: SessionTokens,
+    pub config: SessionConfig,
+    pub entropy: Arc<dyn Entropy>,
+}
+
+#[derive(Debug)]
+pub struct SessionIssuer {
+    parts: Parts,
+}
+
+impl SessionIssuer {
+    pub fn new(parts: Parts) -> Self {
+        Self { parts }
+    }
+
+    pub fn config(&self) -> &SessionConfig {
+        &self.parts.config
+    }
+
+    /// `caller`: on whose word, for the trail; its actor becomes the person who signed in.
+    pub async fn begin(
+        &self,
+        who: SignedIn,
+        asked: Begin,
+        caller: &Caller,
+        now: Timestamp,
+    ) -> Result<Begun, SessionError> {
+        let SignedIn { principal, scopes: may, mut parents, amr, ends_at, at } = who;
+        let scopes = granted(&may, asked.scopes)?;
+        let generation = self.parts.store.generation(&principal).await?.ok_or(SessionError::Over)?;
+        parents.push(Node::generation(&principal, generation));
+        let id = CredentialId::new(&random_id(&*self.parts.entropy, ID_LENGTH));
+        let config = &self.parts.config;
+        let new = |kind| self.parts.tokens.generate(kind, &id, &*self.parts.entropy);
+        let cookie = (asked.kind == SessionKind::Cookie).then(|| new(TokenKind::Cookie));
+        let refresh = (asked.kind != SessionKind::Cookie).then(|| new(TokenKind::Refresh));
+        let expires_at = now + config.absolute;
+        let family = |new: &NewToken| RefreshFamily {
+            current: new.digest,
+            previous: None,
+            generation: 0,
+            rotated_at: now,
+        };
+        let record = SessionRecord {
+            id: id.clone(),
+            kind: asked.kind,
+            host: asked.host,
+            scopes,
+            audiences: config.audiences.clone(),
+            parents,
+            amr: amr.to_owned(),
+            authenticated_at: at,
+            created_at: now,
+            last_used_at: now,
+            idle: config.idle,
+            expires_at: ends_at.map_or(expires_at, |end| end.min(expires_at)),
+            agent: printable(&asked.agent),
+            address: caller.source,
+            cookie: cookie.as_ref().map(|new| new.digest),
+            refresh: refresh.as_ref().map(family),
+            state: SessionState::Open,
+            principal,
+        };
+        let caller = by_holder(&record, caller);
+        let detail = vec![
+            ("kind", record.kind.as_str().to_owned()),
+            ("host", record.host.clone()),
+            ("amr", record.amr.clone()),
+        ];
+        let event = caller.event(now, "session.create", id.as_str(), detail);
+        match self.parts.store.create(record.clone(), generation, event).await {
+            Ok(()) => {}
+            // disabled, or called back, while they signed in
+            Err(StoreError::Conflict(_)) => return Err(SessionError::Over),
+            Err(error) => return Err(error.into()),
+        }
+        let token = |new: NewToken| new.token;
+        Ok(Begun { record, cookie: cookie.map(token), refresh: refresh.map(token) })
+    }
+
+    /// Is it an opaque cookie of ours by its beginning?
+    pub fn is_cookie(&self, value: &[u8]) -> bool {
+        self.parts.tokens.is_prefix_of(TokenKind::Cookie, value)
+    }
+
+    /// The session behind a cookie, whatever may have become of what it hangs on: that is the judgement's to ask.
+    pub async fn of_cookie(&self, shown: &[u8], now: Timestamp) -> Result<Option<SessionRecord>, StoreError> {
+        let Some(shown) = self.parts.tokens.read(TokenKind::Cookie, shown) else { return Ok(None) };
+        let found = self.parts.store.find(&shown.id).await?;
+        let fits = |record: &SessionRecord| {
+            record.cookie.is_some_and(|own| same(&own, &shown.digest)) && record.is_open(now)
+        };
+        Ok(found.filter(fits))
+    }
+
+    /// The next refresh token in the place of this one. The one before the present one gets that same one again for a short
+    /// while (RULES 4.2); any older one, or that one later, is in somebody else's hands too, and the session ends.
+    pub async fn refresh(
+        &self,
+        token: &[u8],
+        caller: &Caller,
+        now: Timestamp,
+    ) -> Result<Refreshed, SessionError> {
+        let shown = self.parts.tokens.read(TokenKind::Refresh, token).ok_or(SessionError::Over)?;
+        if self.parts.feed.is_blind(now) {
+            return Err(SessionError::Blind);
+        }
+        for _ in 0..ATTEMPTS {
+            let found = self.parts.store.find(&shown.id).await?;
+            let record = found.filter(|record| record.is_open(now)).ok_or(SessionError::Over)?;
+            let family = record.refresh.clone().ok_or(SessionError::Over)?;
+            self.stands(&record).await?;
+            if same(&family.current, &shown.digest) {
+                match self.rotate((token, shown.digest), record, &family, caller, now).await? {
+                    Some(refreshed) => return Ok(refreshed),
+                    // somebody was faster: look at what they left
+                    None => continue,
+                }
+            }
+            if let Some((previous, sealed)) = &family.previous
+                && same(previous, &shown.digest)
+                && now.since(family.rotated_at) < self.parts.config.grace
+            {
+                let successor = open_successor(token, &shown.id, family.generation, sealed)?;
+                return Ok(Refreshed { record, refresh: successor });
+            }
+            self.reused(&record, caller, now).await?;
+            return Err(SessionError::Over);
+        }
+        Err(SessionError::Store(StoreError::Unavailable(
+            "a session changed faster than it could be read".into(),
+        )))
+    }
+
+    /// `None`: somebody was faster.
+    async fn rotate(
+        &self,
+        (token, from): (&[u8], TokenDigest),
+        mut record: SessionRecord,
+        family: &RefreshFamily,
+        caller: &Caller,
+        now: Timestamp,
+    ) -> Result<Option<Refreshed>, SessionError> {
+        let next = self.parts.tokens.generate(TokenKind::Refresh, &record.id, &*self.parts.entropy);
+        let generation = family.generation + 1;
+        let context = [SUCCESSOR, record.id.as_str().as_bytes(), &generation.to_be_bytes()];
+        let plain = next.token.expose().as_bytes();
+        let sealed =
+            seal_under(token, &context, plain, &*self.parts.entropy).map_err(|_| SessionError::Seal)?;
+        let rotation =
+            Rotation { id: record.id.clone(), from, to: next.digest, sealed: sealed.clone(), at: now };
+        let event = by_holder(&record, caller).event(
+            now,
+            "session.refresh",
+            record.id.as_str(),
+            vec![("generation", generation.to_string())],
+        );
+        match self.parts.store.rotate(rotation, event).await? {
+            Rotated::Lost => Ok(None),
+            Rotated::Done => {
+                let previous = Some((from, sealed));
+                record.refresh =
+                    Some(RefreshFamily { current: next.digest, previous, generation, rotated_at: now });
+                record.last_used_at = now;
+                Ok(Some(Refreshed { record, refresh: next.token }))
+            }
+        }
+    }
+
+    /// RULES 2.5: nothing that it hangs on was called back, and its principal is active.
+    async fn stands(&self, record: &SessionRecord) -> Result<(), SessionError> {
+        let own = [record.node(), Node::principal(&record.principal)];
+        if own.iter().chain(&record.parents).any(|node| self.parts.feed.is_revoked(node)) {
+            return Err(SessionError::Over);
+        }
+        let standing = match self.parts.directory.standing(&record.principal) {
+            Some(standing) => Some(standing),
+            None => self.parts.directory.load(&record.principal).await?,
+        };
+        if standing.is_some_and(|standing| standing.active) { Ok(()) } else { Err(SessionError::Over) }
+    }
+
+    async fn reused(
+        &self,
+        record: &SessionRecord,
+        caller: &Caller,
+        now: Timestamp,
+    ) -> Result<(), SessionError> {
+        let caller = Caller { actor: Actor::System, ..caller.clone() };
+        let detail = vec![("principal", record.principal.to_string())];
+        let event = caller.event(now, "session.reuse", record.id.as_str(), detail);
+        let until = now + SessionConfig::REMEMBERED;
+        self.parts.store.end(&record.id, EndReason::Reuse, now, until, event).await?;
+        tracing::warn!(session = %record.id, principal = %record.principal, "a refresh token was used a second time: somebody has a copy, and the session has ended");
+        Ok(())
+    }
+
+    /// By whoever holds its refresh token or cookie. One that is over already is no error: they wanted it gone.
+    pub async fn sign_out(
+        &self,
+        kind: TokenKind,
+        token: &[u8],
+        caller: &Caller,
+        now: Timestamp,
+    ) -> Result<(), SessionError> {
+        let Some(shown) = self.parts.tokens.read(kind, token) else { return Ok(()) };
+        let Some(record) = self.parts.store.find(&shown.id).await? else { return Ok(()) };
+        let held = match kind {
+            TokenKind::Cookie => record.cookie.is_some_and(|own| same(&own, &shown.digest)),
+            // any of its chain: whoever signs out with an old one has been robbed or was slow, and wants it gone in either case
+            TokenKind::Refresh => record.refresh.is_some(),
+        };
+        if !held {
+            return Ok(());
+        }
+        let by = by_holder(&record, caller);
+        self.end(&record.id, EndReason::SignedOut, &by, now).await.map(|_| ())
+    }
+
+    pub async fn end(
+        &self,
+        id: &CredentialId,
+        reason: EndReason,
+        caller: &Caller,
+        now: Timestamp,
+    ) -> Result<SessionEnded, SessionError> {
+        let event =
+            caller.event(now, "session.end", id.as_str(), vec![("reason", reason.as_str().to_owned())]);
+        let until = now + SessionConfig::REMEMBERED;
+        Ok(self.parts.store.end(id, reason, now, until, event).await?)
+    }
+
+    /// Every other session of the person.
+    pub async fn end_others(
+        &self,
+        principal: &PrincipalId,
+        except: &CredentialId,
+        caller: &Caller,
+        now: Timestamp,
+    ) -> Result<u64, SessionError> {
+        let detail = vec![("except", except.to_string())];
+        let event = caller.event(now, "session.end_others", principal.as_str(), detail);
+        let until = now + SessionConfig::REMEMBERED;
+        Ok(self.parts.store.end_others(principal, except, now, until, event).await?)
+    }
+
+    /// RULES 2.5, "everything before now": how many sessions ended.
+    pub async fn end_everything(
+        &self,
+        principal: &PrincipalId,
+        caller: &Caller,
+        now: Timestamp,
+    ) -> Result<u64, SessionError> {
+        let event = caller.event(now, "token.revoke_all", principal.as_str(), Vec::new());
+        let until = now + SessionConfig::REMEMBERED;
+        let ended = self.parts.store.end_generation(principal, now, until, event).await?;
+        ended.map(|(_, sessions)| sessions).ok_or(SessionError::Unknown)
+    }
+
+    pub async fn list(&self, query: SessionQuery) -> Result<Page<SessionRecord>, StoreError> {
+        self.parts.store.list(query).await
+    }
+
+    pub async fn find(&self, id: &CredentialId) -> Result<Option<SessionRecord>, StoreError> {
+        self.parts.store.find(id).await
+    }
+
+    /// Is everything that it hangs on still there, as far as this process knows? For lists: a changed password ends a session
+    /// without touching its record.
+    pub fn is_called_back(&self, record: &SessionRecord) -> bool {
+        record.parents.iter().any(|node| self.parts.feed.is_revoked(node))
+            || self.parts.feed.is_revoked(&session_node(&record.id))
+    }
+}
+
+fn by_holder(record: &SessionRecord, caller: &Caller) -> Caller {
+    caller.clone().signed_in(&record.principal, &record.id)
+}
+
+/// RULES 1.8: a session carries no operator's scope, whoever's it is.
+fn granted(may: &ScopeSet, asked: Option<ScopeSet>) -> Result<ScopeSet, SessionError> {
+    let usual = ScopeSet::new(may.iter().filter(|scope| !scope.is_operators()).cloned());
+    let Some(asked) = asked else { return Ok(usual) };
+    let beyond: Vec<Scope> = asked.iter().filter(|scope| !usual.contains(scope)).cloned().collect();
+    if beyond.is_empty() { Ok(asked) } else { Err(SessionError::ScopesBeyondOwner(ScopeSet::new(beyond))) }
+}
+
+fn same(a: &TokenDigest, b: &TokenDigest) -> bool {
+    constant_time::equal(&a.0, &b.0)
+}
+
+/// What is sealed under the token before it: a refresh token, of this session, at this place in its chain.
+const SUCCESSOR: &[u8] = b"refresh token";
+
+fn open_successor(
+    token: &[u8],
+    id: &CredentialId,
+    generation: i64,
+    sealed: &[u8],
+) -> Result<SecretString, SessionError> {
+    let context = [SUCCESSOR, id.as_str().as_bytes(), &generation.to_be_bytes()];
+    let opened = open_under(token, &context, sealed).map_err(|_| SessionError::Seal)?;
+    let text = String::from_utf8(opened.expose().to_vec()).map_err(|_| SessionError::Seal)?;
+    Ok(SecretString::new(text))
+}
+
+/// What a client says of itself stands in lists that people read.
+fn printable(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(160).collect()
+}
+
+/// Where a sign-in came from, for the trail; who it was the hall finds out.
+pub fn from_network(source: IpAddr, request: countersign_core::RequestId) -> Caller {
+    Caller { actor: Actor::Holder, source: Some(source), request: Some(request), bound: None, mark: None }
+}

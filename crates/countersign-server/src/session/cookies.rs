@@ -1,0 +1,59 @@
+//! The cookies of a session (RFC 6265bis). Nothing in them can be read by a script, and none of them leaves its host.
+
+use crate::{call::Facts, problem::Problem};
+use countersign_core::check::{cookie, request::One};
+use countersign_crypto::SecretString;
+use http::{HeaderValue, Response, header::SET_COOKIE};
+use std::time::Duration;
+
+/// Where the refresh token's cookie goes: to the endpoints of the session, and nowhere else.
+const REFRESH_PATH: &str = "/.countersign/session";
+
+impl Facts {
+    /// RULES 1.6: two of one name are none.
+    pub(crate) fn cookie(&self, name: &str) -> Option<&[u8]> {
+        match cookie::one(self.headers(), name) {
+            One::Single(value) => Some(value),
+            One::Absent | One::Doubled => None,
+        }
+    }
+}
+
+/// `lifetime`: until the session ends however much it is used; the server's word counts, not the browser's.
+pub(crate) fn set_session<B>(
+    response: &mut Response<B>,
+    value: &SecretString,
+    lifetime: Duration,
+) -> Result<(), Problem> {
+    let (name, value, seconds) = (cookie::SESSION, value.expose(), lifetime.as_secs());
+    append(response, &format!("{name}={value}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age={seconds}"))
+}
+
+pub(crate) fn set_refresh<B>(
+    response: &mut Response<B>,
+    value: &SecretString,
+    lifetime: Duration,
+) -> Result<(), Problem> {
+    let (name, value, seconds) = (cookie::REFRESH, value.expose(), lifetime.as_secs());
+    append(
+        response,
+        &format!("{name}={value}; Path={REFRESH_PATH}; Secure; HttpOnly; SameSite=Strict; Max-Age={seconds}"),
+    )
+}
+
+/// Also where there was none: whatever the browser keeps under our names is gone.
+pub(crate) fn clear<B>(response: &mut Response<B>) -> Result<(), Problem> {
+    let (session, refresh) = (cookie::SESSION, cookie::REFRESH);
+    append(response, &format!("{session}=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0"))?;
+    append(
+        response,
+        &format!("{refresh}=; Path={REFRESH_PATH}; Secure; HttpOnly; SameSite=Strict; Max-Age=0"),
+    )
+}
+
+fn append<B>(response: &mut Response<B>, text: &str) -> Result<(), Problem> {
+    let mut value = HeaderValue::try_from(text).map_err(|_| Problem::internal())?;
+    value.set_sensitive(true);
+    response.headers_mut().append(SET_COOKIE, value);
+    Ok(())
+}

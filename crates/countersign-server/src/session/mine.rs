@@ -1,0 +1,153 @@
+//! `/.countersign/session/`: who am I, which sessions have I, and the end of one or all of them.
+
+use super::cookies;
+use crate::{
+    call::{Answer, Facts, ok},
+    problem::Problem,
+    services::Sessions,
+    words::{read, time},
+};
+use axum::body::Body;
+use countersign_core::{CredentialId, PrincipalId, Timestamp, check::decision::Permit, page::PageRequest};
+use countersign_methods::{
+    principal::caller::Caller,
+    session::{
+        record::{EndReason, SessionRecord},
+        store::SessionQuery,
+    },
+};
+use http::{Response, StatusCode};
+use serde::Serialize;
+use std::sync::Arc;
+
+/// More than anybody has; the newest are shown.
+const MOST: u32 = 100;
+
+#[derive(Serialize)]
+struct Mine<'m> {
+    principal: &'m str,
+    name: &'m str,
+    kind: &'static str,
+    scopes: Vec<&'m str>,
+    groups: Vec<&'m str>,
+    /// The one that asks.
+    session: &'m str,
+    authenticated_at: String,
+    sessions: Vec<Shown>,
+}
+
+#[derive(Serialize)]
+pub(crate) struct Shown {
+    id: String,
+    kind: &'static str,
+    host: String,
+    agent: String,
+    address: Option<String>,
+    created_at: String,
+    last_used_at: String,
+    ends_at: String,
+    current: bool,
+}
+
+impl Shown {
+    fn of(record: &SessionRecord, current: &CredentialId) -> Self {
+        Self {
+            id: record.id.to_string(),
+            kind: record.kind.as_str(),
+            host: record.host.clone(),
+            agent: record.agent.clone(),
+            address: record.address.map(|address| address.to_string()),
+            created_at: time::format(record.created_at),
+            last_used_at: time::format(record.last_used_at),
+            ends_at: time::format(record.ends_at()),
+            current: record.id == *current,
+        }
+    }
+}
+
+pub(crate) async fn show(facts: Facts) -> Answer {
+    let sessions = facts.sessions()?;
+    facts.query()?.finish(Some(()))?;
+    let permit = permit(&facts)?;
+    let known = permit.subject().ok_or_else(Problem::internal)?;
+    let current = &known.authentication.credential;
+    let standing = &known.standing;
+    let found = open(&sessions, &standing.principal, facts.now).await?;
+    ok(&Mine {
+        principal: standing.principal.as_str(),
+        name: standing.name.as_str(),
+        kind: standing.kind.as_str(),
+        scopes: known.scopes.iter().map(|scope| scope.as_str()).collect(),
+        groups: standing.groups.iter().map(|group| group.as_str()).collect(),
+        session: current.as_str(),
+        authenticated_at: time::format(known.authentication.authenticated_at),
+        sessions: found.iter().map(|record| Shown::of(record, current)).collect(),
+    })
+}
+
+/// All of them; with `others=true` the one that asks stays.
+pub(crate) async fn end_all(facts: Facts) -> Answer {
+    let sessions = facts.sessions()?;
+    let mut query = facts.query()?;
+    let others = query.optional("others", read::flag);
+    query.finish(Some(()))?;
+    let (caller, principal, current) = asks(&facts)?;
+    if others == Some(true) {
+        sessions.issuer.end_others(&principal, &current, &caller, facts.now).await?;
+        return no_content(false);
+    }
+    sessions.issuer.end_everything(&principal, &caller, facts.now).await?;
+    no_content(true)
+}
+
+/// One of one's own; another's is as unknown as none.
+pub(crate) async fn end(facts: Facts) -> Answer {
+    let sessions = facts.sessions()?;
+    facts.query()?.finish(Some(()))?;
+    let id = facts.path().rsplit('/').next().unwrap_or_default();
+    let (caller, principal, current) = asks(&facts)?;
+    let id = CredentialId::new(id);
+    let found = sessions.issuer.find(&id).await?.filter(|record| record.principal == principal);
+    if found.is_none() {
+        return Err(Problem::not_found("session_unknown", "you have no such session"));
+    }
+    sessions.issuer.end(&id, EndReason::Revoked, &caller, facts.now).await?;
+    no_content(id == current)
+}
+
+async fn open(
+    sessions: &Sessions,
+    principal: &PrincipalId,
+    now: Timestamp,
+) -> Result<Vec<SessionRecord>, Problem> {
+    let page = PageRequest { after: None, limit: MOST };
+    let query = SessionQuery { principal: Some(principal.clone()), open_at: Some(now), page };
+    let mut found = sessions.issuer.list(query).await?.items;
+    found.retain(|record| !sessions.issuer.is_called_back(record));
+    Ok(found)
+}
+
+fn permit(facts: &Facts) -> Result<Arc<Permit>, Problem> {
+    facts.permit().ok_or_else(|| {
+        tracing::error!(request = %facts.request, "reached without a decision; nothing was done");
+        Problem::internal()
+    })
+}
+
+fn asks(facts: &Facts) -> Result<(Caller, PrincipalId, CredentialId), Problem> {
+    let permit = permit(facts)?;
+    let known = permit.subject().ok_or_else(Problem::internal)?;
+    let caller = Caller::from_permit(&permit, facts.peer.address, facts.request);
+    let authentication = &known.authentication;
+    let (principal, session) = (authentication.principal.clone(), authentication.credential.clone());
+    Ok((caller.ok_or_else(Problem::internal)?, principal, session))
+}
+
+fn no_content(clear: bool) -> Answer {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    if clear {
+        cookies::clear(&mut response)?;
+    }
+    Ok(response)
+}

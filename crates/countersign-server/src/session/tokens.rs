@@ -1,0 +1,116 @@
+//! What a session is answered with: tokens in the body for whoever is no browser, cookies for whoever is.
+
+use super::cookies;
+use crate::{
+    call::{Answer, Facts, ok},
+    problem::Problem,
+    services::Sessions,
+    words::time,
+};
+use axum::body::Body;
+use countersign_core::Timestamp;
+use countersign_crypto::SecretString;
+use countersign_methods::{
+    jwt::issue::{Minted, TokenError},
+    session::record::{SessionKind, SessionRecord},
+};
+use http::Response;
+use serde::Serialize;
+
+/// RFC 6749 5.1, as far as it fits who is no OAuth client.
+#[derive(Serialize)]
+struct Tokens<'t> {
+    access_token: &'t str,
+    token_type: &'static str,
+    expires_in: u64,
+    refresh_token: &'t str,
+    /// When the session ends unless it is refreshed.
+    refresh_expires_at: String,
+    scope: String,
+    session: &'t str,
+}
+
+#[derive(Serialize)]
+struct Opened<'t> {
+    session: &'t str,
+    principal: &'t str,
+    scope: String,
+    expires_at: String,
+}
+
+impl From<TokenError> for Problem {
+    fn from(error: TokenError) -> Self {
+        match error {
+            TokenError::NoKey => Problem {
+                reason: Some("no signing key is active, or `[issuer] url` is missing".into()),
+                ..Problem::unavailable()
+            },
+            TokenError::NotOurs(failure) => Problem::new(
+                http::StatusCode::UNPROCESSABLE_ENTITY,
+                "token_not_ours",
+                format!("{}; `countersign token inspect` says more", failure.reason()),
+            ),
+            TokenError::Store(error) => error.into(),
+        }
+    }
+}
+
+pub(crate) fn mint(sessions: &Sessions, record: &SessionRecord, now: Timestamp) -> Result<Minted, Problem> {
+    Ok(sessions.tokens.mint(record, now)?)
+}
+
+/// To whoever keeps tokens.
+pub(crate) fn native(
+    sessions: &Sessions,
+    record: &SessionRecord,
+    refresh: &SecretString,
+    now: Timestamp,
+) -> Answer {
+    let minted = mint(sessions, record, now)?;
+    ok(&Tokens {
+        access_token: minted.token.expose(),
+        token_type: "Bearer",
+        expires_in: minted.expires_in.as_secs(),
+        refresh_token: refresh.expose(),
+        refresh_expires_at: time::format(record.ends_at()),
+        scope: record.scopes.to_string(),
+        session: record.id.as_str(),
+    })
+}
+
+/// What cookies a session of a browser has, on an answer that says the rest.
+pub(crate) fn set(
+    response: &mut Response<Body>,
+    sessions: &Sessions,
+    record: &SessionRecord,
+    (cookie, refresh): (Option<&SecretString>, Option<&SecretString>),
+    now: Timestamp,
+) -> Result<(), Problem> {
+    let lifetime = record.expires_at.since(now);
+    if let Some(cookie) = cookie {
+        cookies::set_session(response, cookie, lifetime)?;
+    }
+    if let Some(refresh) = refresh {
+        let minted = mint(sessions, record, now)?;
+        cookies::set_session(response, &minted.token, minted.expires_in)?;
+        cookies::set_refresh(response, refresh, lifetime)?;
+    }
+    Ok(())
+}
+
+/// To a script of a page of ours: nothing that it could leak.
+pub(crate) fn opened(record: &SessionRecord) -> Answer {
+    ok(&Opened {
+        session: record.id.as_str(),
+        principal: record.principal.as_str(),
+        scope: record.scopes.to_string(),
+        expires_at: time::format(record.ends_at()),
+    })
+}
+
+impl Facts {
+    /// How a browser's session is kept here.
+    pub(crate) fn browser_kind(sessions: &Sessions) -> SessionKind {
+        if sessions.issuer.config().jwt_cookie { SessionKind::JwtCookie } else { SessionKind::Cookie }
+    }
+}
