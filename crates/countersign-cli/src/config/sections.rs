@@ -89,7 +89,8 @@ pub(super) fn read(root: &Table<'_, '_>, folder: &Path) -> Option<Settings> {
     let tokens = Tokens {
         sessions: signs_in,
         audiences: sessions.as_ref().and_then(|sessions| sessions.audiences()),
-        issuers: has_issuers(root),
+        // those that could not be read are there too
+        issuers: issuers.as_ref().is_none_or(|issuers| !issuers.is_empty()),
     };
     let around = routes::Around { plans: &plans, upstreams: &upstreams, external: external.as_ref(), tokens };
     let routes = routes::routes(root, &around);
@@ -163,12 +164,6 @@ fn one_each(
 
 const NO_ISSUER: &str = "is missing: it is the `iss` of every token of `[sessions]`; add `[issuer]` with `listen` and with \
                          `url`, where callers reach it, such as `https://auth.example.com`";
-
-/// Looked at, and not read.
-fn has_issuers(root: &Table<'_, '_>) -> bool {
-    let mut lists = root.entries().filter(|(name, field)| *name == "issuers" && field.is_array());
-    lists.any(|(_, list)| list.array().is_some_and(|issuers| !issuers.is_empty()))
-}
 
 /// `external`: its URL, which was read already.
 fn gateway(

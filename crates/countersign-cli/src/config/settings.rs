@@ -13,7 +13,8 @@ use countersign_methods::{
     api_key::config::ApiKeyConfig,
     basic::config::BasicConfig,
     jwt::{config::JwtConfig, foreign::ForeignIssuer},
-    session::config::SessionConfig, signing::issue::SigningConfig,
+    session::config::SessionConfig,
+    signing::issue::SigningConfig,
 };
 use ipnet::IpNet;
 use rustls::pki_types::ServerName;

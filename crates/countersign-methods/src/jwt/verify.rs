@@ -109,6 +109,7 @@ pub fn of_token(token: AccessToken, kid: &str, place: Place) -> Authentication {
         expires_at: Some(token.expires_at),
         limit: None,
         plan: None,
+        foreign: None,
     }
 }
 
@@ -130,5 +131,6 @@ pub fn of_session(record: SessionRecord) -> Authentication {
         not_before: None,
         limit: None,
         plan: None,
+        foreign: None,
     }
 }
