@@ -6,6 +6,7 @@
 
 mod exposed;
 mod gateway;
+mod issuers;
 mod observe;
 mod reload;
 mod retention;
@@ -99,8 +100,9 @@ pub async fn start(settings: &Settings, rooms: Rooms) -> Result<Running, Failure
     let memory = Arc::new(ChangeMemory::new(directory.clone(), BLIND_AFTER));
     let counter = Arc::new(LocalCounter::new(COUNTER_CAPACITY));
     sessions::first_keys(settings, &rooms).await?;
+    let issuers = issuers::issuers(settings, &rooms.world)?;
     let Signed { authenticator, sessions } =
-        sessions::signed(settings, &rooms, memory.clone(), directory.clone())?;
+        sessions::signed(settings, &rooms, memory.clone(), directory.clone(), issuers.trusted.clone())?;
     let authenticators: Vec<Arc<dyn Authenticator>> =
         vec![authenticator.clone(), rooms.passwords.clone(), rooms.authenticator.clone()];
 
@@ -205,7 +207,7 @@ pub async fn start(settings: &Settings, rooms: Rooms) -> Result<Running, Failure
     watch.serves(&gateway);
 
     let stopping = CancellationToken::new();
-    let chores = vec![
+    let mut chores = vec![
         tokio::spawn(flush(rooms.clone(), stopping.clone())),
         tokio::spawn(certificates.follow(stopping.clone())),
         tokio::spawn(exposed::watch(rooms.clone(), settings.gateway.revoke_exposed, stopping.clone())),
@@ -213,6 +215,7 @@ pub async fn start(settings: &Settings, rooms: Rooms) -> Result<Running, Failure
         tokio::spawn(sessions::forget(rooms.clone(), stopping.clone())),
         tokio::spawn(retention::keep(rooms.clone(), settings.audit.keep, stopping.clone())),
     ];
+    chores.extend(issuers.follow(&stopping));
     let serving = Serving {
         settings: settings.clone(),
         routes,

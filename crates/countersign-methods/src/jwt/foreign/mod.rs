@@ -74,8 +74,12 @@ impl ForeignIssuers {
     }
 
     /// `place` goes into the answer: a cached yes is good for the place where it was given (RULES 1.1).
-    pub fn authenticate(&self, token: &str, place: Place, now: Timestamp) -> Result<ForeignOutcome, Failure> {
-        let unverified = UnverifiedJwt::parse(token)?;
+    pub fn authenticate(
+        &self,
+        unverified: UnverifiedJwt<'_>,
+        place: Place,
+        now: Timestamp,
+    ) -> Result<ForeignOutcome, Failure> {
         let trusted = unverified.iss().and_then(|iss| self.of(iss)).ok_or(Failure::UnknownIssuer)?;
         let keys = trusted.keys.keys();
         let token =

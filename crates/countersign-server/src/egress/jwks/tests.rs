@@ -5,7 +5,7 @@ use crate::egress::EgressConfig;
 use countersign_core::{Place, ScopeSet};
 use countersign_crypto::{
     SecretBytes,
-    jose::{Algorithm, NoKey, sign},
+    jose::{Algorithm, NoKey, UnverifiedJwt, sign},
     key::SigningKey,
 };
 use countersign_methods::jwt::foreign::{
@@ -337,7 +337,7 @@ async fn rule_5_3_an_unknown_key_is_asked_for_and_seldom() {
     let now = running.clock.now();
     let claims = json!({ "iss": issuer.url(), "sub": "s", "aud": "us", "exp": now.as_seconds() + 60 });
     let token = sign(&new, "at+jwt", claims.as_object().unwrap()).unwrap();
-    let ask = || all.authenticate(&token, Place::Authorization, now).err();
+    let ask = || all.authenticate(UnverifiedJwt::parse(&token).unwrap(), Place::Authorization, now).err();
     for _ in 0..100 {
         assert_eq!(ask(), Some(Failure::UnknownKey));
     }

@@ -364,7 +364,7 @@ fn rule_1_8_a_public_key_is_no_secret() {
     };
     let keys = Arc::new(FixedKeys::new(JwkSet::secret(secret).unwrap()));
     let all = ForeignIssuers::new([TrustedIssuer { config: Arc::new(symmetric), keys }]).unwrap();
-    let ask = |token: &str| all.authenticate(token, Place::Authorization, NOW).err();
+    let ask = |token: &str| shown(&all, token).err();
     let header = json!({ "alg": "HS256", "typ": "at+jwt" });
     assert_eq!(ask(&maced(&header, &claims(), &[7; 32])), None);
     assert_eq!(ask(&maced(&with(header.clone(), "kid", json!("any")), &claims(), &[7; 32])), None);
@@ -391,7 +391,7 @@ fn rule_1_8_a_key_is_its_issuers() {
         TrustedIssuer { config: Arc::new(partner), keys: Arc::new(FixedKeys::new(set)) },
     ])
     .unwrap();
-    let ask = |token: &str| all.authenticate(token, Place::Authorization, NOW).err();
+    let ask = |token: &str| shown(&all, token).err();
     let theirs = with(claims(), "iss", json!("https://partner.example"));
     let sign =
         |claims: &Value| signed_text(header().to_string(), claims.to_string(), |m| other.sign(m).unwrap());
@@ -418,7 +418,7 @@ fn rule_5_3_keys_that_are_not_there() {
         (known_at(NOW), &wrong, Some(Failure::Signature), 0),
     ] {
         let (all, keys) = trusted(issuer(), known);
-        assert_eq!(all.authenticate(token, Place::Authorization, NOW).err(), expected);
+        assert_eq!(shown(&all, token).err(), expected);
         assert_eq!(keys.wanted.load(Ordering::SeqCst), wanted, "{expected:?}");
     }
     assert_eq!(Failure::NoKeys.refusal(), Refusal::Unavailable);
