@@ -44,6 +44,7 @@ use countersign_methods::{
     jwt::{
         authenticator::{JwtAuthenticator, Parts as JwtParts},
         config::JwtConfig,
+        foreign::ForeignIssuers,
         issue::JwtIssuer,
     },
     operator,
@@ -262,6 +263,8 @@ impl World {
         let jwt: Arc<dyn Authenticator> = Arc::new(JwtAuthenticator::new(JwtParts {
             issuer: tokens.clone(),
             sessions: Some(sessions.clone()),
+            foreign: ForeignIssuers::default(),
+            principals: store.clone(),
             fingerprint: fingerprint.clone(),
             uses: Arc::default(),
             exposures: Arc::default(),

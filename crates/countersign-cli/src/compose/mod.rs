@@ -6,6 +6,7 @@
 
 mod exposed;
 mod gateway;
+mod issuers;
 mod observe;
 mod reload;
 mod retention;
@@ -100,8 +101,9 @@ pub async fn start(settings: &Settings, rooms: Rooms) -> Result<Running, Failure
     }
     let counter = Arc::new(LocalCounter::new(COUNTER_CAPACITY));
     sessions::first_keys(settings, &rooms).await?;
+    let issuers = issuers::issuers(settings, &rooms.world)?;
     let Signed { authenticator, sessions } =
-        sessions::signed(settings, &rooms, memory.clone(), directory.clone())?;
+        sessions::signed(settings, &rooms, memory.clone(), directory.clone(), issuers.trusted.clone())?;
     let authenticators: Vec<Arc<dyn Authenticator>> =
         vec![authenticator.clone(), rooms.passwords.clone(), rooms.authenticator.clone()];
 
@@ -212,7 +214,7 @@ pub async fn start(settings: &Settings, rooms: Rooms) -> Result<Running, Failure
     watch.serves(&gateway);
 
     let stopping = CancellationToken::new();
-    let chores = vec![
+    let mut chores = vec![
         tokio::spawn(flush(rooms.clone(), stopping.clone())),
         tokio::spawn(certificates.follow(stopping.clone())),
         tokio::spawn(exposed::watch(
@@ -225,6 +227,7 @@ pub async fn start(settings: &Settings, rooms: Rooms) -> Result<Running, Failure
         tokio::spawn(sessions::forget(rooms.clone(), stopping.clone())),
         tokio::spawn(retention::keep(rooms.clone(), settings.audit.keep, stopping.clone())),
     ];
+    chores.extend(issuers.follow(&stopping));
     let serving = Serving {
         settings: settings.clone(),
         routes,

@@ -10,8 +10,11 @@ use countersign_gateway::{
     UpstreamLimits,
 };
 use countersign_methods::{
-    api_key::config::ApiKeyConfig, basic::config::BasicConfig, jwt::config::JwtConfig,
-    session::config::SessionConfig, signing::issue::SigningConfig,
+    api_key::config::ApiKeyConfig,
+    basic::config::BasicConfig,
+    jwt::{config::JwtConfig, foreign::ForeignIssuer},
+    session::config::SessionConfig,
+    signing::issue::SigningConfig,
 };
 use ipnet::IpNet;
 use rustls::pki_types::ServerName;
@@ -35,6 +38,8 @@ pub struct Settings {
     pub store_url: StoreUrl,
     pub api_keys: ApiKeyConfig,
     pub passwords: PasswordSettings,
+    /// External ones, whose access tokens are trusted.
+    pub issuers: Vec<ForeignIssuer>,
     /// `None`: people do not sign in here.
     pub sessions: Option<SessionConfig>,
     pub signing: SigningConfig,
