@@ -119,8 +119,9 @@ async fn signed(
 ) -> (Arc<SigningKeyIssuer>, Arc<SessionIssuer>, Arc<JwtIssuer>) {
     let seal = Arc::new(SealKeys::new(vec![(1, [3; 32])]).unwrap());
     let keys = Arc::new(SigningKeys::new(seal));
-    let signing =
-        SigningKeyIssuer::new(store.clone(), keys.clone(), SigningConfig::default(), entropy.clone());
+    // of a store of their own: what is in the trail is what a test did
+    let kept = Arc::new(MemoryStore::new());
+    let signing = SigningKeyIssuer::new(kept, keys.clone(), SigningConfig::default(), entropy.clone());
     signing.advance(clock.now()).await.unwrap();
     let marks = Arc::new(MarkKeys::new(vec![(1, [4; 32])]).unwrap());
     let config = SessionConfig { audiences: Arc::new([RESOURCE.into()]), ..SessionConfig::default() };
