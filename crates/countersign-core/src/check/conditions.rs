@@ -5,16 +5,15 @@ use super::{
     Case,
     authenticate::is_stale,
     decision::{Denial, DenialKind, Known, Refused, first_of},
-    request::{CheckRequest, One, Transport},
+    origin::Asking,
+    request::{CheckRequest, One},
     route::CorsOrigins,
 };
 use crate::{Authentication, MethodName, Place, Refusal, authenticator::Confirmation};
 use http::{
-    HeaderName, Method,
-    header::{ORIGIN, SEC_WEBSOCKET_VERSION, UPGRADE},
+    Method,
+    header::{SEC_WEBSOCKET_VERSION, UPGRADE},
 };
-
-const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Every credential that was presented must hold, not only those that turn out to be needed; but a stale cookie was not
 /// presented, and goes (RULES 1.6).
@@ -93,17 +92,20 @@ fn origin(case: &Case<'_>, known: &Known) -> Result<(), Refused> {
     if !is_ambient(authentication) || (safe && !is_upgrade(request)) {
         return Ok(());
     }
-    let reason = if authentication.place == Place::Cookie {
-        if is_vouched_for(case) {
-            return Ok(());
-        }
-        "a session, and nothing says that the page is of this origin"
-    } else {
-        if !is_foreign(case) {
-            return Ok(());
-        }
-        "from a page of a foreign origin"
+    let asking = Asking {
+        headers: request.headers,
+        authority: &case.asked.authority,
+        transport: request.peer.transport,
     };
+    let is_listed = |origin: &[u8]| is_listed(case, origin);
+    let (refused, reason) = if authentication.place == Place::Cookie {
+        (!asking.is_vouched_for(is_listed), "a session, and nothing says that the page is of this origin")
+    } else {
+        (asking.is_foreign(is_listed), "from a page of a foreign origin")
+    };
+    if !refused {
+        return Ok(());
+    }
     Err(Denial::refused(DenialKind::Forbidden, "origin_not_allowed", reason))
 }
 
@@ -117,46 +119,6 @@ fn is_ambient(known: &Authentication) -> bool {
 /// version is always there (RFC 6455 4.1).
 fn is_upgrade(request: &CheckRequest<'_>) -> bool {
     [&UPGRADE, &SEC_WEBSOCKET_VERSION].into_iter().any(|name| request.headers.one(name) != One::Absent)
-}
-
-fn is_foreign(case: &Case<'_>) -> bool {
-    let headers = case.request.headers;
-    let from_elsewhere = match headers.one(&SEC_FETCH_SITE) {
-        One::Absent => false,
-        One::Single(site) => !matches!(site, b"same-origin" | b"none"),
-        One::Doubled => true,
-    };
-    match headers.one(&ORIGIN) {
-        One::Absent => from_elsewhere,
-        One::Single(origin) if is_listed(case, origin) => false,
-        One::Single(origin) => from_elsewhere || !is_own(case, origin),
-        One::Doubled => true,
-    }
-}
-
-/// By a listed origin, or by ours where nothing else in the request says otherwise.
-fn is_vouched_for(case: &Case<'_>) -> bool {
-    let headers = case.request.headers;
-    let site = headers.one(&SEC_FETCH_SITE);
-    let is_same = site == One::Single(b"same-origin");
-    match headers.one(&ORIGIN) {
-        One::Absent => is_same,
-        One::Single(origin) if is_listed(case, origin) => site != One::Doubled,
-        One::Single(origin) => is_own(case, origin) && (is_same || site == One::Absent),
-        One::Doubled => false,
-    }
-}
-
-fn is_own(case: &Case<'_>, origin: &[u8]) -> bool {
-    let schemes: &[&[u8]] = match case.request.peer.transport {
-        Transport::Tls => &[b"https://"],
-        // behind a trusted peer the caller came by TLS, and on this machine by either
-        Transport::PlainTrusted => &[b"https://", b"http://"],
-        Transport::Plain => &[b"http://"],
-    };
-    // neither has a default port: RFC 6454 6.2, and the canonical authority
-    let authority = case.asked.authority.as_bytes();
-    schemes.iter().any(|scheme| origin.strip_prefix(*scheme) == Some(authority))
 }
 
 fn is_listed(case: &Case<'_>, origin: &[u8]) -> bool {

@@ -5,6 +5,7 @@
 pub mod cookie;
 pub mod decision;
 pub mod limit;
+pub mod origin;
 pub mod path;
 pub mod request;
 pub mod revocation;
