@@ -234,6 +234,13 @@ pub(crate) fn created(document: &impl Serialize, location: &str) -> Answer {
     Ok(response)
 }
 
+/// 204: it is done, and there is nothing to say.
+pub(crate) fn no_content() -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
+}
+
 fn answer(status: StatusCode, document: &impl Serialize) -> Answer {
     let mut body = serde_json::to_vec(document).map_err(|error| {
         tracing::error!(%error, "an answer could not be written as JSON");

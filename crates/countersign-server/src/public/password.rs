@@ -2,7 +2,7 @@
 //! every door (RULES 5.1), and the answer is one and the same for nobody's name, a wrong password and too many of them.
 
 use crate::{
-    call::{Answer, Facts},
+    call::{Answer, Facts, no_content},
     openapi::{
         Described,
         shape::{request, string},
@@ -11,9 +11,8 @@ use crate::{
     services::network_of,
     words::read,
 };
-use axum::body::Body;
 use countersign_core::check::request::Transport;
-use http::{Response, StatusCode};
+use http::StatusCode;
 use serde_json::{Value, json};
 
 pub(crate) async fn change(facts: Facts) -> Answer {
@@ -35,9 +34,7 @@ pub(crate) async fn change(facts: Facts) -> Answer {
 
     let (from, request) = (facts.peer.address, facts.request);
     services.basic.change_password(&user, (&current, &new), from, request, facts.now).await?;
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::NO_CONTENT;
-    Ok(response)
+    Ok(no_content())
 }
 
 pub(crate) fn describe_change() -> Described {

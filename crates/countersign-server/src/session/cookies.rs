@@ -3,8 +3,13 @@
 use crate::{call::Facts, problem::Problem};
 use countersign_core::check::{cookie, request::One};
 use countersign_crypto::SecretString;
+use countersign_methods::session::token::TokenKind;
 use http::{HeaderValue, Response, header::SET_COOKIE};
 use std::time::Duration;
+
+/// What a browser may hold of a session, and in which cookie.
+pub(crate) const TOKENS: [(TokenKind, &str); 2] =
+    [(TokenKind::Cookie, cookie::SESSION), (TokenKind::Refresh, cookie::REFRESH)];
 
 /// Where the refresh token's cookie goes: to the endpoints of the session, and nowhere else.
 const REFRESH_PATH: &str = "/.countersign/session";
@@ -43,12 +48,8 @@ pub(crate) fn set_refresh<B>(
 
 /// Also where there was none: whatever the browser keeps under our names is gone.
 pub(crate) fn clear<B>(response: &mut Response<B>) -> Result<(), Problem> {
-    let (session, refresh) = (cookie::SESSION, cookie::REFRESH);
-    append(response, &format!("{session}=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0"))?;
-    append(
-        response,
-        &format!("{refresh}=; Path={REFRESH_PATH}; Secure; HttpOnly; SameSite=Strict; Max-Age=0"),
-    )
+    set_session(response, &SecretString::default(), Duration::ZERO)?;
+    set_refresh(response, &SecretString::default(), Duration::ZERO)
 }
 
 fn append<B>(response: &mut Response<B>, text: &str) -> Result<(), Problem> {

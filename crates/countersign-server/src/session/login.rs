@@ -2,7 +2,7 @@
 //! page may ask for cookies too; whoever is no browser gets tokens. A wrong password, nobody's name and too many of either are
 //! one answer (RULES 5.1).
 
-use super::{page, tokens};
+use super::{cookies, page, tokens};
 use crate::{
     call::{Answer, Facts},
     problem::Problem,
@@ -16,7 +16,6 @@ use countersign_methods::{
     session::{
         issue::{Begin, Begun, SignedIn, from_network},
         record::SessionKind,
-        token::TokenKind,
     },
 };
 use http::{
@@ -87,7 +86,7 @@ pub(crate) async fn login(facts: Facts) -> Answer {
         }
         Err(error) => return Err(error.into()),
     };
-    let kind = if wants_cookie { Facts::browser_kind(&sessions) } else { SessionKind::Native };
+    let kind = if wants_cookie { sessions.browser_kind() } else { SessionKind::Native };
     let who = SignedIn {
         scopes: principal.scopes.clone(),
         principal: principal.id,
@@ -125,7 +124,7 @@ pub(super) async fn begin(
 
 async fn sign_out_before(facts: &Facts, sessions: &Sessions) {
     let caller = from_network(facts.peer.address, facts.request);
-    for (kind, name) in [(TokenKind::Cookie, cookie::SESSION), (TokenKind::Refresh, cookie::REFRESH)] {
+    for (kind, name) in cookies::TOKENS {
         let Some(token) = facts.cookie(name) else { continue };
         if let Err(error) = sessions.issuer.sign_out(kind, token, &caller, facts.now).await {
             tracing::warn!(%error, request = %facts.request, "the session before could not be ended; it ends by itself");

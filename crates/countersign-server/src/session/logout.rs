@@ -3,14 +3,14 @@
 
 use super::{cookies, login, page};
 use crate::{
-    call::{Answer, Facts},
+    call::{Answer, Facts, no_content},
+    problem::Problem,
     services::Sessions,
     words::read,
 };
-use axum::body::Body;
-use countersign_core::{authorization_header, check::cookie};
+use countersign_core::authorization_header;
 use countersign_methods::session::{issue::from_network, record::EndReason, token::TokenKind};
-use http::{Response, StatusCode, header::AUTHORIZATION};
+use http::header::AUTHORIZATION;
 
 pub(crate) async fn show(facts: Facts) -> Answer {
     facts.sessions()?;
@@ -33,24 +33,24 @@ pub(crate) async fn logout(facts: Facts) -> Answer {
     let caller = from_network(facts.peer.address, facts.request);
     if let Some(token) = token {
         sessions.issuer.sign_out(TokenKind::Refresh, token.as_bytes(), &caller, facts.now).await?;
-        return no_content();
+        return Ok(no_content());
     }
     if facts.headers().contains_key(AUTHORIZATION) {
         by_access_token(&facts, &sessions).await?;
-        return no_content();
+        return Ok(no_content());
     }
     facts.demand_own_page()?;
-    for (kind, name) in [(TokenKind::Cookie, cookie::SESSION), (TokenKind::Refresh, cookie::REFRESH)] {
+    for (kind, name) in cookies::TOKENS {
         if let Some(token) = facts.cookie(name) {
             sessions.issuer.sign_out(kind, token, &caller, facts.now).await?;
         }
     }
-    let mut response = if is_form { login::see_other(None)? } else { no_content()? };
+    let mut response = if is_form { login::see_other(None)? } else { no_content() };
     cookies::clear(&mut response)?;
     Ok(response)
 }
 
-async fn by_access_token(facts: &Facts, sessions: &Sessions) -> Result<(), crate::problem::Problem> {
+async fn by_access_token(facts: &Facts, sessions: &Sessions) -> Result<(), Problem> {
     let field = facts.headers().get(AUTHORIZATION).map(http::HeaderValue::as_bytes).unwrap_or_default();
     let header = authorization_header::parse(field).ok().filter(|header| header.scheme_is("bearer"));
     let text = header.and_then(|header| std::str::from_utf8(header.credentials).ok());
@@ -59,10 +59,4 @@ async fn by_access_token(facts: &Facts, sessions: &Sessions) -> Result<(), crate
     let caller = from_network(facts.peer.address, facts.request).signed_in(&token.principal, &token.session);
     sessions.issuer.end(&token.session, EndReason::SignedOut, &caller, facts.now).await?;
     Ok(())
-}
-
-fn no_content() -> Answer {
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::NO_CONTENT;
-    Ok(response)
 }

@@ -2,12 +2,11 @@
 
 use super::cookies;
 use crate::{
-    call::{Answer, Facts, ok},
+    call::{Answer, Facts, no_content, ok},
     problem::Problem,
     services::Sessions,
     words::{read, time},
 };
-use axum::body::Body;
 use countersign_core::{CredentialId, PrincipalId, Timestamp, check::decision::Permit, page::PageRequest};
 use countersign_methods::{
     principal::caller::Caller,
@@ -16,7 +15,6 @@ use countersign_methods::{
         store::SessionQuery,
     },
 };
-use http::{Response, StatusCode};
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -94,10 +92,10 @@ pub(crate) async fn end_all(facts: Facts) -> Answer {
     let (caller, principal, current) = asks(&facts)?;
     if others == Some(true) {
         sessions.issuer.end_others(&principal, &current, &caller, facts.now).await?;
-        return no_content(false);
+        return ended(false);
     }
     sessions.issuer.end_everything(&principal, &caller, facts.now).await?;
-    no_content(true)
+    ended(true)
 }
 
 /// One of one's own; another's is as unknown as none.
@@ -112,7 +110,7 @@ pub(crate) async fn end(facts: Facts) -> Answer {
         return Err(Problem::not_found("session_unknown", "you have no such session"));
     }
     sessions.issuer.end(&id, EndReason::Revoked, &caller, facts.now).await?;
-    no_content(id == current)
+    ended(id == current)
 }
 
 async fn open(
@@ -143,10 +141,9 @@ fn asks(facts: &Facts) -> Result<(Caller, PrincipalId, CredentialId), Problem> {
     Ok((caller.ok_or_else(Problem::internal)?, principal, session))
 }
 
-fn no_content(clear: bool) -> Answer {
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::NO_CONTENT;
-    if clear {
+fn ended(own: bool) -> Answer {
+    let mut response = no_content();
+    if own {
         cookies::clear(&mut response)?;
     }
     Ok(response)

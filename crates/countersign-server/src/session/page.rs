@@ -4,7 +4,7 @@
 use crate::{call::Answer, problem::Problem};
 use axum::body::Body;
 use countersign_crypto::{Entropy, random_id};
-use http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use http::{HeaderValue, Response, StatusCode, header};
 
 /// RULES 5.1: one sentence for a wrong password, nobody's name, and too many of either.
 pub(crate) const WRONG: &str = "User name and password do not fit, or too many that do not were tried. \
@@ -63,8 +63,6 @@ pub(crate) fn logout(entropy: &dyn Entropy, realm: &str) -> Answer {
     page(entropy, StatusCode::OK, "Sign out", &body)
 }
 
-const CONTENT_SECURITY_POLICY: HeaderName = header::CONTENT_SECURITY_POLICY;
-
 fn page(entropy: &dyn Entropy, status: StatusCode, title: &str, body: &str) -> Answer {
     let nonce = random_id(entropy, 22);
     let text = format!(
@@ -80,7 +78,7 @@ fn page(entropy: &dyn Entropy, status: StatusCode, title: &str, body: &str) -> A
     );
     let headers = response.headers_mut();
     let policy = HeaderValue::try_from(policy).map_err(|_| Problem::internal())?;
-    headers.insert(CONTENT_SECURITY_POLICY, policy);
+    headers.insert(header::CONTENT_SECURITY_POLICY, policy);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
     // with `no-referrer` a browser would say `Origin: null` of its own form

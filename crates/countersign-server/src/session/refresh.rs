@@ -20,7 +20,7 @@ pub(crate) async fn refresh(facts: Facts) -> Answer {
     let caller = from_network(facts.peer.address, facts.request);
     if let Some(token) = token {
         let refreshed = sessions.issuer.refresh(token.as_bytes(), &caller, facts.now).await;
-        let refreshed = refreshed.inspect_err(|_| count(&facts))?;
+        let refreshed = refreshed.inspect_err(|_| note_refused(&facts))?;
         return tokens::native(&sessions, &refreshed.record, &refreshed.refresh, facts.now);
     }
     let network = network_of(facts.peer.address);
@@ -32,14 +32,13 @@ pub(crate) async fn refresh(facts: Facts) -> Answer {
     };
     facts.demand_own_page()?;
     let refreshed = sessions.issuer.refresh(token, &caller, facts.now).await;
-    let refreshed = refreshed.inspect_err(|_| count(&facts))?;
+    let refreshed = refreshed.inspect_err(|_| note_refused(&facts))?;
     let mut response = tokens::opened(&refreshed.record)?;
     tokens::set(&mut response, &sessions, &refreshed.record, (None, Some(&refreshed.refresh)), facts.now)?;
     Ok(response)
 }
 
-/// A token that bears no mark of ours never reached the store; one that does was given out, so that there is nothing to guess.
-/// What is counted is only for whoever looks at a flood.
-fn count(facts: &Facts) {
+/// Made-up tokens never reach the store, and what bears our mark was given out: there is nothing to guess, and nothing is charged.
+fn note_refused(facts: &Facts) {
     tracing::info!(request = %facts.request, peer = %facts.peer.address, "a refresh was refused");
 }

@@ -2,7 +2,7 @@
 
 use super::cookies;
 use crate::{
-    call::{Answer, Facts, ok},
+    call::{Answer, ok},
     problem::Problem,
     services::Sessions,
     words::time,
@@ -11,7 +11,7 @@ use axum::body::Body;
 use countersign_core::Timestamp;
 use countersign_crypto::SecretString;
 use countersign_methods::{
-    jwt::issue::{Minted, TokenError},
+    jwt::issue::TokenError,
     session::record::{SessionKind, SessionRecord},
 };
 use http::Response;
@@ -55,10 +55,6 @@ impl From<TokenError> for Problem {
     }
 }
 
-pub(crate) fn mint(sessions: &Sessions, record: &SessionRecord, now: Timestamp) -> Result<Minted, Problem> {
-    Ok(sessions.tokens.mint(record, now)?)
-}
-
 /// To whoever keeps tokens.
 pub(crate) fn native(
     sessions: &Sessions,
@@ -66,7 +62,7 @@ pub(crate) fn native(
     refresh: &SecretString,
     now: Timestamp,
 ) -> Answer {
-    let minted = mint(sessions, record, now)?;
+    let minted = sessions.tokens.mint(record, now)?;
     ok(&Tokens {
         access_token: minted.token.expose(),
         token_type: "Bearer",
@@ -91,7 +87,7 @@ pub(crate) fn set(
         cookies::set_session(response, cookie, lifetime)?;
     }
     if let Some(refresh) = refresh {
-        let minted = mint(sessions, record, now)?;
+        let minted = sessions.tokens.mint(record, now)?;
         cookies::set_session(response, &minted.token, minted.expires_in)?;
         cookies::set_refresh(response, refresh, lifetime)?;
     }
@@ -108,9 +104,9 @@ pub(crate) fn opened(record: &SessionRecord) -> Answer {
     })
 }
 
-impl Facts {
+impl Sessions {
     /// How a browser's session is kept here.
-    pub(crate) fn browser_kind(sessions: &Sessions) -> SessionKind {
-        if sessions.issuer.config().jwt_cookie { SessionKind::JwtCookie } else { SessionKind::Cookie }
+    pub(crate) fn browser_kind(&self) -> SessionKind {
+        if self.issuer.config().jwt_cookie { SessionKind::JwtCookie } else { SessionKind::Cookie }
     }
 }
