@@ -15,6 +15,7 @@ use axum::{
     Router,
     body::Body,
     extract::{FromRequestParts, RawPathParams},
+    handler::Handler,
     routing::{MethodFilter, MethodRouter, get},
 };
 use bytes::Bytes;
@@ -265,19 +266,21 @@ pub fn watched(services: Arc<Services>, open: bool) -> Router {
     frame(router, services.clone()).fallback_service(judged(services, |path| path == "/metrics"))
 }
 
+/// One more operation, beside those that stand at its path already.
+fn with<H: Handler<T, ()>, T: 'static>(router: Router, method: &Method, path: &str, handler: H) -> Router {
+    match MethodFilter::try_from(method.clone()) {
+        Ok(filter) => router.route(path, MethodRouter::new().on(filter, handler)),
+        Err(_) => router,
+    }
+}
+
 /// The operations at some of the paths; any other is nowhere.
 fn judged(services: Arc<Services>, stands: fn(&str) -> bool) -> Router {
     let mut router = Router::new();
-    for path in paths(OPERATOR.iter().map(|o| o.path)).into_iter().filter(|path| stands(path)) {
-        let mut methods = MethodRouter::new();
-        for operation in OPERATOR.iter().filter(|o| o.path == path) {
-            let services = services.clone();
-            let handler = move |request: Request<Body>| operate(operation, services, request);
-            if let Ok(filter) = MethodFilter::try_from(operation.method.clone()) {
-                methods = methods.on(filter, handler);
-            }
-        }
-        router = router.route(path, methods);
+    for operation in OPERATOR.iter().filter(|o| stands(o.path)) {
+        let services = services.clone();
+        let handler = move |request: Request<Body>| operate(operation, services, request);
+        router = with(router, &operation.method, operation.path, handler);
     }
     // judged first, routed after: by the very target that was judged
     let layer = AuthLayer::new(services.door.clone(), services.entropy.clone(), services.answers.clone());
@@ -288,11 +291,10 @@ fn judged(services: Arc<Services>, stands: fn(&str) -> bool) -> Router {
 pub fn public(services: Arc<Services>) -> Router {
     let mut router = Router::new();
     for operation in PUBLIC {
-        let inner = services.clone();
-        let handler = move |request: Request<Body>| serve(operation, inner, request);
-        if let Ok(filter) = MethodFilter::try_from(operation.method.clone()) {
-            router = router.route(operation.path, MethodRouter::new().on(filter, handler));
-        }
+        let services = services.clone();
+        let open = Open { name: operation.name, handler: operation.handler, most: operation.most };
+        let handler = move |request: Request<Body>| serve(open, services, request);
+        router = with(router, &operation.method, operation.path, handler);
     }
     frame(router, services)
 }
@@ -317,16 +319,10 @@ impl SessionFace {
 
 fn sessions(services: Arc<Services>) -> Router {
     let mut router = Router::new();
-    for path in paths(SESSIONS.iter().map(|o| o.path)) {
-        let mut methods = MethodRouter::new();
-        for operation in SESSIONS.iter().filter(|o| o.path == path) {
-            let services = services.clone();
-            let handler = move |request: Request<Body>| attend(operation, services, request);
-            if let Ok(filter) = MethodFilter::try_from(operation.method.clone()) {
-                methods = methods.on(filter, handler);
-            }
-        }
-        router = router.route(path, methods);
+    for operation in SESSIONS {
+        let services = services.clone();
+        let handler = move |request: Request<Body>| attend(operation, services, request);
+        router = with(router, &operation.method, operation.path, handler);
     }
     frame(router, services)
 }
@@ -341,17 +337,6 @@ pub fn both(services: Arc<Services>) -> Router {
 pub(crate) fn table() -> Vec<(Method, &'static str, Option<&'static str>)> {
     let operator = OPERATOR.iter().map(|o| (o.method.clone(), o.path, Some(o.scope)));
     operator.chain(PUBLIC.iter().map(|o| (o.method.clone(), o.path, None))).collect()
-}
-
-/// In the order of the table, each once.
-fn paths<'a>(all: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
-    let mut each: Vec<&str> = Vec::new();
-    for path in all {
-        if !each.contains(&path) {
-            each.push(path);
-        }
-    }
-    each
 }
 
 /// 404 and 405 as problem documents.
@@ -412,45 +397,43 @@ async fn operate(
     settle(operation.name, id, work).await
 }
 
-async fn serve(
-    operation: &'static PublicOperation,
-    services: Arc<Services>,
-    request: Request<Body>,
-) -> Response<Body> {
+/// What runs for whoever was let through to it.
+#[derive(Clone, Copy)]
+struct Open {
+    name: &'static str,
+    handler: fn(Facts) -> BoxFuture<'static, Answer>,
+    most: usize,
+}
+
+async fn serve(operation: Open, services: Arc<Services>, request: Request<Body>) -> Response<Body> {
+    let Open { name, handler, most } = operation;
     let id = request_id(&services, &request);
     let work = async {
         let (parts, body) = request.into_parts();
         let Some(peer) = parts.extensions.get::<Peer>().copied() else {
-            tracing::error!(operation = operation.name, "reached without a peer; nothing was done");
+            tracing::error!(operation = name, "reached without a peer; nothing was done");
             return Err(Problem::internal());
         };
-        let facts = Facts::read(services, id, peer, parts, (body, operation.most)).await?;
-        (operation.handler)(facts).await
+        let facts = Facts::read(services, id, peer, parts, (body, most)).await?;
+        handler(facts).await
     };
-    settle(operation.name, id, work).await
+    settle(name, id, work).await
 }
 
+/// A permit for one operation is no permit for another.
 async fn attend(
     operation: &'static SessionOperation,
     services: Arc<Services>,
     request: Request<Body>,
 ) -> Response<Body> {
-    let id = request_id(&services, &request);
-    let work = async {
-        let (parts, body) = request.into_parts();
-        let permit = parts.extensions.get::<Arc<Permit>>();
-        let judged = permit.and_then(|permit| permit.route().name.split(' ').next()) == Some(operation.name);
-        let (true, Some(peer)) = (judged, parts.extensions.get::<Peer>().copied()) else {
-            tracing::error!(
-                operation = operation.name,
-                "reached without a decision for it; nothing was done"
-            );
-            return Err(Problem::internal());
-        };
-        let facts = Facts::read(services, id, peer, parts, (body, MAX_BODY)).await?;
-        (operation.handler)(facts).await
-    };
-    settle(operation.name, id, work).await
+    let name = operation.name;
+    let permit = request.extensions().get::<Arc<Permit>>();
+    if permit.and_then(|permit| permit.route().name.split(' ').next()) != Some(name) {
+        let id = request_id(&services, &request);
+        tracing::error!(operation = name, "reached without a decision for it; nothing was done");
+        return settle(name, id, async { Err(Problem::internal()) }).await;
+    }
+    serve(Open { name, handler: operation.handler, most: MAX_BODY }, services, request).await
 }
 
 /// Whatever became of it, there is one answer: a document, a problem, or a problem in place of a panic.
