@@ -414,7 +414,7 @@ impl ApiKeyStore for Store {
                 }
                 // For ever: what descends from this key may have been rotated, and then lives longer than it would
                 // have (RULES 2.5: a revocation outlives the last descendant).
-                unit.change(NewChange { kind: ChangeKind::Revoked, node: id.node(), at, until: None });
+                unit.change(NewChange::revoked(id.node(), at, None));
                 unit.audit(event);
                 Ok(Revoked::Now)
             })

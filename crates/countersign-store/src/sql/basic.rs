@@ -14,14 +14,11 @@ use countersign_core::{
     principal::{Principal, PrincipalName},
 };
 use countersign_crypto::password::PasswordHash;
-use countersign_methods::{
-    basic::{
-        app_password::{self, AppPasswordDigest, AppPasswordRecord, AppPasswordState},
-        record::{PasswordRecord, Person, password_node},
-        store::{AppPasswordQuery, AppPasswordRevoked, BasicStore, ImportedPerson, UseQuery},
-        uses::BasicUse,
-    },
-    revocation::store::ChangeKind,
+use countersign_methods::basic::{
+    app_password::{self, AppPasswordDigest, AppPasswordRecord, AppPasswordState},
+    record::{PasswordRecord, Person, password_node},
+    store::{AppPasswordQuery, AppPasswordRevoked, BasicStore, ImportedPerson, UseQuery},
+    uses::BasicUse,
 };
 
 row! { PasswordRow { principal: String, hash: String, normal: i64, version: i64, set_at: i64, } }
@@ -127,7 +124,7 @@ async fn first_password(conn: &mut Conn<'_>, record: &PasswordRecord) -> Result<
 
 fn revoked(node: Node, at: Timestamp) -> NewChange {
     // for ever: what descends from it may live longer than anything that is known here
-    NewChange { kind: ChangeKind::Revoked, node, at, until: None }
+    NewChange::revoked(node, at, None)
 }
 
 async fn import(unit: &mut Unit<'_>, person: ImportedPerson) -> Result<(), Failed> {

@@ -2,10 +2,7 @@
 
 use super::{Store, dialect::sql, revocation::NewChange, unit::Purpose};
 use countersign_core::{BoxFuture, Node, NodeKind, StoreError, Timestamp, audit::AuditEvent};
-use countersign_methods::{
-    jwt::store::{JwtStore, TokenRevoked},
-    revocation::store::ChangeKind,
-};
+use countersign_methods::jwt::store::{JwtStore, TokenRevoked};
 
 impl JwtStore for Store {
     fn revoke_token<'a>(
@@ -29,7 +26,7 @@ impl JwtStore for Store {
                 if known.is_some() {
                     return Ok(TokenRevoked::Already);
                 }
-                unit.change(NewChange { kind: ChangeKind::Revoked, node, at, until: Some(until) });
+                unit.change(NewChange::revoked(node, at, Some(until)));
                 unit.audit(event);
                 Ok(TokenRevoked::Now)
             })

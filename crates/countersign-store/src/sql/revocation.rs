@@ -20,6 +20,13 @@ pub(crate) struct NewChange {
     pub(crate) until: Option<Timestamp>,
 }
 
+impl NewChange {
+    /// `until`: when the last thing that descends from it is over; `None`: for ever.
+    pub(crate) fn revoked(node: Node, at: Timestamp, until: Option<Timestamp>) -> Self {
+        Self { kind: ChangeKind::Revoked, node, at, until }
+    }
+}
+
 const CHANGED: &str = "changed";
 const REVOKED: &str = "revoked";
 
@@ -182,7 +189,7 @@ impl FeedStore for Store {
     ) -> BoxFuture<'a, Result<Position, StoreError>> {
         let write = self.write(Purpose::Revocation, move |unit| {
             Box::pin(async move {
-                unit.change(NewChange { kind: ChangeKind::Revoked, node, at, until });
+                unit.change(NewChange::revoked(node, at, until));
                 unit.audit(event);
                 Ok(())
             })

@@ -11,14 +11,9 @@ use countersign_core::{
     audit::AuditEvent,
     page::{Page, PageRequest},
 };
-use countersign_methods::{
-    revocation::store::ChangeKind,
-    session::{
-        record::{
-            EndReason, RefreshFamily, SessionKind, SessionRecord, SessionState, TokenDigest, session_node,
-        },
-        store::{Rotated, Rotation, SessionEnded, SessionQuery, SessionStore},
-    },
+use countersign_methods::session::{
+    record::{EndReason, RefreshFamily, SessionKind, SessionRecord, SessionState, TokenDigest, session_node},
+    store::{Rotated, Rotation, SessionEnded, SessionQuery, SessionStore},
 };
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
@@ -195,10 +190,6 @@ async fn end_all(
     Ok(ended.iter().map(|(id,)| CredentialId::new(id)).collect())
 }
 
-fn revoked(node: Node, at: Timestamp, until: Timestamp) -> NewChange {
-    NewChange { kind: ChangeKind::Revoked, node, at, until: Some(until) }
-}
-
 /// `MICROSECONDS.ID` of the last one seen, or from before the first one.
 fn parse_cursor(after: Option<&str>) -> Result<(i64, String), Failed> {
     // `~` stands behind every character of an id
@@ -341,7 +332,7 @@ impl SessionStore for Store {
                 .execute(&mut unit.conn)
                 .await?;
                 if ended == 1 {
-                    unit.change(revoked(session_node(&id), at, until));
+                    unit.change(NewChange::revoked(session_node(&id), at, Some(until)));
                     unit.audit(event);
                     return Ok(SessionEnded::Now);
                 }
@@ -368,7 +359,7 @@ impl SessionStore for Store {
                     unit.audit(event);
                 }
                 for id in &ended {
-                    unit.change(revoked(session_node(id), at, until));
+                    unit.change(NewChange::revoked(session_node(id), at, Some(until)));
                 }
                 Ok(ended.len() as u64)
             })
@@ -394,7 +385,7 @@ impl SessionStore for Store {
                 .await?;
                 let Some((generation,)) = row else { return Ok(None) };
                 let ended = end_all(&mut unit.conn, &principal, None, at).await?;
-                unit.change(revoked(Node::generation(&principal, generation), at, until));
+                unit.change(NewChange::revoked(Node::generation(&principal, generation), at, Some(until)));
                 unit.audit(event);
                 Ok(Some((generation, ended.len() as u64)))
             })

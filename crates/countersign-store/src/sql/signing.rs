@@ -8,12 +8,9 @@ use super::{
 };
 use countersign_core::{BoxFuture, StoreError, Timestamp};
 use countersign_crypto::jose::Algorithm;
-use countersign_methods::{
-    revocation::store::ChangeKind,
-    signing::{
-        record::{KeyPurpose, SigningKeyRecord, SigningKeyState},
-        store::{SigningKeyChange, SigningKeyStore},
-    },
+use countersign_methods::signing::{
+    record::{KeyPurpose, SigningKeyRecord, SigningKeyState},
+    store::{SigningKeyChange, SigningKeyStore},
 };
 
 row! { SigningKeyRow {
@@ -115,7 +112,7 @@ impl SigningKeyStore for Store {
                     insert(&mut unit.conn, record).await?;
                 }
                 for (node, until) in revoked {
-                    unit.change(NewChange { kind: ChangeKind::Revoked, node, at, until: Some(until) });
+                    unit.change(NewChange::revoked(node, at, Some(until)));
                 }
                 for event in events {
                     unit.audit(event);
