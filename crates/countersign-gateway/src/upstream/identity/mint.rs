@@ -10,17 +10,12 @@ use countersign_core::{
     Authentication, MethodName, Timestamp,
     check::decision::{Known, Permit},
     directory::Standing,
+    word_hash::WordHasher,
 };
 use http::HeaderValue;
 use serde_json::{Map, Value, json};
 use std::{
-    cell::RefCell,
-    collections::HashMap,
-    fmt,
-    hash::{BuildHasherDefault, Hasher},
-    rc::Rc,
-    sync::Arc,
-    time::Duration,
+    cell::RefCell, collections::HashMap, fmt, hash::BuildHasherDefault, rc::Rc, sync::Arc, time::Duration,
 };
 
 /// Port: our own key for identities, which signs nothing else (RULES 1.4).
@@ -63,7 +58,8 @@ struct Minted {
     revisions: (i64, u64),
 }
 
-type Entries = HashMap<Key, Minted, BuildHasherDefault<Places>>;
+/// Places in memory are numbers that nobody outside chooses.
+type Entries = HashMap<Key, Minted, BuildHasherDefault<WordHasher>>;
 
 /// One worker's, of one generation. As in the cache of credentials there are young entries and old ones: when there are too
 /// many young ones, the old ones go.
@@ -194,33 +190,4 @@ fn key(audience: &Arc<str>, permit: &Permit) -> Key {
         *slot = place;
     }
     key
-}
-
-/// Places in memory are numbers that nobody outside chooses.
-#[derive(Default)]
-struct Places(u64);
-
-impl Hasher for Places {
-    fn write(&mut self, bytes: &[u8]) {
-        for chunk in bytes.chunks(8) {
-            let mut place = [0; 8];
-            for (to, from) in place.iter_mut().zip(chunk) {
-                *to = *from;
-            }
-            self.write_u64(u64::from_ne_bytes(place));
-        }
-    }
-
-    fn write_usize(&mut self, place: usize) {
-        self.write_u64(place as u64);
-    }
-
-    fn write_u64(&mut self, place: u64) {
-        self.0 = (self.0.rotate_left(5) ^ place).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
-
-    fn finish(&self) -> u64 {
-        // the table goes by the lowest bits, where a product has mixed least
-        self.0 ^ (self.0 >> 32)
-    }
 }
