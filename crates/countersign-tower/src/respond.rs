@@ -12,7 +12,7 @@ use countersign_core::{
     },
 };
 use http::{
-    HeaderName, HeaderValue, Response, StatusCode, Version,
+    HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version,
     header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE},
     uri::PathAndQuery,
 };
@@ -85,12 +85,17 @@ fn sign_in<B: From<Bytes>>(target: &PathAndQuery, id: RequestId) -> Response<B> 
     if let Ok(location) = HeaderValue::try_from(login(target)) {
         headers.insert(LOCATION, location);
     }
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    mark(headers, "text/plain; charset=utf-8", id.to_string());
+    response
+}
+
+/// What every answer of ours has: its media type, that nobody keeps it, and whose it is.
+fn mark(headers: &mut HeaderMap, media: &'static str, id: String) {
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(media));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if let Ok(id) = HeaderValue::try_from(id.to_string()) {
+    if let Ok(id) = HeaderValue::try_from(id) {
         headers.insert(&REQUEST_ID, id);
     }
-    response
 }
 
 /// RFC 3986 2.1: everything but unreserved characters is escaped, so that the target is one value and nothing more.
@@ -155,12 +160,7 @@ pub fn problem<B: From<Bytes>>(
     body.push(b'\n');
     let mut response = Response::new(B::from(Bytes::from(body)));
     *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if let Ok(id) = HeaderValue::try_from(id) {
-        headers.insert(&REQUEST_ID, id);
-    }
+    mark(response.headers_mut(), "application/problem+json", id);
     response
 }
 
