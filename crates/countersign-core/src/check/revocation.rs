@@ -146,18 +146,18 @@ pub(super) async fn present(case: &mut Case<'_>, good: Good) -> Result<Vec<Known
             Err(denial) if is_stale(place, &denial) => continue,
             standing => standing?,
         };
-        let active = standing.active;
-        known.push(cut(authentication, standing));
-        if !active {
+        let one = cut(authentication, standing);
+        if !one.standing.active {
             let reason = "principal disabled";
             let mut denial = Denial::refused(DenialKind::Unauthenticated, "credential_invalid", reason);
             if is_stale(place, &denial) {
-                known.pop();
                 continue;
             }
+            known.push(one);
             denial.known = known;
             return Err(denial);
         }
+        known.push(one);
     }
     Ok(known)
 }
