@@ -9,6 +9,8 @@
 )]
 #![expect(clippy::disallowed_methods, reason = "measures time")]
 
+mod measure;
+
 use countersign_methods::{
     principal::store::PrincipalStore,
     session::store::{Rotated, SessionStore},
@@ -18,12 +20,9 @@ use countersign_testkit::conformance::{
     at, event, service,
     session::{rotation, session},
 };
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use measure::{SPAN, measured};
+use std::{sync::Arc, time::Instant};
 
-const SPAN: Duration = Duration::from_secs(4);
 /// Sessions that lie there beside those that are used.
 const OTHERS: u32 = 20_000;
 
@@ -52,35 +51,25 @@ async fn main() {
     }
     let mut begun_with = 0;
     for clients in [1, 32, 128] {
-        let begun = Instant::now();
-        let tasks: Vec<_> = (0..clients)
-            .map(|client| {
-                let store = store.clone();
-                // spread over the table, and never the same one twice
-                let n = (begun_with + client) * 97 % OTHERS;
-                tokio::spawn(async move {
-                    let (mut waits, mut token) = (Vec::new(), 0);
-                    while begun.elapsed() < SPAN {
-                        let asked = Instant::now();
-                        let next = rotation(n, token, token + 1, at(i64::from(n) + 1));
-                        let event = event("session.refresh", next.id.as_str());
-                        assert_eq!(store.rotate(next, event).await.unwrap(), Rotated::Done);
-                        waits.push(asked.elapsed());
-                        token += 1;
-                    }
-                    waits
-                })
-            })
-            .collect();
+        let client = |client, begun: Instant| {
+            let store = store.clone();
+            // spread over the table, and never the same one twice
+            let n = (begun_with + client) * 97 % OTHERS;
+            async move {
+                let (mut waits, mut token) = (Vec::new(), 0);
+                while begun.elapsed() < SPAN {
+                    let asked = Instant::now();
+                    let next = rotation(n, token, token + 1, at(i64::from(n) + 1));
+                    let event = event("session.refresh", next.id.as_str());
+                    assert_eq!(store.rotate(next, event).await.unwrap(), Rotated::Done);
+                    waits.push(asked.elapsed());
+                    token += 1;
+                }
+                waits
+            }
+        };
+        measured(clients, ("callers", "rotations"), client).await;
         begun_with += clients;
-        let mut waits = Vec::new();
-        for task in tasks {
-            waits.extend(task.await.unwrap());
-        }
-        let rate = waits.len() as f64 / begun.elapsed().as_secs_f64();
-        waits.sort();
-        let part = |q: usize| waits.get(waits.len() * q / 100).copied().unwrap_or_default();
-        println!("{clients:>4} callers: {rate:>6.0} rotations/s, p50 {:?}, p99 {:?}", part(50), part(99));
     }
     store.close().await;
 }

@@ -9,18 +9,19 @@
 )]
 #![expect(clippy::disallowed_methods, reason = "measures time")]
 
+mod measure;
+
 use countersign_methods::{api_key::store::ApiKeyStore, principal::store::PrincipalStore};
 use countersign_store::{Store, StoreOptions, local::SystemClock};
 use countersign_testkit::conformance::{event, key, service};
+use measure::{SPAN, measured};
 use std::{
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
-    time::{Duration, Instant},
+    time::Instant,
 };
-
-const SPAN: Duration = Duration::from_secs(4);
 
 #[tokio::main]
 async fn main() {
@@ -33,31 +34,21 @@ async fn main() {
     PrincipalStore::create(&*store, owner.clone(), event("principal.create", "x")).await.unwrap();
     let next = Arc::new(AtomicU32::new(0));
     for clients in [1, 32, 128] {
-        let begun = Instant::now();
-        let tasks: Vec<_> = (0..clients)
-            .map(|_| {
-                let (store, owner, next) = (store.clone(), owner.clone(), next.clone());
-                tokio::spawn(async move {
-                    let mut waits = Vec::new();
-                    while begun.elapsed() < SPAN {
-                        let key = key(next.fetch_add(1, Ordering::Relaxed), &owner);
-                        let event = event("api_key.create", key.id.as_str());
-                        let asked = Instant::now();
-                        ApiKeyStore::create(&*store, key, event).await.unwrap();
-                        waits.push(asked.elapsed());
-                    }
-                    waits
-                })
-            })
-            .collect();
-        let mut waits = Vec::new();
-        for task in tasks {
-            waits.extend(task.await.unwrap());
-        }
-        let rate = waits.len() as f64 / begun.elapsed().as_secs_f64();
-        waits.sort();
-        let part = |q: usize| waits.get(waits.len() * q / 100).copied().unwrap_or_default();
-        println!("{clients:>4} writers: {rate:>6.0} keys/s, p50 {:?}, p99 {:?}", part(50), part(99));
+        let client = |_, begun: Instant| {
+            let (store, owner, next) = (store.clone(), owner.clone(), next.clone());
+            async move {
+                let mut waits = Vec::new();
+                while begun.elapsed() < SPAN {
+                    let key = key(next.fetch_add(1, Ordering::Relaxed), &owner);
+                    let event = event("api_key.create", key.id.as_str());
+                    let asked = Instant::now();
+                    ApiKeyStore::create(&*store, key, event).await.unwrap();
+                    waits.push(asked.elapsed());
+                }
+                waits
+            }
+        };
+        measured(clients, ("writers", "keys"), client).await;
     }
     store.close().await;
 }

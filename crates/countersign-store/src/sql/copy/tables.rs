@@ -7,7 +7,8 @@ use crate::sql::dialect::{Conn, Failed, columns};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Restored {
     Kept,
-    /// RULES 4.6: one-time tokens, codes: what was used since the copy must not be good again. And what is of the moment, such as who does a job.
+    /// RULES 4.6: one-time tokens, codes: what was used since the copy must not be good again. And what is of the moment,
+    /// such as who does a job.
     Ended,
 }
 
