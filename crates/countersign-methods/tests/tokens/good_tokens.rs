@@ -11,6 +11,7 @@ use countersign_methods::{
     session::record::{EndReason, SessionKind, session_node},
     signing::record::KeyPurpose,
 };
+use countersign_testkit::Headers;
 use serde_json::json;
 use std::time::Duration;
 
@@ -229,7 +230,7 @@ async fn a_cookie_counts_alone_and_once() {
     for value in [&token, &opaque] {
         let cookie = format!("__Host-session={value}");
         assert_eq!(house.cookie(value).await, OK);
-        let rows: [(&str, &[(&str, &str)], (u16, &str)); 11] = [
+        let rows: [(&str, Headers<'_>, (u16, &str)); 11] = [
             ("among others", &[("cookie", &format!("a=b; {cookie}; c=d"))], OK),
             ("twice in a line", &[("cookie", &format!("{cookie}; {cookie}"))], MISSING),
             ("twice in two lines", &[("cookie", &cookie), ("cookie", &cookie)], MISSING),
