@@ -21,12 +21,7 @@ const ROOM: [&str; 9] = [
 ];
 
 /// What a room does not have yet: operators do not look after signed tokens so far. Whoever adds one takes its line out.
-const TO_COME: [&str; 4] = [
-    "countersign-methods/src/jwt/tests.rs",
-    "countersign-server/src/admin/v1/jwt.rs",
-    "countersign-cli/src/commands/jwt.rs",
-    "../fuzz/fuzz_targets/jwt.rs",
-];
+const TO_COME: [&str; 2] = ["countersign-server/src/admin/v1/jwt.rs", "countersign-cli/src/commands/jwt.rs"];
 
 /// The halls: rooms may import them, they import no room.
 const HALLS: [&str; 5] = ["password", "principal", "revocation", "session", "signing"];

@@ -20,3 +20,6 @@ pub mod issue;
 pub mod record;
 pub mod store;
 pub mod verify;
+
+#[cfg(test)]
+mod tests;

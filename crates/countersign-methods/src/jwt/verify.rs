@@ -93,6 +93,10 @@ pub fn access_token(token: &VerifiedJwt, issuer: &str, now: Timestamp) -> Result
     if token.claims().contains_key("cnf") {
         return Err(Failure::Confirmation);
     }
+    // RFC 7519 4.1.5: it must be heard, and nothing here writes it
+    if token.claims().contains_key("nbf") {
+        return Err(Failure::Claim("nbf"));
+    }
     let token = claims::read(token.claims())?;
     if &*token.issuer != issuer {
         return Err(Failure::Issuer);

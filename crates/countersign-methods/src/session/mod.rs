@@ -17,3 +17,6 @@ pub mod record;
 pub mod store;
 pub mod token;
 pub mod uses;
+
+#[cfg(test)]
+mod tests;

@@ -157,7 +157,8 @@ impl SigningKeyIssuer {
             }
             (Some(active), None) => {
                 if now.since(active.since) + times.published >= times.active {
-                    step.insert(self.fresh(purpose, algorithm, SigningKeyState::Published, now)?);
+                    let next = self.fresh(purpose, algorithm, SigningKeyState::Published, now)?;
+                    step.publish(active, next)?;
                 }
             }
         }
@@ -182,17 +183,17 @@ impl SigningKeyIssuer {
         };
         let (active, published) = (of(SigningKeyState::Active), of(SigningKeyState::Published));
         let mut step = Step::new(caller, now);
-        let rotated = match published {
-            None if !at_once && active.is_some() => {
+        let rotated = match (active, published) {
+            (Some(active), None) if !at_once => {
                 let next = self.fresh(purpose, algorithm, SigningKeyState::Published, now)?;
-                step.insert(next.clone());
+                step.publish(active, next.clone())?;
                 RotatedKey::Published(next, now + self.config.times.published)
             }
             // it was published a moment ago: who has not fetched it would refuse what it signs
-            Some(next) if !at_once && now.since(next.since) < self.config.times.published => {
+            (_, Some(next)) if !at_once && now.since(next.since) < self.config.times.published => {
                 return Ok(RotatedKey::Published(next.clone(), next.since + self.config.times.published));
             }
-            next => {
+            (active, next) => {
                 if let Some(active) = active {
                     step.retire(active)?;
                 }
@@ -298,6 +299,13 @@ impl<'c> Step<'c> {
         };
         self.explain(action, &record);
         self.change.inserts.push(record);
+    }
+
+    /// Beside the one that signs.
+    fn publish(&mut self, active: SigningKeyRecord, next: SigningKeyRecord) -> Result<(), SigningError> {
+        self.change.updates.push(active.announce().map_err(|_| SigningError::Changed)?);
+        self.insert(next);
+        Ok(())
     }
 
     fn activate(&mut self, record: SigningKeyRecord) -> Result<(), SigningError> {

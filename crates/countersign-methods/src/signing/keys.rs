@@ -42,6 +42,11 @@ impl OpenKey {
     pub fn verifying(&self) -> &VerifyingKey {
         self.key.verifying_key()
     }
+
+    /// The same key, at the same point of its life.
+    fn is_as(&self, other: &OpenKey) -> bool {
+        (&self.kid, self.version, self.state) == (&other.kid, other.version, other.state)
+    }
 }
 
 impl fmt::Debug for OpenKey {
@@ -87,7 +92,8 @@ impl SigningKeys {
         Self { seal, known, revision: AtomicU64::new(0) }
     }
 
-    /// All that the store has; those that are known as they stand are not opened again.
+    /// All that the store has; those that are known as they stand are not opened again. One that cannot be used is left out and
+    /// told of: it must not keep those that were called back among those that are believed.
     pub fn replace(&self, records: &[SigningKeyRecord]) -> Result<(), KeysError> {
         let before = self.set();
         let live: Vec<&SigningKeyRecord> = records.iter().filter(|record| record.verifies()).collect();
@@ -97,16 +103,27 @@ impl SigningKeys {
         if live.len() == before.keys.len() && live.iter().all(same) {
             return Ok(());
         }
-        let keys = live.into_iter().map(|record| self.open(record, &before)).collect::<Result<_, _>>()?;
-        let known = Arc::new(KeySet::of(keys));
-        *self.known.write().unwrap_or_else(PoisonError::into_inner) = known;
-        self.revision.fetch_add(1, Ordering::AcqRel);
-        Ok(())
+        let (mut keys, mut failed) = (Vec::with_capacity(live.len()), None);
+        for record in live {
+            match self.open(record, &before) {
+                Ok(key) => keys.push(key),
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        let stands = |key: &Arc<OpenKey>| before.keys.iter().any(|known| known.is_as(key));
+        if keys.len() != before.keys.len() || !keys.iter().all(stands) {
+            let known = Arc::new(KeySet::of(keys));
+            *self.known.write().unwrap_or_else(PoisonError::into_inner) = known;
+            self.revision.fetch_add(1, Ordering::AcqRel);
+        }
+        failed.map_or(Ok(()), Err)
     }
 
     fn open(&self, record: &SigningKeyRecord, before: &KeySet) -> Result<Arc<OpenKey>, KeysError> {
         let kid = record.kid.clone();
-        let key = match before.keys.iter().find(|key| key.kid == kid) {
+        // of another purpose it was sealed for that one, which is seen where it is opened
+        let known = before.keys.iter().find(|key| key.kid == kid && key.purpose == record.purpose);
+        let key = match known {
             Some(known) => known.key.clone(),
             None => {
                 let sealed = |error| KeysError::Sealed { kid: kid.clone(), error };

@@ -11,3 +11,6 @@ pub mod issue;
 pub mod keys;
 pub mod record;
 pub mod store;
+
+#[cfg(test)]
+mod tests;

@@ -127,6 +127,15 @@ impl SigningKeyRecord {
         }
     }
 
+    /// The next one is published. It signs on; only its version says so, so that of several who publish one at once the first
+    /// does. `Err`: it is not active, and stays what it was.
+    pub fn announce(self) -> Result<Self, Self> {
+        match self.state {
+            SigningKeyState::Active => Ok(Self { version: self.version + 1, ..self }),
+            _ => Err(self),
+        }
+    }
+
     /// `Err`: it is not active, and stays what it was.
     pub fn retire(self, now: Timestamp) -> Result<Self, Self> {
         match self.state {

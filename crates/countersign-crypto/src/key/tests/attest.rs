@@ -1,4 +1,4 @@
-use super::{AttestKeys, PublicAttestKey};
+use crate::key::{AttestKeys, PublicAttestKey};
 
 fn bytes(hex: &str) -> Vec<u8> {
     let digits: Vec<u8> =

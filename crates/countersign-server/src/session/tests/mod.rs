@@ -1,3 +1,7 @@
+//! Sessions as a browser and a program meet them, and as whoever attacks them does.
+
+mod confusion;
+
 use crate::test_world::{ISSUER, RESOURCE, Reply, World};
 use bytes::Bytes;
 use countersign_core::{

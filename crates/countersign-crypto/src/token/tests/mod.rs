@@ -1,3 +1,7 @@
+//! Formats, digests and marks.
+
+mod mark;
+
 use super::{
     digest::{Pepper, PepperError, Peppers, TokenParts, UnknownPepper},
     format::{FormatError, TokenFormat},
@@ -103,6 +107,26 @@ fn the_checksum_is_crc32_in_base62() {
     assert!(format().parse(token.as_bytes()).is_ok());
 }
 const KNOWN_SUM: &str = "0zn6i1";
+
+/// 256 bits: 43 characters of base62.
+#[test]
+fn a_long_one_is_another_format() {
+    let long = TokenFormat::long("cs", "refresh").unwrap();
+    let short = TokenFormat::new("cs", "refresh").unwrap();
+    let made = long.generate_for("0aB3dE6gH9jK".to_owned(), &SystemEntropy);
+    let token = made.token.expose();
+    assert_eq!((token.len(), long.token_length()), (11 + 12 + 43 + 6, 11 + 12 + 43 + 6));
+    let parsed = long.parse(token.as_bytes()).unwrap();
+    assert_eq!((parsed.id(), parsed.secret().len()), ("0aB3dE6gH9jK", 43));
+    assert_eq!(short.parse(token.as_bytes()).unwrap_err(), FormatError::Length);
+    let short = short.generate(&SystemEntropy).token;
+    assert_eq!(long.parse(short.expose().as_bytes()).unwrap_err(), FormatError::Length);
+    for end in 0..token.len() {
+        let expected = if end < 11 { FormatError::Prefix } else { FormatError::Length };
+        assert_eq!(long.parse(&token.as_bytes()[..end]).unwrap_err(), expected, "{end}");
+    }
+    assert!(TokenFormat::long("CS", "refresh").is_err() && TokenFormat::long("cs", "").is_err());
+}
 
 #[test]
 fn debug_shows_no_secret() {
