@@ -2,12 +2,13 @@
 //! asked for its `iss` and its `kid` and nothing else; a key knows its one algorithm, and the token only repeats it.
 //!
 //! Does not know what a claim means, when a token ends or where keys come from: that is the rooms'. Next in the walk:
-//! [`UnverifiedJwt::parse`], [`UnverifiedJwt::verify`]; [`sign`] for our own.
+//! [`UnverifiedJwt::parse`], [`UnverifiedJwt::verify`]; [`sign`] for our own. [`Outline`] is for looking, never for judging.
 
 mod algorithm;
 mod json;
 mod jwk;
 mod jws;
+mod outline;
 mod thumbprint;
 mod unverified;
 
@@ -15,6 +16,7 @@ pub use algorithm::Algorithm;
 pub use json::JsonError;
 pub use jwk::{Jwk, JwkError, VerifyingKey};
 pub use jws::sign;
+pub use outline::Outline;
 pub use unverified::{JwsError, LONGEST_TOKEN, Part, UnverifiedJwt, VerifiedJwt};
 
 #[cfg(test)]

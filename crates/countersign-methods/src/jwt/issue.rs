@@ -82,10 +82,10 @@ impl JwtIssuer {
 
     /// What a good access token of ours says, and the key that signed it.
     pub fn read(&self, token: &str, now: Timestamp) -> Result<(AccessToken, Arc<str>), Failure> {
+        let issuer = self.config.issuer.as_deref().ok_or(Failure::Issuer)?;
         let unverified = UnverifiedJwt::parse(token)?;
         let kid = unverified.kid().ok_or(Failure::UnknownKey)?;
         let key = self.keys.verifying(KeyPurpose::Session, kid).ok_or(Failure::UnknownKey)?;
-        let issuer = self.config.issuer.as_deref().ok_or(Failure::Issuer)?;
         let token = verify::access_token(&unverified.verify(key.verifying())?, issuer, now)?;
         Ok((token, key.kid.clone()))
     }

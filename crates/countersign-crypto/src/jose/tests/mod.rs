@@ -3,6 +3,7 @@
 mod bad_keys;
 mod bad_tokens;
 mod ours;
+mod outline;
 mod rfc;
 mod wycheproof;
 
