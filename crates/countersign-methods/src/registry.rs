@@ -27,8 +27,7 @@ pub const API_KEY: Noun = Noun { rust: "api_key", url: "api-keys", commands: &["
 pub const APP_PASSWORD: Noun =
     Noun { rust: "app_password", url: "app-passwords", commands: &["app-password"] };
 pub const TOKEN: Noun = Noun { rust: "token", url: "tokens", commands: &["token"] };
-pub const SIGNING_KEY: Noun =
-    Noun { rust: "signing_key", url: "signing-keys", commands: &["signing-key"] };
+pub const SIGNING_KEY: Noun = Noun { rust: "signing_key", url: "signing-keys", commands: &["signing-key"] };
 pub const SESSION: Noun = Noun { rust: "session", url: "sessions", commands: &["session"] };
 pub const PRINCIPAL: Noun = Noun { rust: "principal", url: "principals", commands: &["user", "service"] };
 pub const REVOCATION: Noun = Noun { rust: "revocation", url: "revocations", commands: &[] };

@@ -181,8 +181,12 @@ fn checks(failure: Option<Failure>, text: &Text<'_>) -> Vec<Check> {
     // who signs nothing looks at nothing else
     let first = if text.issuer.is_none() { Step::Issuer } else { Step::Header };
     let one = |step: Step| match stopped {
-        Some((failure, at)) if at == step => Check::failed(step.as_str(), text.why(failure), fix(failure, text)),
-        Some((_, at)) if step > at || first > step => Check::not_reached(step.as_str(), text.unjudged(step, at)),
+        Some((failure, at)) if at == step => {
+            Check::failed(step.as_str(), text.why(failure), fix(failure, text))
+        }
+        Some((_, at)) if step > at || first > step => {
+            Check::not_reached(step.as_str(), text.unjudged(step, at))
+        }
         _ => Check::passed(step.as_str(), text.passed(step)),
     };
     Step::ALL.map(one).into()
@@ -330,10 +334,14 @@ fn fix(failure: Failure, text: &Text<'_>) -> &'static str {
             "it is for the upstream to read and no credential; show an access token"
         }
         Failure::UnknownKey if text.key.is_some() => AGAIN,
-        Failure::UnknownKey => "was it made by this deployment? `countersign signing-key list` shows its keys",
+        Failure::UnknownKey => {
+            "was it made by this deployment? `countersign signing-key list` shows its keys"
+        }
         Failure::Typ => "an ID token or the like lets nobody in; show an access token",
         Failure::Confirmation => "use a token that is bound to no key",
-        Failure::Claim(_) => "it comes from another release or another service that has the same key; sign in again",
+        Failure::Claim(_) => {
+            "it comes from another release or another service that has the same key; sign in again"
+        }
         Failure::Issuer if text.issuer.is_none() => "set `[issuer] url`",
         Failure::Issuer => "was it made by this deployment? `[issuer] url` says who signs here",
         Failure::Expired | Failure::Over => AGAIN,
@@ -387,7 +395,8 @@ fn quoted(text: &str) -> String {
 /// The two largest units: `3d 4h`, `4m 12s`.
 fn span(length: Duration) -> String {
     let seconds = length.as_secs();
-    let units = [("d", seconds / 86_400), ("h", seconds / 3600 % 24), ("m", seconds / 60 % 60), ("s", seconds % 60)];
+    let units =
+        [("d", seconds / 86_400), ("h", seconds / 3600 % 24), ("m", seconds / 60 % 60), ("s", seconds % 60)];
     let largest = units.iter().position(|(_, count)| *count > 0).unwrap_or(3);
     let shown = units.iter().skip(largest).take(2).filter(|(_, count)| *count > 0);
     let shown: Vec<String> = shown.map(|(unit, count)| format!("{count}{unit}")).collect();

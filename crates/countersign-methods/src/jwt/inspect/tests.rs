@@ -27,11 +27,7 @@ impl SigningKeyStore for Kept {
         Box::pin(ready(Ok(self.0.lock().unwrap().clone())))
     }
 
-    fn change<'a>(
-        &'a self,
-        change: SigningKeyChange,
-        _: Timestamp,
-    ) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn change<'a>(&'a self, change: SigningKeyChange, _: Timestamp) -> BoxFuture<'a, Result<(), StoreError>> {
         let mut kept = self.0.lock().unwrap();
         kept.retain(|record| change.updates.iter().all(|updated| updated.kid != record.kid));
         kept.extend(change.updates.into_iter().chain(change.inserts));
@@ -111,7 +107,8 @@ fn encoded(json: &str) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let mut text = String::new();
     for chunk in json.as_bytes().chunks(3) {
-        let bits = chunk.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
+        let bits =
+            chunk.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
         for n in 0..=chunk.len() {
             text.push(char::from(ALPHABET[(bits >> (18 - 6 * n) & 63) as usize]));
         }
@@ -126,7 +123,9 @@ async fn every_check_of_a_good_token_is_passed_and_says_what_it_saw() {
     assert!(seen.verdict.is_ok() && seen.is_verified());
     let names: Vec<&str> = seen.checks.iter().map(|check| check.name).collect();
     assert_eq!(names, Step::ALL.map(Step::as_str));
-    assert!(seen.checks.iter().all(|c| c.outcome == Outcome::Passed && c.fix.is_none() && !c.reason.is_empty()));
+    assert!(
+        seen.checks.iter().all(|c| c.outcome == Outcome::Passed && c.fix.is_none() && !c.reason.is_empty())
+    );
     let reason = |name| &*seen.checks.iter().find(|check| check.name == name).unwrap().reason;
     assert_eq!(reason("exp"), "ends in 4m 12s");
     assert_eq!(reason("iat"), "issued 48s ago");
@@ -142,7 +141,8 @@ async fn the_check_that_fails_is_the_one_where_the_authenticator_stopped() {
     let good = house.token(|_| ());
     let [header, claims, signature]: [&str; 3] = good.split('.').collect::<Vec<_>>().try_into().unwrap();
     let with = |header: &str, claims: &str| format!("{}.{}.{signature}", encoded(header), encoded(claims));
-    let identity = house.sign(KeyPurpose::Identity, "countersign-identity+jwt", &claims::write(&self::good()));
+    let identity =
+        house.sign(KeyPurpose::Identity, "countersign-identity+jwt", &claims::write(&self::good()));
     let id_token = house.sign(KeyPurpose::Session, "JWT", &claims::write(&self::good()));
     let changed = {
         let payload = encoded(&json!({"iss": ISSUER, "sub": "usr_somebody"}).to_string());
@@ -174,7 +174,12 @@ async fn the_check_that_fails_is_the_one_where_the_authenticator_stopped() {
         ("an ID token", id_token, Step::Type, "`JWT`"),
         ("bound", house.token(|c| drop(c.insert("cnf".into(), json!({})))), Step::Confirmation, "bound"),
         ("no session", house.token(|c| drop(c.remove("sid"))), Step::Claims, "`sid`"),
-        ("another's", house.token(|c| drop(c.insert("iss".into(), json!("https://evil")))), Step::Issuer, "evil"),
+        (
+            "another's",
+            house.token(|c| drop(c.insert("iss".into(), json!("https://evil")))),
+            Step::Issuer,
+            "evil",
+        ),
         ("over", seconds("exp", 0), Step::Expiry, "ended 0s ago"),
         ("long over", seconds("exp", -90_000), Step::Expiry, "ended 1d 1h ago"),
         ("to come", seconds("iat", 61), Step::IssuedAt, "issued 1m 1s from now"),
@@ -242,7 +247,8 @@ fn a_strangers_words_are_escaped_and_cut() {
 
 #[test]
 fn lengths_have_their_two_largest_units() {
-    let rows = [(0, "0s"), (59, "59s"), (60, "1m"), (252, "4m 12s"), (3600, "1h"), (3601, "1h"), (90_061, "1d 1h")];
+    let rows =
+        [(0, "0s"), (59, "59s"), (60, "1m"), (252, "4m 12s"), (3600, "1h"), (3601, "1h"), (90_061, "1d 1h")];
     for (seconds, text) in rows {
         assert_eq!(span(Duration::from_secs(seconds)), text);
     }
