@@ -42,6 +42,8 @@ pub struct Services {
     pub principals: Arc<PrincipalIssuer>,
     pub basic: Arc<BasicIssuer>,
     pub signing: Arc<SigningKeyIssuer>,
+    /// Also where nobody signs in: what was signed before is still looked at and called back.
+    pub tokens: Arc<JwtIssuer>,
     /// `None`: the configuration has none.
     pub sessions: Option<Arc<Sessions>>,
     pub api_key_store: Arc<dyn ApiKeyStore>,

@@ -195,6 +195,15 @@ impl World {
 
     /// With other routes before the admin API than its own.
     pub(crate) async fn judged_by(admin_routes: Vec<Route>) -> Self {
+        Self::built(admin_routes, true).await
+    }
+
+    /// Of a configuration in which nobody signs in.
+    pub(crate) async fn without_sessions() -> Self {
+        Self::built(admin_routes(), false).await
+    }
+
+    async fn built(admin_routes: Vec<Route>, signs_in: bool) -> Self {
         let store = Arc::new(MemoryStore::new());
         let clock = Arc::new(ManualClock::default());
         let entropy = Arc::new(SeededEntropy::new(1));
@@ -280,7 +289,8 @@ impl World {
             principals: Arc::new(PrincipalIssuer::new(store.clone(), entropy.clone())),
             basic: Arc::new(basic),
             signing,
-            sessions: Some(Arc::new(Sessions { issuer: sessions, tokens })),
+            tokens: tokens.clone(),
+            sessions: signs_in.then(|| Arc::new(Sessions { issuer: sessions, tokens })),
             api_key_store: store.clone(),
             principal_store: store.clone(),
             basic_store: store.clone(),
