@@ -9,7 +9,7 @@ use crate::{
 use axum::{Router, body::Body};
 use bytes::Bytes;
 use countersign_core::{
-    Authenticator, BoxFuture, Clock, MethodName, ScopeSet, Timestamp,
+    Authenticator, BoxFuture, Clock, MethodName, MethodRule, ScopeSet, Timestamp,
     audit::{Actor, AuditEvent},
     check::{
         DecisionPoint, Parts, Settings,
@@ -44,6 +44,7 @@ use countersign_methods::{
     jwt::{
         authenticator::{JwtAuthenticator, Parts as JwtParts},
         config::JwtConfig,
+        foreign::ForeignIssuers,
         issue::JwtIssuer,
     },
     operator,
@@ -111,7 +112,7 @@ pub(crate) const ISSUER: &str = "https://auth.example.com";
 
 /// The halls of keys and sessions, and who mints.
 async fn signed(
-    store: &Arc<MemoryStore>,
+    (store, kept): (&Arc<MemoryStore>, &Arc<MemoryStore>),
     memory: &Arc<ChangeMemory>,
     directory: &Arc<LocalDirectory>,
     (entropy, clock): (Arc<SeededEntropy>, Arc<ManualClock>),
@@ -119,7 +120,7 @@ async fn signed(
     let seal = Arc::new(SealKeys::new(vec![(1, [3; 32])]).unwrap());
     let keys = Arc::new(SigningKeys::new(seal));
     let signing =
-        SigningKeyIssuer::new(store.clone(), keys.clone(), SigningConfig::default(), entropy.clone());
+        SigningKeyIssuer::new(kept.clone(), keys.clone(), SigningConfig::default(), entropy.clone());
     signing.advance(clock.now()).await.unwrap();
     let marks = Arc::new(MarkKeys::new(vec![(1, [4; 32])]).unwrap());
     let config = SessionConfig { audiences: Arc::new([RESOURCE.into()]), ..SessionConfig::default() };
@@ -140,6 +141,8 @@ pub(crate) struct World {
     pub(crate) router: Router,
     pub(crate) services: Arc<Services>,
     pub(crate) store: Arc<MemoryStore>,
+    /// Of the signing keys.
+    pub(crate) kept: Arc<MemoryStore>,
     pub(crate) clock: Arc<ManualClock>,
     memory: Arc<ChangeMemory>,
     /// A key of `root`, which holds every operator's scope.
@@ -208,7 +211,7 @@ impl World {
         let clock = Arc::new(ManualClock::default());
         let entropy = Arc::new(SeededEntropy::new(1));
         let directory = Arc::new(LocalDirectory::new(store.clone(), 1000));
-        let memory = Arc::new(ChangeMemory::new(directory.clone(), Duration::from_secs(1 << 40)));
+        let memory = Arc::new(ChangeMemory::new(directory.clone(), Duration::from_secs(1 << 40), &*entropy));
         memory.heard(clock.now());
         store.tell(Arc::downgrade(&memory));
 
@@ -266,22 +269,27 @@ impl World {
         let passwords = Arc::new(BasicAuthenticator::new(parts.clone()).unwrap());
         let basic =
             BasicIssuer::new(parts, store.clone(), passwords.clone(), Arc::new(CommonPasswords)).unwrap();
+        // of a store of their own: what is in the trail is what a test did
+        let kept = Arc::new(MemoryStore::new());
+        kept.tell(Arc::downgrade(&memory));
         let (signing, sessions, tokens) =
-            signed(&store, &memory, &directory, (entropy.clone(), clock.clone())).await;
-        let jwt: Arc<dyn Authenticator> = Arc::new(JwtAuthenticator::new(JwtParts {
+            signed((&store, &kept), &memory, &directory, (entropy.clone(), clock.clone())).await;
+        let jwt = Arc::new(JwtAuthenticator::new(JwtParts {
             issuer: tokens.clone(),
             sessions: Some(sessions.clone()),
+            foreign: ForeignIssuers::default(),
+            principals: store.clone(),
             fingerprint: fingerprint.clone(),
             uses: Arc::default(),
             exposures: Arc::default(),
         }));
         let (door, _) = judge(admin_routes, vec![room.clone()]);
-        let mut routes = vec![
-            Route::new("/orders/{id}", "orders", needs("orders:read")),
-            Route::new("/public", "orders", SecurityRequirement::Public),
-        ];
+        let mut orders = Route::new("/orders/{id}", "orders", needs("orders:read"));
+        let rule = MethodRule { cookies: true, sign_in: true, ..MethodRule::DEFAULT };
+        orders.presentation = vec![(MethodName::Jwt, rule)];
+        let mut routes = vec![orders, Route::new("/public", "orders", SecurityRequirement::Public)];
         routes.extend(session_routes(&[HostPattern::Any], Some(&RESOURCE.into())));
-        let (gateway, gateway_routes) = judge(routes, vec![jwt, passwords.clone(), room.clone()]);
+        let (gateway, gateway_routes) = judge(routes, vec![jwt.clone(), passwords.clone(), room.clone()]);
         let api_keys =
             ApiKeyIssuer::new(store.clone(), store.clone(), peppers, config, Arc::new([]), entropy.clone());
         let services = Arc::new(Services {
@@ -289,7 +297,7 @@ impl World {
             principals: Arc::new(PrincipalIssuer::new(store.clone(), entropy.clone())),
             basic: Arc::new(basic),
             signing,
-            tokens: tokens.clone(),
+            jwt: jwt.clone(),
             sessions: signs_in.then(|| Arc::new(Sessions { issuer: sessions, tokens })),
             api_key_store: store.clone(),
             principal_store: store.clone(),
@@ -315,7 +323,7 @@ impl World {
         });
         // the store holds it weakly, and the services as the port
         let router = router::both(services.clone());
-        let mut world = Self { router, services, store, clock, memory, root: String::new() };
+        let mut world = Self { router, services, store, kept, clock, memory, root: String::new() };
         let all = operator::all().to_string();
         world.root = world.key("root", &all).await;
         world

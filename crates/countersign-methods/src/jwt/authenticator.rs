@@ -1,14 +1,24 @@
 //! The use of signed tokens and of the cookie, over ports: find -> whose is it? -> key or session -> verify.
+//!
+//! ```text
+//! `kid` is one of our session keys ──────────> ours, whatever its `iss` says
+//! Bearer, `iss` is an issuer that is trusted ─> foreign ──its entry lists the subject──> who has that name here?
+//! anything else ────────────────────────────> nobody's
+//! ```
 
 use super::{
     config::JwtConfig,
     credential,
+    foreign::{ForeignIssuers, ForeignOutcome, LocalOutcome, TrustedIssuer},
+    inspect::{Inspection, Judge},
     issue::JwtIssuer,
     verify::{self, Failure},
 };
 use crate::{
     exposure::{Exposed, Exposures},
+    principal::store::PrincipalStore,
     session::{issue::SessionIssuer, uses::Uses},
+    signing::{keys::OpenKey, record::SigningKeyRecord},
 };
 use countersign_core::{
     Authentication, Authenticator, Found, MethodName, MethodRule, Place, Presented, Timestamp,
@@ -16,7 +26,7 @@ use countersign_core::{
     challenge::Challenge,
     check::{request::CheckRequest, route::Route},
 };
-use countersign_crypto::FingerprintKey;
+use countersign_crypto::{FingerprintKey, jose::UnverifiedJwt};
 use std::sync::Arc;
 
 /// What the room is made of.
@@ -25,9 +35,20 @@ pub struct Parts {
     pub issuer: Arc<JwtIssuer>,
     /// `None`: the configuration has none, and no cookie counts.
     pub sessions: Option<Arc<SessionIssuer>>,
+    /// Whose tokens are believed beside our own.
+    pub foreign: ForeignIssuers,
+    /// Where those of them are found who are principals here.
+    pub principals: Arc<dyn PrincipalStore>,
     pub fingerprint: Arc<FingerprintKey>,
     pub uses: Arc<Uses>,
     pub exposures: Arc<Exposures>,
+}
+
+/// By what a token names, before anything of it is believed.
+enum Whose<'a> {
+    Ours(Arc<OpenKey>),
+    Trusted(&'a TrustedIssuer),
+    Nobodys,
 }
 
 #[derive(Debug)]
@@ -58,8 +79,56 @@ impl JwtAuthenticator {
             return session.map(verify::of_session).ok_or(Failure::Over);
         }
         let text = std::str::from_utf8(value).map_err(|_| Failure::UnknownKey)?;
-        let (token, kid) = self.parts.issuer.read(text, now)?;
-        Ok(verify::of_token(token, &kid, place))
+        let unverified = UnverifiedJwt::parse(text)?;
+        match self.whose(&unverified) {
+            Whose::Ours(key) => {
+                let token = self.parts.issuer.signed_with(&key, unverified, now)?;
+                Ok(verify::of_token(token, &key.kid, place))
+            }
+            // RULES 1.4: a Bearer value; the cookie is of a session of ours, and nobody else's token becomes one by standing there
+            Whose::Trusted(_) if place == Place::Authorization => {
+                match self.parts.foreign.authenticate(unverified, place, now)? {
+                    ForeignOutcome::Foreign(authentication) => Ok(*authentication),
+                    ForeignOutcome::Local(local) => self.local(*local).await,
+                }
+            }
+            Whose::Trusted(_) | Whose::Nobodys => Err(Failure::UnknownKey),
+        }
+    }
+
+    /// RULES 1.4.
+    fn whose(&self, token: &UnverifiedJwt<'_>) -> Whose<'_> {
+        if let Some(key) = self.parts.issuer.key_of(token) {
+            return Whose::Ours(key);
+        }
+        token.iss().and_then(|iss| self.parts.foreign.of(iss)).map_or(Whose::Nobodys, Whose::Trusted)
+    }
+
+    pub fn issuer(&self) -> &Arc<JwtIssuer> {
+        &self.parts.issuer
+    }
+
+    /// A Bearer value, as at the gateway.
+    pub async fn judge(&self, token: &str, now: Timestamp) -> Result<Authentication, Failure> {
+        self.look_up_and_verify(Place::Authorization, token.as_bytes(), now).await
+    }
+
+    /// The same, with every check told. `key`: what is kept under the `kid` that it names.
+    pub async fn inspect(&self, token: &str, key: Option<&SigningKeyRecord>, now: Timestamp) -> Inspection {
+        let verdict = self.judge(token, now).await;
+        let unverified = UnverifiedJwt::parse(token).ok();
+        let judge = match unverified.as_ref().map(|token| self.whose(token)) {
+            Some(Whose::Trusted(trusted)) => Judge::Issuer(trusted.config.clone()),
+            _ => Judge::Ours(self.config().issuer.clone()),
+        };
+        Inspection::of(token, verdict, &judge, key, now)
+    }
+
+    /// RULES 1.8. Whether they may come at all is the judgement's to ask, as for every credential of theirs.
+    async fn local(&self, token: LocalOutcome) -> Result<Authentication, Failure> {
+        let found = self.parts.principals.find_by_name(token.name()).await.map_err(|_| Failure::Store)?;
+        let principal = found.ok_or(Failure::NoPrincipal)?;
+        Ok(token.speaks_for(&principal.id))
     }
 
     /// Whose was seen where it should not have been, if anybody's: it is still good.

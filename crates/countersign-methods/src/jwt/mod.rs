@@ -16,6 +16,7 @@ pub mod authenticator;
 pub mod claims;
 pub mod config;
 pub mod credential;
+pub mod foreign;
 pub mod inspect;
 pub mod issue;
 pub mod record;

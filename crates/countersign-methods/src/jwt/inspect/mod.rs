@@ -1,20 +1,20 @@
-//! Pure: a token as an operator looks at it who asks why it is not good. Judges nothing: [`JwtIssuer::read`] does, as it does at
+//! Pure: a token as an operator looks at it who asks why it is not good. Judges nothing: the authenticator does, as it does at
 //! the gateway, and where it stopped is where the list fails. What stands before that was passed; what stands behind it nobody
 //! looked at, and the list only repeats what the token's text says of it.
 
 use super::{
-    issue::JwtIssuer,
-    record::{AccessToken, TYP},
+    foreign::{self, ForeignIssuer},
+    record::TYP,
     verify::Failure,
 };
 use crate::signing::record::{KeyPurpose, SigningKeyRecord, SigningKeyState};
-use countersign_core::{Node, NodeKind, Timestamp};
+use countersign_core::{Authentication, Lineage, Node, NodeKind, Timestamp};
 use countersign_crypto::jose::{JwsError, Outline, Part};
+use foreign::Claim;
 use serde_json::{Map, Value};
 use std::{sync::Arc, time::Duration};
 
-/// In the order in which they are taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     Header,
     Algorithm,
@@ -25,12 +25,22 @@ pub enum Step {
     Confirmation,
     Claims,
     Issuer,
+    Dates,
     Expiry,
+    NotBefore,
     IssuedAt,
+    /// Of an issuer that is trusted: those that its entry lists.
+    Listed,
+    Audience,
+    Lifetime,
+    /// OpenID Connect Core: an ID token is no access token.
+    AccessToken,
+    Local,
 }
 
 impl Step {
-    pub const ALL: [Step; 11] = [
+    /// The order in which one of ours is judged ([`super::issue`], [`super::verify`]).
+    pub const OURS: [Step; 11] = [
         Step::Header,
         Step::Algorithm,
         Step::Payload,
@@ -42,6 +52,27 @@ impl Step {
         Step::Issuer,
         Step::Expiry,
         Step::IssuedAt,
+    ];
+    /// That of an issuer that is trusted ([`super::foreign::verify`]).
+    pub const FOREIGN: [Step; 18] = [
+        Step::Header,
+        Step::Algorithm,
+        Step::Payload,
+        Step::Issuer,
+        Step::Type,
+        Step::Listed,
+        Step::Key,
+        Step::Signature,
+        Step::Audience,
+        Step::Dates,
+        Step::Expiry,
+        Step::NotBefore,
+        Step::IssuedAt,
+        Step::Lifetime,
+        Step::AccessToken,
+        Step::Confirmation,
+        Step::Claims,
+        Step::Local,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -55,28 +86,22 @@ impl Step {
             Step::Confirmation => "cnf",
             Step::Claims => "claims",
             Step::Issuer => "iss",
+            Step::Dates => "dates",
             Step::Expiry => "exp",
+            Step::NotBefore => "nbf",
             Step::IssuedAt => "iat",
+            Step::Listed => "algorithms",
+            Step::Audience => "audiences",
+            Step::Lifetime => "longest",
+            Step::AccessToken => "access_token",
+            Step::Local => "local",
         }
     }
 
     /// Which of them a failure is the failure of.
     pub fn of(failure: Failure) -> Self {
         match failure {
-            Failure::Jws(JwsError::Header("alg") | JwsError::UnknownAlgorithm) => Step::Algorithm,
-            Failure::Jws(JwsError::Base64(part) | JwsError::Json(part, _)) if part != Part::Header => {
-                Step::Payload
-            }
-            Failure::Jws(JwsError::OtherAlgorithm | JwsError::Signature) => Step::Signature,
-            Failure::Jws(
-                JwsError::TooLong
-                | JwsError::NotCompact
-                | JwsError::Base64(_)
-                | JwsError::Json(..)
-                | JwsError::Header(_)
-                | JwsError::Extension
-                | JwsError::Nested,
-            ) => Step::Header,
+            Failure::Jws(error) => Self::of_jws(error),
             // the last two are never said of a signed token
             Failure::UnknownKey | Failure::Over | Failure::Store => Step::Key,
             Failure::Typ => Step::Type,
@@ -85,6 +110,46 @@ impl Step {
             Failure::Issuer => Step::Issuer,
             Failure::Expired => Step::Expiry,
             Failure::NotYet => Step::IssuedAt,
+            Failure::NoPrincipal => Step::Local,
+            Failure::Foreign(failure) => Self::of_foreign(failure),
+        }
+    }
+
+    fn of_jws(error: JwsError) -> Self {
+        match error {
+            JwsError::Header("alg") | JwsError::UnknownAlgorithm => Step::Algorithm,
+            JwsError::Base64(part) | JwsError::Json(part, _) if part != Part::Header => Step::Payload,
+            JwsError::OtherAlgorithm | JwsError::Signature => Step::Signature,
+            JwsError::TooLong
+            | JwsError::NotCompact
+            | JwsError::Base64(_)
+            | JwsError::Json(..)
+            | JwsError::Header(_)
+            | JwsError::Extension
+            | JwsError::Nested => Step::Header,
+        }
+    }
+
+    fn of_foreign(failure: foreign::Failure) -> Self {
+        use foreign::Failure;
+        match failure {
+            Failure::Form(error) => Self::of_jws(error),
+            Failure::UnknownIssuer | Failure::OtherIssuer => Step::Issuer,
+            Failure::Typ => Step::Type,
+            Failure::Algorithm => Step::Listed,
+            Failure::NoKeys | Failure::UnknownKey | Failure::UnnamedKey | Failure::OtherAlgorithm => {
+                Step::Key
+            }
+            Failure::Signature => Step::Signature,
+            Failure::OtherAudience | Failure::Claim(Claim::Aud) => Step::Audience,
+            Failure::Claim(Claim::Exp | Claim::Nbf | Claim::Iat | Claim::AuthTime) => Step::Dates,
+            Failure::Claim(Claim::Jti | Claim::Subject | Claim::Scopes) => Step::Claims,
+            Failure::Expired => Step::Expiry,
+            Failure::NotYet => Step::NotBefore,
+            Failure::FromTheFuture => Step::IssuedAt,
+            Failure::TooLong => Step::Lifetime,
+            Failure::IdToken => Step::AccessToken,
+            Failure::Bound => Step::Confirmation,
         }
     }
 }
@@ -140,17 +205,39 @@ impl Check {
     }
 }
 
+/// Who judges a token, by what it names (RULES 1.4).
+#[derive(Debug, Clone)]
+pub enum Judge {
+    /// It names a key of ours, or nobody whom anything is known of. Our own `iss`; `None`: nothing is signed here.
+    Ours(Option<Arc<str>>),
+    Issuer(Arc<ForeignIssuer>),
+}
+
 /// What a token says, and how far it came.
 #[derive(Debug)]
 pub struct Inspection {
     /// As it stands there. Believed only where the check of the signature passed.
     pub outline: Outline,
     /// The authenticator's own.
-    pub verdict: Result<(AccessToken, Arc<str>), Failure>,
+    pub verdict: Result<Authentication, Failure>,
     pub checks: Vec<Check>,
 }
 
 impl Inspection {
+    /// `key`: what is kept under the `kid` that it names, also of a key that is removed.
+    pub fn of(
+        token: &str,
+        verdict: Result<Authentication, Failure>,
+        judge: &Judge,
+        key: Option<&SigningKeyRecord>,
+        now: Timestamp,
+    ) -> Self {
+        let outline = Outline::of(token);
+        let text = Text { outline: &outline, key, judge, now };
+        let checks = checks(verdict.as_ref().err().copied(), &text);
+        Self { outline, verdict, checks }
+    }
+
     /// Did the key that it names sign what it says?
     pub fn is_verified(&self) -> bool {
         self.checks.iter().any(|c| c.name == Step::Signature.as_str() && c.outcome == Outcome::Passed)
@@ -162,50 +249,59 @@ pub fn kid_of(token: &str) -> Option<String> {
     Some(Outline::of(token).header?.get("kid")?.as_str()?.to_owned())
 }
 
-/// `key`: what is kept under the `kid` that it names, also of a key that is removed.
-pub fn inspect(
-    token: &str,
-    tokens: &JwtIssuer,
-    key: Option<&SigningKeyRecord>,
-    now: Timestamp,
-) -> Inspection {
-    let verdict = tokens.read(token, now);
-    let outline = Outline::of(token);
-    let text = Text { outline: &outline, key, issuer: tokens.config().issuer.as_deref(), now };
-    let checks = checks(verdict.as_ref().err().copied(), &text);
-    Inspection { outline, verdict, checks }
-}
-
 fn checks(failure: Option<Failure>, text: &Text<'_>) -> Vec<Check> {
-    let stopped = failure.map(|failure| (failure, Step::of(failure)));
-    // who signs nothing looks at nothing else
-    let first = if text.issuer.is_none() { Step::Issuer } else { Step::Header };
-    let one = |step: Step| match stopped {
-        Some((failure, at)) if at == step => {
-            Check::failed(step.as_str(), text.why(failure), fix(failure, text))
-        }
-        Some((_, at)) if step > at || first > step => {
-            Check::not_reached(step.as_str(), text.unjudged(step, at))
-        }
-        _ => Check::passed(step.as_str(), text.passed(step)),
+    let order: &[Step] = match text.judge {
+        Judge::Ours(_) => &Step::OURS,
+        Judge::Issuer(_) => &Step::FOREIGN,
     };
-    Step::ALL.map(one).into()
+    let Some(failure) = failure else {
+        return order.iter().map(|step| Check::passed(step.as_str(), text.passed(*step))).collect();
+    };
+    let at = Step::of(failure);
+    // who signs nothing looks no further than the key
+    let last = if failure == Failure::Issuer && text.own().is_none() { Step::Key } else { at };
+    let place = |step: Step| order.iter().position(|one| *one == step).unwrap_or_default();
+    let one = |step: &Step| match *step {
+        step if step == at => Check::failed(step.as_str(), text.why(failure), fix(failure, text)),
+        step if place(step) < place(last) || (last != at && step == last) => {
+            Check::passed(step.as_str(), text.passed(step))
+        }
+        step => Check::not_reached(step.as_str(), text.unjudged(step, at)),
+    };
+    order.iter().map(one).collect()
 }
 
 /// What the lines are written from. None of it decides anything.
 struct Text<'t> {
     outline: &'t Outline,
     key: Option<&'t SigningKeyRecord>,
-    issuer: Option<&'t str>,
+    judge: &'t Judge,
     now: Timestamp,
 }
 
 impl Text<'_> {
+    fn own(&self) -> Option<&str> {
+        match self.judge {
+            Judge::Ours(issuer) => issuer.as_deref(),
+            Judge::Issuer(_) => None,
+        }
+    }
+
+    /// As our configuration calls whoever signed it.
+    fn entry(&self) -> String {
+        match self.judge {
+            Judge::Ours(_) => "ours".into(),
+            Judge::Issuer(issuer) => quoted(&issuer.name.to_string()),
+        }
+    }
+
     fn passed(&self, step: Step) -> String {
+        let foreign = matches!(self.judge, Judge::Issuer(_));
         match step {
             Step::Header => "three parts; the header is one JSON object and asks for no extension".into(),
             Step::Algorithm => format!("{} is believed here", self.header("alg")),
             Step::Payload => "one JSON object; the signature is base64url".into(),
+            Step::Key if foreign => format!("a key of {}", self.entry()),
             Step::Key => self.key.map_or_else(
                 || format!("{} is a key of ours", self.header("kid")),
                 |key| {
@@ -214,12 +310,21 @@ impl Text<'_> {
                 },
             ),
             Step::Signature => "made by that key".into(),
-            Step::Type => format!("`{TYP}`"),
+            Step::Type => self.header("typ"),
             Step::Confirmation => "bound to no key".into(),
+            Step::Claims if foreign => "subject, scopes and `jti` are what they must be".into(),
             Step::Claims => "every claim that is signed here is there, of its type".into(),
+            Step::Issuer if foreign => format!("{} is {}", self.claim("iss"), self.entry()),
             Step::Issuer => self.claim("iss"),
+            Step::Dates => "every time in it is one".into(),
             Step::Expiry => self.ends().unwrap_or_default(),
-            Step::IssuedAt => self.issued().unwrap_or_default(),
+            Step::NotBefore => self.begins().unwrap_or_else(|| "no `nbf`".into()),
+            Step::IssuedAt => self.issued().unwrap_or_else(|| "no `iat`".into()),
+            Step::Listed => format!("the entry of {} lists {}", self.entry(), self.header("alg")),
+            Step::Audience => format!("one of its audiences is in the entry of {}", self.entry()),
+            Step::Lifetime => format!("no longer than `longest` of {}", self.entry()),
+            Step::AccessToken => "no ID token".into(),
+            Step::Local => "who it speaks for is known".into(),
         }
     }
 
@@ -229,13 +334,24 @@ impl Text<'_> {
             Failure::UnknownKey => self.no_key(),
             Failure::Typ => format!("{} is not `{TYP}`", self.header("typ")),
             Failure::Claim(name) => format!("`{name}` is missing, or is not what is signed here"),
-            Failure::Issuer => match self.issuer {
+            Failure::Issuer => match self.own() {
                 Some(own) => format!("{} is not {}", self.claim("iss"), quoted(own)),
                 None => "nothing is signed here: the configuration has no `[issuer] url`".into(),
             },
-            Failure::Expired => self.ends().unwrap_or_else(|| failure.reason().into()),
-            Failure::NotYet => self.issued().unwrap_or_else(|| failure.reason().into()),
-            Failure::Confirmation | Failure::Over | Failure::Store => failure.reason().into(),
+            Failure::Expired | Failure::Foreign(foreign::Failure::Expired) => {
+                self.ends().unwrap_or_else(|| failure.reason().into())
+            }
+            Failure::NotYet | Failure::Foreign(foreign::Failure::FromTheFuture) => {
+                self.issued().unwrap_or_else(|| failure.reason().into())
+            }
+            Failure::Foreign(foreign::Failure::NotYet) => {
+                self.begins().unwrap_or_else(|| failure.reason().into())
+            }
+            Failure::Confirmation
+            | Failure::Over
+            | Failure::Store
+            | Failure::NoPrincipal
+            | Failure::Foreign(_) => failure.reason().into(),
         }
     }
 
@@ -251,7 +367,10 @@ impl Text<'_> {
             }
             // it stands in the store, and this process will know it in a moment
             Some(_) => format!("{kid} is not known to this process yet"),
-            None => format!("{kid} is no key of ours; its text says that {} signed it", self.claim("iss")),
+            None => format!(
+                "{kid} is no key of ours, and {} no issuer that is trusted; its text says so",
+                self.claim("iss")
+            ),
         }
     }
 
@@ -263,6 +382,7 @@ impl Text<'_> {
             Step::Type => Some(self.header("typ")),
             Step::Issuer => Some(self.claim("iss")),
             Step::Expiry => self.ends(),
+            Step::NotBefore => self.begins(),
             Step::IssuedAt => self.issued(),
             _ => None,
         };
@@ -288,6 +408,15 @@ impl Text<'_> {
             format!("issued {} from now", span(at.since(self.now)))
         } else {
             format!("issued {} ago", span(self.now.since(at)))
+        })
+    }
+
+    fn begins(&self) -> Option<String> {
+        let at = self.time("nbf")?;
+        Some(if self.now < at {
+            format!("good {} from now", span(at.since(self.now)))
+        } else {
+            format!("good since {}", span(self.now.since(at)))
         })
     }
 
@@ -335,24 +464,62 @@ fn fix(failure: Failure, text: &Text<'_>) -> &'static str {
         }
         Failure::UnknownKey if text.key.is_some() => AGAIN,
         Failure::UnknownKey => {
-            "was it made by this deployment? `countersign signing-key list` shows its keys"
+            "was it made by this deployment, or for an issuer of `[[issuers]]`? `countersign signing-key list` shows our keys"
         }
         Failure::Typ => "an ID token or the like lets nobody in; show an access token",
         Failure::Confirmation => "use a token that is bound to no key",
         Failure::Claim(_) => {
             "it comes from another release or another service that has the same key; sign in again"
         }
-        Failure::Issuer if text.issuer.is_none() => "set `[issuer] url`",
+        Failure::Issuer if text.own().is_none() => "set `[issuer] url`",
         Failure::Issuer => "was it made by this deployment? `[issuer] url` says who signs here",
         Failure::Expired | Failure::Over => AGAIN,
         Failure::NotYet => "the clocks of the two machines differ by more than a minute: set both by NTP",
+        Failure::NoPrincipal => "make a principal of that name, or change `local` of the entry",
+        Failure::Foreign(failure) => fix_foreign(failure),
         Failure::Store => "look whether the store answers: `countersign doctor`",
     }
 }
 
+/// What its issuer's entry or the issuer itself would have to say.
+fn fix_foreign(failure: foreign::Failure) -> &'static str {
+    use foreign::Failure;
+    match failure {
+        Failure::Form(_) => "was all of it copied, on one line and without a space?",
+        Failure::UnknownIssuer | Failure::OtherIssuer => {
+            "`issuer` of the entry is compared to the letter, also a slash at its end"
+        }
+        Failure::Typ | Failure::IdToken => {
+            "an ID token lets nobody in: show an access token; where its access tokens have another type, `typ` of the entry says which"
+        }
+        Failure::Algorithm | Failure::OtherAlgorithm => {
+            "`algorithms` of the entry says which are believed of it"
+        }
+        Failure::NoKeys => "its keys could not be fetched; the server's log says why",
+        Failure::UnknownKey => {
+            "its keys are fetched again now; if that does not help, it has no such key any more"
+        }
+        Failure::UnnamedKey => "have the issuer put `kid` into its tokens",
+        Failure::Signature => {
+            "it was changed after it was signed, or somebody made it up; get a new one from its issuer"
+        }
+        Failure::OtherAudience => "get one for an audience of the entry, or name its own in `audiences`",
+        Failure::Claim(Claim::Subject | Claim::Scopes) => {
+            "`claims` of the entry says where in its tokens they stand"
+        }
+        Failure::Claim(_) => "the issuer writes it otherwise than RFC 7519 says",
+        Failure::Expired => "get a new one from its issuer",
+        Failure::NotYet | Failure::FromTheFuture => {
+            "set the clocks of both by NTP; `leeway` of the entry bears up to a minute"
+        }
+        Failure::TooLong => "have the issuer give shorter ones, or raise `longest` of the entry",
+        Failure::Bound => "use a token that is bound to no key",
+    }
+}
+
 /// What a token dies with, from the token itself upward.
-pub fn descent(token: &AccessToken, kid: &str) -> Vec<Node> {
-    let mut nodes: Vec<Node> = token.lineage(kid).iter().cloned().collect();
+pub fn descent(lineage: &Lineage) -> Vec<Node> {
+    let mut nodes: Vec<Node> = lineage.iter().cloned().collect();
     nodes.sort_by_key(|node| match node.kind {
         NodeKind::Token => 0,
         NodeKind::Session => 1,

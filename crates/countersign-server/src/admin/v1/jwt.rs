@@ -18,11 +18,14 @@ use crate::{
     problem::{Problem, quoted},
     words::{duration, read, time},
 };
-use countersign_core::{PrincipalId, Timestamp, check::route::SecurityRequirement};
+use countersign_core::{
+    Authentication, CredentialId, MethodName, Node, NodeKind, Timestamp, check::route::SecurityRequirement,
+};
 use countersign_methods::{
     jwt::{
+        foreign::{ForeignIssuer, IssuerName},
         inspect::{self as look, Check, Inspection, Outcome},
-        record::AccessToken,
+        issue::TokenError,
         store::TokenRevoked,
         verify::Failure,
     },
@@ -32,7 +35,6 @@ use countersign_methods::{
 use http::StatusCode;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use std::sync::Arc;
 
 /// What was shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,24 +130,35 @@ pub(crate) async fn inspect(call: Call) -> Answer {
         Some(kid) => call.services.signing.list().await?.into_iter().find(|key| *key.kid == *kid),
         None => None,
     };
-    let seen = look::inspect(&token, &call.services.tokens, key.as_ref(), call.now);
+    let seen = call.services.jwt.inspect(&token, key.as_ref(), call.now).await;
     let verified = seen.is_verified();
     let Inspection { outline, verdict, mut checks } = seen;
+    // ours, and no fault of the token's
+    if verdict == Err(Failure::Store) {
+        return Err(Problem::unavailable());
+    }
     checks.extend(present(&call, verdict.as_ref()).await?);
     let good = checks.iter().all(|check| check.outcome != Outcome::Failed);
-    let token = verdict.ok().map(|(token, _)| token);
-    let principal = match &token {
-        Some(token) => Some(owner(&call, &token.principal).await),
+    let known = verdict.ok();
+    let principal = match &known {
+        Some(known) => Some(match &known.foreign {
+            Some(standing) => Owner::from(&**standing),
+            None => owner(&call, &known.principal).await,
+        }),
         None => None,
+    };
+    let of = |kind: NodeKind| {
+        let node = known.as_ref()?.lineage.iter().find(|node| node.kind == kind)?;
+        Some(node.id.to_string())
     };
     ok(&Shown {
         kind: kind.as_str(),
         good: Some(good),
-        id: token.as_ref().map(|token| token.jti.clone()),
+        id: of(NodeKind::Token),
         see: None,
         principal,
-        session: token.as_ref().map(|token| token.session.to_string()),
-        expires_at: token.as_ref().map(|token| time::format(token.expires_at)),
+        session: of(NodeKind::Session),
+        expires_at: known.as_ref().and_then(|known| known.expires_at).map(time::format),
         verified,
         header: outline.header,
         claims: outline.claims,
@@ -176,85 +189,91 @@ fn recognised(call: &Call, token: &str) -> (Kind, Option<String>, Option<String>
 
 /// What every request asks beside what a token establishes (RULES 1.1): whom it is for, whether anything that it descends from
 /// was called back, and whether its principal is active.
-async fn present(
-    call: &Call,
-    verdict: Result<&(AccessToken, Arc<str>), &Failure>,
-) -> Result<Vec<Check>, Problem> {
-    let (token, kid) = match verdict {
-        Ok((token, kid)) => (token, kid),
-        Err(_) => {
-            const WHY: &str = "a check before it failed";
-            return Ok(["aud", "revocation", "principal", "session"]
-                .map(|name| Check::not_reached(name, WHY))
-                .into());
-        }
+async fn present(call: &Call, verdict: Result<&Authentication, &Failure>) -> Result<Vec<Check>, Problem> {
+    let Ok(known) = verdict else {
+        const WHY: &str = "a check before it failed";
+        return Ok(["aud", "revocation", "principal", "session"]
+            .map(|name| Check::not_reached(name, WHY))
+            .into());
     };
-    let mut checks = vec![audience(call, token)];
+    let mut checks = vec![audience(call, known)];
     let feed = &call.services.feed;
-    checks.extend(look::descent(token, kid).iter().map(|node| look::revocation(node, feed.is_revoked(node))));
-    checks.push(active(call, &token.principal).await?);
-    checks.push(its_session(call, token).await?);
+    let descent = look::descent(&known.lineage);
+    checks.extend(descent.iter().map(|node| look::revocation(node, feed.is_revoked(node))));
+    checks.push(active(call, known).await?);
+    if let Some(node) = descent.iter().find(|node| node.kind == NodeKind::Session) {
+        checks.push(its_session(call, node).await?);
+    }
     Ok(checks)
 }
 
 /// RULES 1.5: a route compares with its own resource; here with those of all routes that take such a token.
-fn audience(call: &Call, token: &AccessToken) -> Check {
+fn audience(call: &Call, known: &Authentication) -> Check {
+    let Some(audiences) = &known.audiences else {
+        return Check::passed("aud", "its issuer's entry says that it is for all of this gateway");
+    };
     let takes = |security: &SecurityRequirement| match security {
         SecurityRequirement::Public => false,
         SecurityRequirement::AnyOf(all) => {
-            all.iter().any(|one| one.0.iter().any(|(method, _)| *method == countersign_core::MethodName::Jwt))
+            all.iter().any(|one| one.0.iter().any(|(method, _)| *method == MethodName::Jwt))
         }
     };
     let table = call.services.gateway_routes.table();
     let mut found: Vec<&str> = Vec::new();
     for route in table.routes().iter().filter(|route| takes(&route.security)) {
         if let Some(resource) = route.resource.as_deref()
-            && token.audiences.iter().any(|audience| **audience == *resource)
+            && audiences.iter().any(|audience| **audience == *resource)
             && !found.contains(&resource)
         {
             found.push(resource);
         }
     }
+    let list = |all: &[&str]| all.iter().map(|one| quoted(one).to_string()).collect::<Vec<_>>().join(", ");
     if found.is_empty() {
-        let named: Vec<String> =
-            token.audiences.iter().map(|audience| quoted(audience).to_string()).collect();
-        let reason =
-            format!("it is for {}, which is the resource of no route that takes `jwt`", named.join(", "));
-        let fix = "give a route that `resource`, or a session those `audiences`, and sign in again";
-        return Check::failed("aud", reason, fix);
+        let named: Vec<&str> = audiences.iter().map(|audience| &**audience).collect();
+        let reason = format!("it is for {}, the resource of no route that takes `jwt`", list(&named));
+        return Check::failed(
+            "aud",
+            reason,
+            "give a route that `resource`, or get a token for one of those there are",
+        );
     }
-    let found: Vec<String> = found.into_iter().map(|resource| quoted(resource).to_string()).collect();
-    Check::passed("aud", format!("for {}", found.join(", ")))
+    Check::passed("aud", format!("for {}", list(&found)))
 }
 
-async fn active(call: &Call, principal: &PrincipalId) -> Result<Check, Problem> {
+async fn active(call: &Call, known: &Authentication) -> Result<Check, Problem> {
+    const NAME: &str = "principal";
+    let principal = &known.principal;
     let directory = &call.services.directory;
-    let standing = match directory.standing(principal) {
-        Some(standing) => Some(standing),
-        None => directory.load(principal).await?,
+    let standing = match (&known.foreign, directory.standing(principal)) {
+        (Some(standing), _) => {
+            let name = quoted(standing.name.as_str()).to_string();
+            return Ok(Check::passed(NAME, format!("{name} is its issuer's")).of(principal.to_string()));
+        }
+        (None, Some(standing)) => Some(standing),
+        (None, None) => directory.load(principal).await?,
     };
     Ok(match standing {
         Some(standing) if standing.active => {
-            Check::passed("principal", format!("{} is enabled", quoted(standing.name.as_str())))
+            Check::passed(NAME, format!("{} is enabled", quoted(standing.name.as_str())))
         }
         Some(standing) => Check::failed(
-            "principal",
+            NAME,
             format!("{} is disabled", quoted(standing.name.as_str())),
             "`countersign user enable NAME` lets everything of theirs work again",
         ),
-        None => Check::failed("principal", "there is no such principal", "sign in as somebody who is here"),
+        None => Check::failed(NAME, "there is no such principal", "sign in as somebody who is here"),
     }
     .of(principal.to_string()))
 }
 
 /// Only its end counts, which the feed tells every gateway: that a session rested too long stops no token of it before its time.
-async fn its_session(call: &Call, token: &AccessToken) -> Result<Check, Problem> {
+async fn its_session(call: &Call, node: &Node) -> Result<Check, Problem> {
     const NAME: &str = "session";
-    let id = token.session.to_string();
     let Some(sessions) = &call.services.sessions else {
-        return Ok(Check::not_reached(NAME, "the configuration has no `[sessions]`").of(id));
+        return Ok(Check::not_reached(NAME, "the configuration has no `[sessions]`").of(&*node.id));
     };
-    let check = match sessions.issuer.find(&token.session).await? {
+    let check = match sessions.issuer.find(&CredentialId::of(node)).await? {
         None => Check::passed(NAME, "nothing is kept of it any more; its token lasts until its own end"),
         Some(record) => match record.state {
             SessionState::Ended { at, reason } => {
@@ -266,7 +285,7 @@ async fn its_session(call: &Call, token: &AccessToken) -> Result<Check, Problem>
             }
         },
     };
-    Ok(check.of(id))
+    Ok(check.of(&*node.id))
 }
 
 /// What is to end.
@@ -298,14 +317,14 @@ pub(crate) async fn revoke(call: Call) -> Answer {
     let (services, caller, now) = (&call.services, &call.caller, call.now);
     let ended = match target {
         Target::Token(token) => {
-            signed(&call, &token)?;
-            let (token, revoked) = services.tokens.revoke(&token, caller, now).await?;
-            one("token", token.jti, revoked == TokenRevoked::Now)
+            let (id, until) = signed(&call, &token).await?;
+            let revoked = services.jwt.issuer().revoke_id(&id, until, caller, now).await?;
+            one("token", id, revoked == TokenRevoked::Now)
         }
         // it is over: nothing would be refused that is not
         Target::Id(jti, until) if until <= now => one("token", jti, false),
         Target::Id(jti, until) => {
-            let revoked = services.tokens.revoke_id(&jti, until, caller, now).await?;
+            let revoked = services.jwt.issuer().revoke_id(&jti, until, caller, now).await?;
             one("token", jti, revoked == TokenRevoked::Now)
         }
         Target::Session(id) => {
@@ -336,11 +355,20 @@ fn one(what: &'static str, id: String, changed: bool) -> Ended {
     Ended { what, id, changed, sessions: None }
 }
 
-/// What is no signed token is ended in another way, which is said.
-fn signed(call: &Call, token: &str) -> Result<(), Problem> {
+/// By which node a token that is still good is called back, and until when. What is no signed token is ended in another way,
+/// which is said.
+async fn signed(call: &Call, token: &str) -> Result<(String, Timestamp), Problem> {
     let (kind, see, session) = recognised(call, token);
     let what = match kind {
-        Kind::Signed | Kind::Unknown => return Ok(()),
+        Kind::Signed | Kind::Unknown => {
+            let judged = call.services.jwt.judge(token, call.now).await;
+            let known = match judged {
+                Err(Failure::Store) => return Err(Problem::unavailable()),
+                judged => judged.map_err(TokenError::NotOurs)?,
+            };
+            let node = known.lineage.iter().find(|node| node.kind == NodeKind::Token);
+            return node.map(|node| node.id.to_string()).zip(known.expires_at).ok_or_else(Problem::internal);
+        }
         Kind::SessionCookie => "a session's cookie",
         Kind::RefreshToken => "a refresh token",
         Kind::ApiKey => "an API key",
@@ -359,12 +387,17 @@ fn signed(call: &Call, token: &str) -> Result<(), Problem> {
 fn target(body: &mut Members, now: Timestamp) -> Option<Target> {
     let token = body.optional("token", read::text).map(Target::Token);
     let jti = body.optional("jti", jti);
-    let expires_at = body.optional("expires_at", |value| end(value, now));
+    let expires_at = body.optional("expires_at", read::point);
     let session = body.optional("session", read::text).map(Target::Session);
     let principal = body.optional("principal", read::text).map(Target::Principal);
     let signing_key = body.optional("signing_key", read::text).map(Target::SigningKey);
     if jti.is_some() != expires_at.is_some() {
         body.fault("jti", "stands with `expires_at`, the token's `exp`: so long it is remembered");
+    }
+    if let Some((jti, until)) = jti.as_ref().zip(expires_at)
+        && let Err(why) = lasts(jti, until, now)
+    {
+        body.fault("expires_at", why);
     }
     let id = jti.zip(expires_at).map(|(jti, until)| Target::Id(jti, until));
     let mut named = [token, id, session, principal, signing_key].into_iter().flatten();
@@ -375,24 +408,36 @@ fn target(body: &mut Members, now: Timestamp) -> Option<Target> {
     first
 }
 
+/// Ours is letters and digits; of an issuer that is trusted its name stands before it (`staff:...`).
 fn jti(value: Json) -> Result<String, Wrong> {
     let text = read::text(value)?;
-    let good = (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let own = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let good = match text.split_once(':') {
+        None => (1..=64).contains(&text.len()) && own(&text),
+        Some((name, id)) => {
+            IssuerName::parse(name).is_some()
+                && (1..=128).contains(&id.len())
+                && id.bytes().all(|byte| byte.is_ascii_graphic())
+        }
+    };
     if good {
-        Ok(text)
-    } else {
-        Err(format!("{} is no `jti` of ours: letters and digits", quoted(&text)).into())
+        return Ok(text);
     }
+    let why =
+        "is no `jti` of ours, which is letters and digits, and none with the name of its issuer before it";
+    Err(format!("{} {why}", quoted(&text)).into())
 }
 
-/// What ends later than anything that is signed here would be remembered for nothing.
-fn end(value: Json, now: Timestamp) -> Result<Timestamp, Wrong> {
-    let until = read::point(value)?;
-    if until > now + SessionConfig::LONGEST_ACCESS {
-        let longest = duration::format(SessionConfig::LONGEST_ACCESS);
-        return Err(format!("is further away than {longest}, which no token of a session lasts").into());
+/// What ends later than any such token does would be remembered for nothing.
+fn lasts(jti: &str, until: Timestamp, now: Timestamp) -> Result<(), String> {
+    let longest = match jti.contains(':') {
+        true => ForeignIssuer::MOST_LONGEST,
+        false => SessionConfig::LONGEST_ACCESS,
+    };
+    if until > now + longest {
+        return Err(format!("is further away than {}, which no such token lasts", duration::format(longest)));
     }
-    Ok(until)
+    Ok(())
 }
 
 const TAG: &str = "tokens";
@@ -451,7 +496,7 @@ pub(crate) fn describe_revoke() -> Described {
         &[],
         &[
             ("token", string()),
-            ("jti", pattern("^[0-9A-Za-z]{1,64}$")),
+            ("jti", pattern("^([0-9A-Za-z]{1,64}|[a-z0-9_-]{1,64}:[!-~]{1,128})$")),
             ("expires_at", instant()),
             ("session", session::session_id()),
             ("principal", crate::openapi::shape::id_or_name()),

@@ -92,10 +92,10 @@ async fn a_key_that_is_called_back_takes_with_it_what_it_signed() {
     // another signs from now on, and a session outlives the key
     let again = sign_in(&world, "ada").await;
     assert_eq!(mine(&world, ("authorization", &bearer(&again["access_token"]))).await, "ok");
-    let before = world.store.actions().len();
+    let before = world.kept.actions().len();
     assert_eq!(world.post(&root, &path, json!({})).await.expect(200), revoked, "it is what was wanted");
-    assert_eq!(world.store.actions().len(), before);
-    assert_eq!(world.store.actions().iter().filter(|a| *a == "signing_key.revoke").count(), 1);
+    assert_eq!(world.kept.actions().len(), before);
+    assert_eq!(world.kept.actions().iter().filter(|a| *a == "signing_key.revoke").count(), 1);
 }
 
 #[tokio::test]
