@@ -312,6 +312,8 @@ fn refusal(status: StatusCode, body: &[u8], needs: Option<&str>) -> Failure {
         "principal_unknown" => {
             return failure.todo("`countersign service list` and `countersign user list` show who there is");
         }
+        "session_unknown" => return failure.todo("`countersign session list` shows the ids"),
+        "signing_key_unknown" => return failure.todo("`countersign signing-key list` shows them"),
         "scopes_beyond_owner" => {
             return failure.todo("`countersign service change NAME --scope ...` does that");
         }

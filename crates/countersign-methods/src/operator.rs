@@ -9,7 +9,9 @@ pub const READ: &str = "countersign:read";
 pub const KEYS: &str = "countersign:keys";
 /// Create, change, enable and disable principals.
 pub const PRINCIPALS: &str = "countersign:principals";
-/// Read the feed and revoke a node in it.
+/// Rotate and revoke the keys that tokens are signed with.
+pub const SIGNING_KEYS: &str = "countersign:signing-keys";
+/// Revoke: a node of the feed, a session, a token, everything of a principal's.
 pub const REVOCATIONS: &str = "countersign:revocations";
 /// Read and verify the audit trail.
 pub const AUDIT: &str = "countersign:audit";
@@ -18,7 +20,7 @@ pub const METRICS: &str = "countersign:metrics";
 /// Issue beyond one's own scopes, expiry and lineage (RULES 2.6); operators' scopes excepted.
 pub const GRANT: &str = "countersign:grant";
 
-pub const ALL: [&str; 7] = [READ, KEYS, PRINCIPALS, REVOCATIONS, AUDIT, METRICS, GRANT];
+pub const ALL: [&str; 8] = [READ, KEYS, SIGNING_KEYS, PRINCIPALS, REVOCATIONS, AUDIT, METRICS, GRANT];
 
 /// All of them: what a first operator holds.
 pub fn all() -> ScopeSet {

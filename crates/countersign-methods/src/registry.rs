@@ -26,15 +26,18 @@ pub struct Room {
 pub const API_KEY: Noun = Noun { rust: "api_key", url: "api-keys", commands: &["key"] };
 pub const APP_PASSWORD: Noun =
     Noun { rust: "app_password", url: "app-passwords", commands: &["app-password"] };
+pub const TOKEN: Noun = Noun { rust: "token", url: "tokens", commands: &["token"] };
+pub const SIGNING_KEY: Noun = Noun { rust: "signing_key", url: "signing-keys", commands: &["signing-key"] };
+pub const SESSION: Noun = Noun { rust: "session", url: "sessions", commands: &["session"] };
 pub const PRINCIPAL: Noun = Noun { rust: "principal", url: "principals", commands: &["user", "service"] };
 pub const REVOCATION: Noun = Noun { rust: "revocation", url: "revocations", commands: &[] };
 
 /// Every room, in the order of [`MethodName::ALL`].
 pub const ROOMS: &[Room] = &[
-    Room { folder: "jwt", method: MethodName::Jwt, nouns: &[] },
+    Room { folder: "jwt", method: MethodName::Jwt, nouns: &[TOKEN] },
     Room { folder: "basic", method: MethodName::Basic, nouns: &[APP_PASSWORD] },
     Room { folder: "api_key", method: MethodName::ApiKey, nouns: &[API_KEY] },
 ];
 
 /// The halls that keep something of their own.
-pub const HALLS: &[Noun] = &[PRINCIPAL, REVOCATION];
+pub const HALLS: &[Noun] = &[SIGNING_KEY, SESSION, PRINCIPAL, REVOCATION];

@@ -28,6 +28,7 @@ use countersign_methods::{
             ClaimNames, ExpectedTyp, ForeignIssuer, ForeignIssuers, IssuerName, KeyOrigin, KeySource,
             KnownKeys, TrustedIssuer, identity::principal_id,
         },
+        inspect::{Outcome, Step},
         issue::JwtIssuer,
         record::token_node,
     },
@@ -444,6 +445,31 @@ async fn rule_1_4_a_foreign_token_in_the_cookie_is_nobodys() {
     assert_eq!(house.reason(Place::Cookie, &theirs).await, nobodys);
     assert_eq!(house.reason(Place::Cookie, &house.theirs("their-ada")).await, nobodys);
     assert_eq!((house.asked(), house.their_keys.wanted.load(Ordering::SeqCst)), (0, 0));
+}
+
+/// An operator is told what the gateway would do, by the checks of whoever judges.
+#[tokio::test]
+async fn rule_1_4_an_inspection_is_the_judgement() {
+    let house = House::new().await;
+    let stranger = SigningKey::generate(Algorithm::Es256).unwrap();
+    let forged = signed(&stranger, &house.claims(THEIRS, "carol"));
+    for (token, steps, failed) in [
+        (house.session_token(), &Step::OURS[..], None),
+        (house.theirs("carol"), &Step::FOREIGN, None),
+        (house.theirs("their-ada"), &Step::FOREIGN, None),
+        (forged, &Step::FOREIGN, Some("kid")),
+        (signed(&stranger, &house.claims("https://evil.example", "carol")), &Step::OURS, Some("kid")),
+        ("rubbish".to_owned(), &Step::OURS, Some("header")),
+    ] {
+        let seen = house.room.inspect(&token, None, house.now()).await;
+        let names: Vec<&str> = seen.checks.iter().map(|check| check.name).collect();
+        assert_eq!(names, steps.iter().map(|step| step.as_str()).collect::<Vec<_>>());
+        let wrong: Vec<&str> =
+            seen.checks.iter().filter(|c| c.outcome == Outcome::Failed).map(|c| c.name).collect();
+        assert_eq!(wrong, Vec::from_iter(failed));
+        assert_eq!(house.refusal(Place::Authorization, &token).await.is_some(), failed.is_some());
+        assert_eq!(seen.verdict.is_err(), failed.is_some());
+    }
 }
 
 /// Where nothing is signed here, others' tokens are read all the same.

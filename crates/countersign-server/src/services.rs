@@ -20,7 +20,7 @@ use countersign_crypto::{Entropy, fingerprint::FingerprintKey, key::AttestKeys};
 use countersign_methods::{
     api_key::{issue::ApiKeyIssuer, store::ApiKeyStore},
     basic::{issue::BasicIssuer, store::BasicStore},
-    jwt::issue::JwtIssuer,
+    jwt::{authenticator::JwtAuthenticator, issue::JwtIssuer},
     principal::{issue::PrincipalIssuer, store::PrincipalStore},
     revocation::store::FeedStore,
     session::issue::SessionIssuer,
@@ -42,6 +42,8 @@ pub struct Services {
     pub principals: Arc<PrincipalIssuer>,
     pub basic: Arc<BasicIssuer>,
     pub signing: Arc<SigningKeyIssuer>,
+    /// The gateway's own judge of signed tokens; also where nobody signs in.
+    pub jwt: Arc<JwtAuthenticator>,
     /// `None`: the configuration has none.
     pub sessions: Option<Arc<Sessions>>,
     pub api_key_store: Arc<dyn ApiKeyStore>,

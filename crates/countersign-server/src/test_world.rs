@@ -112,16 +112,15 @@ pub(crate) const ISSUER: &str = "https://auth.example.com";
 
 /// The halls of keys and sessions, and who mints.
 async fn signed(
-    store: &Arc<MemoryStore>,
+    (store, kept): (&Arc<MemoryStore>, &Arc<MemoryStore>),
     memory: &Arc<ChangeMemory>,
     directory: &Arc<LocalDirectory>,
     (entropy, clock): (Arc<SeededEntropy>, Arc<ManualClock>),
 ) -> (Arc<SigningKeyIssuer>, Arc<SessionIssuer>, Arc<JwtIssuer>) {
     let seal = Arc::new(SealKeys::new(vec![(1, [3; 32])]).unwrap());
     let keys = Arc::new(SigningKeys::new(seal));
-    // of a store of their own: what is in the trail is what a test did
-    let kept = Arc::new(MemoryStore::new());
-    let signing = SigningKeyIssuer::new(kept, keys.clone(), SigningConfig::default(), entropy.clone());
+    let signing =
+        SigningKeyIssuer::new(kept.clone(), keys.clone(), SigningConfig::default(), entropy.clone());
     signing.advance(clock.now()).await.unwrap();
     let marks = Arc::new(MarkKeys::new(vec![(1, [4; 32])]).unwrap());
     let config = SessionConfig { audiences: Arc::new([RESOURCE.into()]), ..SessionConfig::default() };
@@ -142,6 +141,8 @@ pub(crate) struct World {
     pub(crate) router: Router,
     pub(crate) services: Arc<Services>,
     pub(crate) store: Arc<MemoryStore>,
+    /// Of the signing keys.
+    pub(crate) kept: Arc<MemoryStore>,
     pub(crate) clock: Arc<ManualClock>,
     memory: Arc<ChangeMemory>,
     /// A key of `root`, which holds every operator's scope.
@@ -197,6 +198,15 @@ impl World {
 
     /// With other routes before the admin API than its own.
     pub(crate) async fn judged_by(admin_routes: Vec<Route>) -> Self {
+        Self::built(admin_routes, true).await
+    }
+
+    /// Of a configuration in which nobody signs in.
+    pub(crate) async fn without_sessions() -> Self {
+        Self::built(admin_routes(), false).await
+    }
+
+    async fn built(admin_routes: Vec<Route>, signs_in: bool) -> Self {
         let store = Arc::new(MemoryStore::new());
         let clock = Arc::new(ManualClock::default());
         let entropy = Arc::new(SeededEntropy::new(1));
@@ -259,9 +269,12 @@ impl World {
         let passwords = Arc::new(BasicAuthenticator::new(parts.clone()).unwrap());
         let basic =
             BasicIssuer::new(parts, store.clone(), passwords.clone(), Arc::new(CommonPasswords)).unwrap();
+        // of a store of their own: what is in the trail is what a test did
+        let kept = Arc::new(MemoryStore::new());
+        kept.tell(Arc::downgrade(&memory));
         let (signing, sessions, tokens) =
-            signed(&store, &memory, &directory, (entropy.clone(), clock.clone())).await;
-        let jwt: Arc<dyn Authenticator> = Arc::new(JwtAuthenticator::new(JwtParts {
+            signed((&store, &kept), &memory, &directory, (entropy.clone(), clock.clone())).await;
+        let jwt = Arc::new(JwtAuthenticator::new(JwtParts {
             issuer: tokens.clone(),
             sessions: Some(sessions.clone()),
             foreign: ForeignIssuers::default(),
@@ -276,7 +289,7 @@ impl World {
         orders.presentation = vec![(MethodName::Jwt, rule)];
         let mut routes = vec![orders, Route::new("/public", "orders", SecurityRequirement::Public)];
         routes.extend(session_routes(&[HostPattern::Any], Some(&RESOURCE.into())));
-        let (gateway, gateway_routes) = judge(routes, vec![jwt, passwords.clone(), room.clone()]);
+        let (gateway, gateway_routes) = judge(routes, vec![jwt.clone(), passwords.clone(), room.clone()]);
         let api_keys =
             ApiKeyIssuer::new(store.clone(), store.clone(), peppers, config, Arc::new([]), entropy.clone());
         let services = Arc::new(Services {
@@ -284,7 +297,8 @@ impl World {
             principals: Arc::new(PrincipalIssuer::new(store.clone(), entropy.clone())),
             basic: Arc::new(basic),
             signing,
-            sessions: Some(Arc::new(Sessions { issuer: sessions, tokens })),
+            jwt: jwt.clone(),
+            sessions: signs_in.then(|| Arc::new(Sessions { issuer: sessions, tokens })),
             api_key_store: store.clone(),
             principal_store: store.clone(),
             basic_store: store.clone(),
@@ -309,7 +323,7 @@ impl World {
         });
         // the store holds it weakly, and the services as the port
         let router = router::both(services.clone());
-        let mut world = Self { router, services, store, clock, memory, root: String::new() };
+        let mut world = Self { router, services, store, kept, clock, memory, root: String::new() };
         let all = operator::all().to_string();
         world.root = world.key("root", &all).await;
         world

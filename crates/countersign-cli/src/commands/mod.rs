@@ -15,6 +15,7 @@ pub mod config;
 mod copies;
 pub mod dev;
 pub mod doctor;
+pub mod jwt;
 pub mod keyring;
 pub mod man;
 pub mod migrate;
@@ -23,6 +24,8 @@ pub mod ready;
 pub mod restore;
 pub mod route;
 pub mod serve;
+pub mod session;
+pub mod signing;
 pub mod version;
 
 use crate::{
@@ -135,6 +138,15 @@ enum Command {
     /// Programs
     #[command(subcommand)]
     Service(principal::Service),
+    /// Who is signed in
+    #[command(subcommand)]
+    Session(session::Session),
+    /// Signed tokens: what is wrong with one, and the end of it
+    #[command(subcommand)]
+    Token(jwt::Token),
+    /// The keys that tokens are signed with
+    #[command(subcommand)]
+    SigningKey(signing::SigningKey),
     /// What comes from another product
     #[command(subcommand)]
     Import(basic::Import),
@@ -248,6 +260,9 @@ fn dispatch(CommandLine { common, command }: CommandLine) -> Result<Exit, Failur
         Command::PasswordList(command) => basic::password_list(command, &common),
         Command::User(command) => wait(principal::run(command.into(), &common)),
         Command::Service(command) => wait(principal::run(command.into(), &common)),
+        Command::Session(command) => wait(session::run(command, &common)),
+        Command::Token(command) => wait(jwt::run(command, &common)),
+        Command::SigningKey(command) => wait(signing::run(command, &common)),
         Command::Route(command) => wait(route::run(command, &common)),
         Command::Audit(command) => wait(audit::run(command, &common)),
     }

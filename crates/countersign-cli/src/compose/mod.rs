@@ -156,12 +156,13 @@ pub async fn start(settings: &Settings, rooms: Rooms) -> Result<Running, Failure
     }
 
     let state = Arc::<ConfigurationState>::default();
-    let watch = Watch::new(&rooms, memory.clone(), gateway_point.clone(), state.clone());
+    let watch = Watch::new(&rooms, memory.clone(), gateway_point.clone(), sessions.clone(), state.clone());
     let services = Arc::new(Services {
         api_keys: rooms.api_keys.clone(),
         principals: rooms.principals.clone(),
         basic: rooms.basic.clone(),
         signing: rooms.signing.clone(),
+        jwt: authenticator.clone(),
         sessions: sessions.clone(),
         api_key_store: rooms.store.clone(),
         principal_store: rooms.store.clone(),

@@ -212,7 +212,7 @@ pub fn secret_from(path: &Path) -> Result<String, Failure> {
     let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
     let secret = line.rsplit([':', ' ']).next().unwrap_or_default().trim();
     if secret.is_empty() {
-        return Err(Failure::usage(format!("`{}` holds no key", path.display())));
+        return Err(Failure::usage(format!("`{}` holds no credential", path.display())));
     }
     Ok(secret.to_owned())
 }

@@ -2,13 +2,15 @@
 //! asked what its key is found by and nothing else; a key knows its one algorithm, and the token only repeats it.
 //!
 //! Does not know what a claim means, when a token ends or where keys come from: that is the rooms'. Next in the walk:
-//! [`UnverifiedJwt::parse`], [`JwkSet::find`], [`UnverifiedJwt::verify`]; [`sign`] for our own.
+//! [`UnverifiedJwt::parse`], [`JwkSet::find`], [`UnverifiedJwt::verify`]; [`sign`] for our own. [`Outline`] is for looking,
+//! never for judging.
 
 mod algorithm;
 mod json;
 mod jwk;
 mod jwk_set;
 mod jws;
+mod outline;
 mod thumbprint;
 mod unverified;
 
@@ -17,6 +19,7 @@ pub use json::JsonError;
 pub use jwk::{Jwk, JwkError, VerifyingKey};
 pub use jwk_set::{JwkSet, JwkSetError, LONGEST_JWK_SET, NoKey, Skipped, WhySkipped};
 pub use jws::sign;
+pub use outline::Outline;
 pub use unverified::{JwsError, LONGEST_TOKEN, Part, UnverifiedJwt, VerifiedJwt};
 
 #[cfg(test)]

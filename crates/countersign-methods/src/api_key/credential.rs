@@ -123,7 +123,7 @@ impl KeyFormats {
     }
 
     /// Does a Bearer value belong to this room (RULES 1.4)?
-    fn claims(&self, value: &[u8]) -> bool {
+    pub(super) fn claims(&self, value: &[u8]) -> bool {
         self.ours.is_prefix_of(value)
             || self.other.is_prefix_of(value)
             || self.imported.iter().any(|prefix| !prefix.is_empty() && value.starts_with(prefix.as_bytes()))

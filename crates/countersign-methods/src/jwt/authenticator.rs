@@ -9,7 +9,8 @@
 use super::{
     config::JwtConfig,
     credential,
-    foreign::{ForeignIssuers, ForeignOutcome, LocalOutcome},
+    foreign::{ForeignIssuers, ForeignOutcome, LocalOutcome, TrustedIssuer},
+    inspect::{Inspection, Judge},
     issue::JwtIssuer,
     verify::{self, Failure},
 };
@@ -17,6 +18,7 @@ use crate::{
     exposure::{Exposed, Exposures},
     principal::store::PrincipalStore,
     session::{issue::SessionIssuer, uses::Uses},
+    signing::{keys::OpenKey, record::SigningKeyRecord},
 };
 use countersign_core::{
     Authentication, Authenticator, Found, MethodName, MethodRule, Place, Presented, Timestamp,
@@ -40,6 +42,13 @@ pub struct Parts {
     pub fingerprint: Arc<FingerprintKey>,
     pub uses: Arc<Uses>,
     pub exposures: Arc<Exposures>,
+}
+
+/// By what a token names, before anything of it is believed.
+enum Whose<'a> {
+    Ours(Arc<OpenKey>),
+    Trusted(&'a TrustedIssuer),
+    Nobodys,
 }
 
 #[derive(Debug)]
@@ -71,19 +80,48 @@ impl JwtAuthenticator {
         }
         let text = std::str::from_utf8(value).map_err(|_| Failure::UnknownKey)?;
         let unverified = UnverifiedJwt::parse(text)?;
-        if let Some(key) = self.parts.issuer.key_of(&unverified) {
-            let token = self.parts.issuer.signed_with(&key, unverified, now)?;
-            return Ok(verify::of_token(token, &key.kid, place));
+        match self.whose(&unverified) {
+            Whose::Ours(key) => {
+                let token = self.parts.issuer.signed_with(&key, unverified, now)?;
+                Ok(verify::of_token(token, &key.kid, place))
+            }
+            // RULES 1.4: a Bearer value; the cookie is of a session of ours, and nobody else's token becomes one by standing there
+            Whose::Trusted(_) if place == Place::Authorization => {
+                match self.parts.foreign.authenticate(unverified, place, now)? {
+                    ForeignOutcome::Foreign(authentication) => Ok(*authentication),
+                    ForeignOutcome::Local(local) => self.local(*local).await,
+                }
+            }
+            Whose::Trusted(_) | Whose::Nobodys => Err(Failure::UnknownKey),
         }
-        // RULES 1.4: a Bearer value; the cookie is of a session of ours, and nobody else's token becomes one by standing there
-        let is_foreign = unverified.iss().is_some_and(|iss| self.parts.foreign.of(iss).is_some());
-        if place != Place::Authorization || !is_foreign {
-            return Err(Failure::UnknownKey);
+    }
+
+    /// RULES 1.4.
+    fn whose(&self, token: &UnverifiedJwt<'_>) -> Whose<'_> {
+        if let Some(key) = self.parts.issuer.key_of(token) {
+            return Whose::Ours(key);
         }
-        match self.parts.foreign.authenticate(unverified, place, now)? {
-            ForeignOutcome::Foreign(authentication) => Ok(*authentication),
-            ForeignOutcome::Local(local) => self.local(*local).await,
-        }
+        token.iss().and_then(|iss| self.parts.foreign.of(iss)).map_or(Whose::Nobodys, Whose::Trusted)
+    }
+
+    pub fn issuer(&self) -> &Arc<JwtIssuer> {
+        &self.parts.issuer
+    }
+
+    /// A Bearer value, as at the gateway.
+    pub async fn judge(&self, token: &str, now: Timestamp) -> Result<Authentication, Failure> {
+        self.look_up_and_verify(Place::Authorization, token.as_bytes(), now).await
+    }
+
+    /// The same, with every check told. `key`: what is kept under the `kid` that it names.
+    pub async fn inspect(&self, token: &str, key: Option<&SigningKeyRecord>, now: Timestamp) -> Inspection {
+        let verdict = self.judge(token, now).await;
+        let unverified = UnverifiedJwt::parse(token).ok();
+        let judge = match unverified.as_ref().map(|token| self.whose(token)) {
+            Some(Whose::Trusted(trusted)) => Judge::Issuer(trusted.config.clone()),
+            _ => Judge::Ours(self.config().issuer.clone()),
+        };
+        Inspection::of(token, verdict, &judge, key, now)
     }
 
     /// RULES 1.8. Whether they may come at all is the judgement's to ask, as for every credential of theirs.

@@ -1,7 +1,8 @@
 //! The room of signed tokens (RFC 7519, RFC 9068, RFC 6750; RULES 1.4, 1.6, 1.8, 2.5, 4.2, 5.3): short-lived access tokens of our
 //! own sessions, the cookie that stands for one, and tokens of issuers that the configuration trusts ([`foreign`]). It owns
 //! where they stand in a request ([`credential`]), what ours say ([`record`], [`claims`]), how each is judged ([`verify`]),
-//! their use ([`authenticator`]), and how one is made and called back ([`issue`]). Keys are the hall's of signing, sessions the
+//! their use ([`authenticator`]), how one is made and called back ([`issue`]), and what an operator
+//! is told of one ([`inspect`]). Keys are the hall's of signing, sessions the
 //! hall's of sessions. Next in the walk: `countersign-store`, which implements [`store`].
 //!
 //! ```text
@@ -16,6 +17,7 @@ pub mod claims;
 pub mod config;
 pub mod credential;
 pub mod foreign;
+pub mod inspect;
 pub mod issue;
 pub mod record;
 pub mod store;

@@ -18,7 +18,13 @@ use countersign_crypto::{
     random_id,
     token::format::ID_LENGTH,
 };
-use std::{net::IpAddr, sync::Arc};
+use std::{
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 /// How often a refresh looks again because another one was faster.
 const ATTEMPTS: usize = 3;
@@ -89,14 +95,48 @@ pub struct Parts {
     pub entropy: Arc<dyn Entropy>,
 }
 
+/// What became of sessions since this process began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionCounts {
+    pub begun: u64,
+    pub refreshed: u64,
+    /// Ended because a refresh token came a second time.
+    pub reused: u64,
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    begun: AtomicU64,
+    refreshed: AtomicU64,
+    reused: AtomicU64,
+}
+
+fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
 #[derive(Debug)]
 pub struct SessionIssuer {
     parts: Parts,
+    counters: Counters,
 }
 
 impl SessionIssuer {
     pub fn new(parts: Parts) -> Self {
-        Self { parts }
+        Self { parts, counters: Counters::default() }
+    }
+
+    pub fn counts(&self) -> SessionCounts {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let Counters { begun, refreshed, reused } = &self.counters;
+        SessionCounts { begun: read(begun), refreshed: read(refreshed), reused: read(reused) }
+    }
+
+    /// What kind of opaque token it is by its beginning, and whose session's where it bears our mark. Asks nobody, and uses
+    /// nothing up.
+    pub fn recognise(&self, shown: &[u8]) -> Option<(TokenKind, Option<CredentialId>)> {
+        let kind = TokenKind::ALL.into_iter().find(|kind| self.parts.tokens.is_prefix_of(*kind, shown))?;
+        Some((kind, self.parts.tokens.read(kind, shown).map(|token| token.id)))
     }
 
     pub fn config(&self) -> &SessionConfig {
@@ -160,6 +200,7 @@ impl SessionIssuer {
             Err(StoreError::Conflict(_)) => return Err(SessionError::Over),
             Err(error) => return Err(error.into()),
         }
+        count(&self.counters.begun);
         let token = |new: NewToken| new.token;
         Ok(Begun { record, cookie: cookie.map(token), refresh: refresh.map(token) })
     }
@@ -248,6 +289,7 @@ impl SessionIssuer {
                 record.refresh =
                     Some(RefreshFamily { current: next.digest, previous, generation, rotated_at: now });
                 record.last_used_at = now;
+                count(&self.counters.refreshed);
                 Ok(Some(Refreshed { record, refresh: next.token }))
             }
         }
@@ -277,6 +319,7 @@ impl SessionIssuer {
         let event = caller.event(now, "session.reuse", record.id.as_str(), detail);
         let until = now + SessionConfig::REMEMBERED;
         self.parts.store.end(&record.id, EndReason::Reuse, now, until, event).await?;
+        count(&self.counters.reused);
         tracing::warn!(session = %record.id, principal = %record.principal, "a refresh token was used a second time: somebody has a copy, and the session has ended");
         Ok(())
     }

@@ -25,6 +25,8 @@ pub enum TokenKind {
 }
 
 impl TokenKind {
+    pub const ALL: [TokenKind; 2] = [TokenKind::Cookie, TokenKind::Refresh];
+
     fn word(self) -> &'static str {
         match self {
             TokenKind::Cookie => "session",

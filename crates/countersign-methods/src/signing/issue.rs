@@ -212,9 +212,23 @@ impl SigningKeyIssuer {
         caller: &Caller,
         now: Timestamp,
     ) -> Result<SigningKeyRecord, SigningError> {
+        self.revoke_seen(kid, None, caller, now).await
+    }
+
+    /// `seen`: only as long as it is at this version; otherwise `Changed`.
+    pub async fn revoke_seen(
+        &self,
+        kid: &str,
+        seen: Option<i64>,
+        caller: &Caller,
+        now: Timestamp,
+    ) -> Result<SigningKeyRecord, SigningError> {
         let records = self.store.list().await?;
         let found = records.iter().find(|record| &*record.kid == kid).cloned();
         let record = found.ok_or(SigningError::Unknown)?;
+        if seen.is_some_and(|seen| seen != record.version) {
+            return Err(SigningError::Changed);
+        }
         let (purpose, was) = (record.purpose, record.state);
         let node = record.node();
         let mut step = Step::new(caller, now);

@@ -2,6 +2,7 @@
 //! the path of a request, replaced whole by whoever follows the store.
 
 use super::record::{KeyPurpose, SigningKeyRecord, SigningKeyState};
+use countersign_core::Timestamp;
 use countersign_crypto::{
     SecretBytes,
     hash::sha256,
@@ -33,7 +34,9 @@ pub struct OpenKey {
     pub kid: Arc<str>,
     pub purpose: KeyPurpose,
     pub algorithm: Algorithm,
-    state: SigningKeyState,
+    pub state: SigningKeyState,
+    /// Since when it is in this state.
+    pub since: Timestamp,
     version: i64,
     key: Arc<SigningKey>,
 }
@@ -140,8 +143,13 @@ impl SigningKeys {
         {
             return Err(KeysError::Other(kid));
         }
-        let SigningKeyRecord { purpose, algorithm, state, version, .. } = *record;
-        Ok(Arc::new(OpenKey { kid, purpose, algorithm, state, version, key }))
+        let SigningKeyRecord { purpose, algorithm, state, since, version, .. } = *record;
+        Ok(Arc::new(OpenKey { kid, purpose, algorithm, state, since, version, key }))
+    }
+
+    /// All that are not removed, the oldest first.
+    pub fn known(&self) -> Vec<Arc<OpenKey>> {
+        self.set().keys.clone()
     }
 
     /// One of that purpose whose signatures are believed.

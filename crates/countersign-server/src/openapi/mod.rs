@@ -284,7 +284,7 @@ pub(crate) fn document(paths: Value, schemas: Map<String, Value>) -> Value {
         "info": {
             "title": "Countersign admin API",
             "version": "1",
-            "summary": "Principals, API keys, routes, audit and revocations of a Countersign deployment",
+            "summary": "Principals, API keys, sessions, tokens, routes, audit and revocations of a Countersign deployment",
             "license": {"name": "Apache-2.0 OR MIT", "identifier": "Apache-2.0 OR MIT"},
         },
         "servers": [{"url": "/", "description": "the address of `[admin] listen`"}],

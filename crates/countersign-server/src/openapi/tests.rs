@@ -2,6 +2,7 @@
 
 use crate::{
     router,
+    session::tests::{person, sign_in},
     test_world::{Reply, World, request},
 };
 use axum::body::Body;
@@ -139,6 +140,51 @@ impl Asked<'_> {
     }
 }
 
+/// Keys, sessions and tokens.
+async fn signed(asked: &mut Asked<'_>, root: &str) {
+    let (get, post) = (Method::GET, Method::POST);
+    person(asked.world, "eva").await;
+    let tokens = sign_in(asked.world, "eva").await;
+    let other = sign_in(asked.world, "eva").await;
+    let (inspect, revoke) = ("/admin/v1/tokens/inspect", "/admin/v1/tokens/revoke");
+    for token in [&tokens["access_token"], &tokens["refresh_token"], &json!("a.b.c"), &json!(root), &json!(1)]
+    {
+        asked.ask(root, (post.clone(), inspect), "", &[], json!({"token": token})).await;
+    }
+    let (sessions, session) = ("/admin/v1/sessions", "/admin/v1/sessions/{id}");
+    for query in ["?limit=1&open=true", "?principal=eva", "?principal=nobody"] {
+        asked.ask(root, (get.clone(), &format!("{sessions}{query}")), "", &[], Value::Null).await;
+    }
+    let id = tokens["session"].as_str().unwrap();
+    for id in [id, "none"] {
+        asked.ask(root, (post.clone(), "/admin/v1/sessions/{id}/end"), id, &[], Value::Null).await;
+        asked.ask(root, (get.clone(), session), id, &[], Value::Null).await;
+    }
+    let keys = asked.ask(root, (get.clone(), "/admin/v1/signing-keys"), "", &[], Value::Null).await.json();
+    let kid = keys["items"].as_array().unwrap().iter().find(|key| key["purpose"] == "session").unwrap();
+    let kid = kid["kid"].as_str().unwrap().to_owned();
+    for body in [
+        json!({"token": other["access_token"]}),
+        json!({"token": other["refresh_token"]}),
+        json!({"jti": "a", "expires_at": "2027-01-15T08:05:00Z"}),
+        json!({"session": other["session"]}),
+        json!({"session": "none"}),
+        json!({"principal": "eva"}),
+        json!({"principal": "nobody"}),
+        json!({"signing_key": "none"}),
+        json!({}),
+    ] {
+        asked.ask(root, (post.clone(), revoke), "", &[], body).await;
+    }
+    for body in [json!({"purpose": "identity"}), json!({"purpose": "session", "at_once": true}), json!({})] {
+        asked.ask(root, (post.clone(), "/admin/v1/signing-keys/rotate"), "", &[], body).await;
+    }
+    let end = "/admin/v1/signing-keys/{id}/revoke";
+    for (id, tag) in [(kid.as_str(), "\"9\""), (&kid, "*"), (&kid, "*"), ("none", "*")] {
+        asked.ask(root, (post.clone(), end), id, &[("if-match", tag)], Value::Null).await;
+    }
+}
+
 #[tokio::test]
 async fn real_answers_of_every_operation_are_as_described() {
     let world = World::new().await;
@@ -257,6 +303,8 @@ async fn real_answers_of_every_operation_are_as_described() {
         asked.ask(&root, (get.clone(), app), id, &[], Value::Null).await;
         asked.ask(&root, (post.clone(), "/admin/v1/app-passwords/{id}/revoke"), id, &[], Value::Null).await;
     }
+
+    signed(&mut asked, &root).await;
 
     let import = "/admin/v1/api-keys/import";
     let foreign = json!({"owner": "demo", "scopes": ["orders:read"], "key": "acme_0123456789abcdef"});

@@ -2,7 +2,10 @@
 //! and the ledger of unprotected endpoints: one cannot drift from another.
 
 use crate::{
-    admin::v1::{api_key, audit, basic, openapi as described, principal, probe, revocation, route},
+    admin::v1::{
+        api_key, audit, basic, jwt, openapi as described, principal, probe, revocation, route, session,
+        signing,
+    },
     call::{Answer, Call, Facts, MAX_BODY, MAX_IMPORT},
     observe,
     openapi::{self, Described},
@@ -29,7 +32,7 @@ use countersign_core::{
     },
 };
 use countersign_methods::{
-    operator::{AUDIT, KEYS, METRICS, PRINCIPALS, READ, REVOCATIONS},
+    operator::{AUDIT, KEYS, METRICS, PRINCIPALS, READ, REVOCATIONS, SIGNING_KEYS},
     principal::caller::Caller,
 };
 use countersign_tower::AuthLayer;
@@ -107,6 +110,14 @@ static OPERATOR: &[Operation] = operations! {
     Operation: "api_key.show"       GET   "/admin/v1/api-keys/{id}"          READ        => api_key::show, describe_show;
     Operation: "api_key.rotate"     POST  "/admin/v1/api-keys/{id}/rotate"   KEYS        => api_key::rotate, describe_rotate;
     Operation: "api_key.revoke"     POST  "/admin/v1/api-keys/{id}/revoke"   KEYS        => api_key::revoke, describe_revoke;
+    Operation: "signing_key.list"   GET   "/admin/v1/signing-keys"           READ        => signing::list, describe_list;
+    Operation: "signing_key.rotate" POST  "/admin/v1/signing-keys/rotate"    SIGNING_KEYS => signing::rotate, describe_rotate;
+    Operation: "signing_key.revoke" POST  "/admin/v1/signing-keys/{id}/revoke" SIGNING_KEYS => signing::revoke, describe_revoke;
+    Operation: "session.list"       GET   "/admin/v1/sessions"               READ        => session::list, describe_list;
+    Operation: "session.show"       GET   "/admin/v1/sessions/{id}"          READ        => session::show, describe_show;
+    Operation: "session.end"        POST  "/admin/v1/sessions/{id}/end"      REVOCATIONS => session::end, describe_end;
+    Operation: "token.inspect"      POST  "/admin/v1/tokens/inspect"         READ        => jwt::inspect, describe_inspect;
+    Operation: "token.revoke"       POST  "/admin/v1/tokens/revoke"          REVOCATIONS => jwt::revoke, describe_revoke;
     Operation: "route.list"         GET   "/admin/v1/routes"                 READ        => route::list, describe_list;
     Operation: "route.check"        POST  "/admin/v1/routes/check"           READ        => route::check, describe_check;
     Operation: "audit.list"         GET   "/admin/v1/audit"                  AUDIT       => audit::list, describe_list;
@@ -236,6 +247,9 @@ pub fn description() -> Value {
         principal::schemas(),
         api_key::schemas(),
         basic::schemas(),
+        signing::schemas(),
+        session::schemas(),
+        jwt::schemas(),
         route::schemas(),
         audit::schemas(),
         revocation::schemas(),

@@ -14,7 +14,7 @@ pub(crate) mod origin;
 pub(crate) mod page;
 pub(crate) mod refresh;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 pub(crate) mod tokens;
 
 use crate::{problem::Problem, services::Sessions};
@@ -33,10 +33,12 @@ impl Facts {
                 "this came without TLS; use https, and change what was sent: somebody may have seen it";
             return Err(Problem::new(StatusCode::FORBIDDEN, "tls_required", detail));
         }
-        self.services.sessions.clone().ok_or_else(|| {
-            Problem::not_found("sessions_off", "nobody signs in here: the configuration has no `[sessions]`")
-        })
+        self.services.sessions.clone().ok_or_else(off)
     }
+}
+
+pub(crate) fn off() -> Problem {
+    Problem::not_found("sessions_off", "nobody signs in here: the configuration has no `[sessions]`")
 }
 
 impl From<SessionError> for Problem {

@@ -6,6 +6,10 @@ use countersign_gateway::{
     Delivery, Report,
     observe::{RouteReport, TIME_BOUNDS},
 };
+use countersign_methods::{
+    session::issue::SessionCounts,
+    signing::record::{KeyPurpose, SigningKeyState},
+};
 use countersign_server::observe::exposition::Exposition;
 use countersign_store::StoreFigures;
 use std::time::Duration;
@@ -31,6 +35,7 @@ pub(super) async fn write(watch: &Watch) -> String {
         .sample(&[], ready.into());
     judgement(&mut all, watch);
     passwords(&mut all, &watch.passwords);
+    signed(&mut all, watch);
     store(&mut all, &watch.store.figures());
     if let Some(keys) = watch.keys().await {
         all.gauge(
@@ -235,6 +240,36 @@ fn passwords(all: &mut Exposition, PasswordWatch { pool, throttle }: &PasswordWa
     ];
     for (outcome, count) in outcomes {
         attempts.sample(&[("outcome", outcome)], count);
+    }
+}
+
+/// Keys as this process knows them, and what became of sessions in it.
+fn signed(all: &mut Exposition, watch: &Watch) {
+    let (keys, now) = (watch.signing.known(), watch.clock.now());
+    let mut each = all.gauge(
+        "countersign_signing_keys",
+        "Signing keys by purpose and state; without an `active` one nothing of that purpose is signed.",
+    );
+    let states = SigningKeyState::ALL.into_iter().filter(|state| *state != SigningKeyState::Removed);
+    for (purpose, state) in KeyPurpose::ALL.into_iter().flat_map(|p| states.clone().map(move |s| (p, s))) {
+        let count = keys.iter().filter(|key| key.purpose == purpose && key.state == state).count() as u64;
+        each.sample(&[("purpose", purpose.as_str()), ("state", state.as_str())], count);
+    }
+    let mut age =
+        all.gauge("countersign_signing_key_active_seconds", "How long the key that signs has done so.");
+    for key in keys.iter().filter(|key| key.state == SigningKeyState::Active) {
+        let labels = [("purpose", key.purpose.as_str()), ("algorithm", key.algorithm.name())];
+        age.seconds(&labels, now.since(key.since));
+    }
+    if let Some(sessions) = &watch.sessions {
+        let SessionCounts { begun, refreshed, reused } = sessions.issuer.counts();
+        let mut events = all.counter(
+            "countersign_sessions_total",
+            "What became of sessions here: begun, refreshed, and ended because a refresh token came a second time.",
+        );
+        for (event, count) in [("begun", begun), ("refreshed", refreshed), ("reused", reused)] {
+            events.sample(&[("event", event)], count);
+        }
     }
 }
 

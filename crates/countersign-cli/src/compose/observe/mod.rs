@@ -12,8 +12,11 @@ use countersign_core::{
     check::{DecisionPoint, revocation::RevocationFeed},
 };
 use countersign_gateway::{Probe, Reporter};
-use countersign_methods::revocation::memory::ChangeMemory;
-use countersign_server::observe::{Probing, Watched};
+use countersign_methods::{revocation::memory::ChangeMemory, signing::keys::SigningKeys};
+use countersign_server::{
+    Sessions,
+    observe::{Probing, Watched},
+};
 use countersign_store::{KeyCounts, Store};
 use std::{
     sync::{
@@ -35,6 +38,9 @@ pub(super) struct Watch {
     pub(super) passwords: PasswordWatch,
     pub(super) configuration: Arc<ConfigurationState>,
     pub(super) started: Timestamp,
+    pub(super) signing: Arc<SigningKeys>,
+    /// `None`: nobody signs in here.
+    pub(super) sessions: Option<Arc<Sessions>>,
     pub(super) probe: Arc<Probe>,
     /// Once it listens.
     gateway: OnceLock<Gateway>,
@@ -54,12 +60,15 @@ impl Watch {
         rooms: &Rooms,
         memory: Arc<ChangeMemory>,
         point: Arc<DecisionPoint>,
+        sessions: Option<Arc<Sessions>>,
         configuration: Arc<ConfigurationState>,
     ) -> Arc<Self> {
         let (store, clock) = (rooms.store.clone(), rooms.world.clock.clone());
         Arc::new(Self {
             passwords: rooms.watched_passwords.clone(),
             started: clock.now(),
+            signing: rooms.signing.keys().clone(),
+            sessions,
             probe: Arc::default(),
             store,
             memory,

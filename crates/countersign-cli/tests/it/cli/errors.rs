@@ -76,5 +76,9 @@ async fn with_a_server() {
     told.on(folder, "service create bootstrap");
     told.on(folder, "service create Demo!");
     told.on(folder, "route test GET /nowhere");
+    told.on(folder, "session list");
+    told.on(folder, "signing-key revoke nothing --yes");
+    told.on(folder, "token revoke --jti nothing");
+    told.on(folder, "token revoke --principal demo");
     snapshot("with_a_server", &told);
 }

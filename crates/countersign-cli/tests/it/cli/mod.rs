@@ -16,4 +16,5 @@ mod reload;
 mod secrets;
 mod shared_store;
 mod shell;
+mod signed;
 mod verbs;

@@ -22,9 +22,14 @@ impl Console {
 
     /// The file says `rest` after its listeners.
     pub(super) async fn with(rest: &str) -> Self {
+        Self::of(|served, upstream| served.configuration(upstream, rest)).await
+    }
+
+    /// The file is what is made of this.
+    pub(super) async fn of(file: impl FnOnce(&Served, &str) -> String) -> Self {
         let echo = Echo::start().await.unwrap();
         let served = Served::prepare(&echo.url());
-        served.put(&served.configuration(&echo.url(), rest));
+        served.put(&file(&served, &echo.url()));
         let process = Some(served.start().await);
         let this = Self { served, process, echo };
         assert_eq!(

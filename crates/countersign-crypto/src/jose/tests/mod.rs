@@ -4,6 +4,7 @@ mod bad_keys;
 mod bad_tokens;
 mod jwk_set;
 mod ours;
+mod outline;
 mod rfc;
 mod wycheproof;
 

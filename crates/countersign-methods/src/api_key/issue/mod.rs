@@ -171,6 +171,11 @@ impl ApiKeyIssuer {
         Ok(Self { store, principals, peppers, config, formats, terms, entropy })
     }
 
+    /// Is it one of ours by its beginning, of whichever environment? Says nothing about the rest.
+    pub fn is_prefix_of(&self, value: &[u8]) -> bool {
+        self.formats.claims(value)
+    }
+
     /// For keys from now on. One that was made before goes on naming its plan, whether it is still there or not.
     pub fn set_terms(&self, terms: Terms) {
         *self.terms.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(terms);

@@ -98,6 +98,11 @@ impl BasicIssuer {
         Ok(Self { parts, principals, authenticator, breached, format })
     }
 
+    /// Is it an app password by its beginning? Says nothing about the rest.
+    pub fn is_app_password(&self, value: &[u8]) -> bool {
+        self.format.is_prefix_of(value)
+    }
+
     fn store(&self) -> &dyn BasicStore {
         &*self.parts.store
     }

@@ -24,7 +24,7 @@ const JSON: (&str, &str) = ("content-type", "application/json");
 const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
 const OWN: (&str, &str) = ("sec-fetch-site", "same-origin");
 
-async fn person(world: &World, name: &str) {
+pub(crate) async fn person(world: &World, name: &str) {
     let new = NewPrincipal {
         kind: PrincipalKind::User,
         name: PrincipalName::parse(name).unwrap(),
@@ -51,22 +51,22 @@ async fn send(world: &World, method: Method, path: &str, fields: &[(&str, &str)]
     world.on_gateway(request(method, path, fields, body), TLS).await.unwrap()
 }
 
-async fn sign_in(world: &World, name: &str) -> Value {
+pub(crate) async fn sign_in(world: &World, name: &str) -> Value {
     let body = json!({"username": name, "password": PASSWORD}).to_string();
     send(world, Method::POST, "session/login", &[JSON], &body).await.expect(200)
 }
 
-async fn refresh(world: &World, token: &Value) -> Reply {
+pub(crate) async fn refresh(world: &World, token: &Value) -> Reply {
     let body = json!({"refresh_token": token}).to_string();
     send(world, Method::POST, "session/refresh", &[JSON], &body).await
 }
 
-fn bearer(token: &Value) -> String {
+pub(crate) fn bearer(token: &Value) -> String {
     format!("Bearer {}", token.as_str().unwrap())
 }
 
 /// What the gateway makes of one's own page with this credential: the code of a refusal, or `ok`.
-async fn mine(world: &World, field: (&str, &str)) -> String {
+pub(crate) async fn mine(world: &World, field: (&str, &str)) -> String {
     match world.on_gateway(request(Method::GET, "session/", &[field], ""), TLS).await {
         Ok(reply) => {
             reply.expect(200);
@@ -85,7 +85,7 @@ fn sent_back(set: &str) -> String {
     set.split(';').next().unwrap().to_owned()
 }
 
-async fn browser(world: &World, name: &str) -> String {
+pub(crate) async fn browser(world: &World, name: &str) -> String {
     let body = format!("username={name}&password={}", PASSWORD.replace(' ', "+"));
     let reply = send(world, Method::POST, "session/login", &[FORM, OWN], &body).await;
     assert_eq!(reply.status, 303);

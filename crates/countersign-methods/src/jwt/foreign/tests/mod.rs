@@ -3,6 +3,7 @@
 mod bad_tokens;
 mod config;
 mod identity;
+mod inspect;
 mod keys;
 
 use super::*;

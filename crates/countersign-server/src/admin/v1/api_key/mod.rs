@@ -23,6 +23,7 @@ use crate::{
 use countersign_core::{
     Node, PrincipalId, Refusal, ScopeSet,
     check::limit::{PlanName, RateLimit},
+    directory::Standing,
 };
 use countersign_methods::api_key::{
     issue::{IssueError, Issued, KeyVerdict, Lifetime, NewKey, Rotate},
@@ -60,6 +61,16 @@ pub(super) struct Owner {
 pub(super) struct ShownLimit {
     requests: u32,
     per: String,
+}
+
+impl From<&Standing> for Owner {
+    fn from(standing: &Standing) -> Self {
+        Self {
+            id: standing.principal.to_string(),
+            name: Some(standing.name.to_string()),
+            enabled: Some(standing.active),
+        }
+    }
 }
 
 impl From<&RateLimit> for ShownLimit {

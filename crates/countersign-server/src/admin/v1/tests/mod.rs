@@ -3,5 +3,8 @@
 mod api_key;
 mod bad_input;
 mod basic;
+mod jwt;
 mod others;
 mod principal;
+mod session;
+mod signing;
