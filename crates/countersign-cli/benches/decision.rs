@@ -35,7 +35,7 @@ use countersign_methods::{
         directory::LocalDirectory,
         issue::{NewPrincipal, PrincipalIssuer},
     },
-    revocation::{memory::ChangeMemory, store::FeedStore},
+    revocation::{memory::ChangeMemory, store::each_revoked},
 };
 use countersign_store::local::{LocalCounter, SystemClock};
 use countersign_testkit::MemoryStore;
@@ -119,9 +119,9 @@ fn bench(limited: bool) -> Bench {
         })
         .collect();
     let directory = Arc::new(LocalDirectory::new(store.clone(), 1000));
-    let memory = Arc::new(ChangeMemory::new(directory.clone(), Duration::from_secs(3600)));
-    let (position, revoked) = FeedStore::revoked(&*store, now).now_or_never().unwrap().unwrap();
-    memory.reload(position, &revoked, now);
+    let memory = Arc::new(ChangeMemory::new(directory.clone(), Duration::from_secs(3600), &*entropy));
+    let read = each_revoked(&*store, now, |page| memory.revoked(page, now));
+    memory.reload(read.now_or_never().unwrap().unwrap(), now);
     memory.heard(now);
     let fingerprint = Arc::new(FingerprintKey::new(&*entropy));
     let room = ApiKeyAuthenticator::new(

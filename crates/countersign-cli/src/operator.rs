@@ -5,7 +5,7 @@
 
 use crate::{compose::Rooms, output::Failure, private_file};
 use countersign_core::{
-    Node, PrincipalId, Timestamp,
+    Node, NodeKind, PrincipalId, Timestamp,
     page::PageRequest,
     principal::{Principal, PrincipalKind, PrincipalName},
 };
@@ -21,9 +21,9 @@ use countersign_methods::{
         issue::{NewPrincipal, PrincipalError},
         store::{PrincipalChange, PrincipalStore},
     },
-    revocation::store::FeedStore,
+    revocation::store::{Change, each_revoked},
 };
-use std::{fmt::Display, path::Path, time::Duration};
+use std::{collections::HashSet, fmt::Display, path::Path, time::Duration};
 
 /// The principal that the host makes for itself.
 const NAME: &str = "bootstrap";
@@ -159,12 +159,17 @@ async fn issue(rooms: &Rooms, file: &Path, now: Timestamp) -> Result<KeyId, Fail
 /// The host's own operator, enabled and with every operator's scope. One that was revoked never gets in again
 /// (RULES 2.5), so another one takes its place under the next name: the host must never be locked out.
 async fn principal(rooms: &Rooms, now: Timestamp) -> Result<Principal, Failure> {
-    let (_, revoked) = FeedStore::revoked(&*rooms.store, now).await.map_err(failed)?;
+    let mut revoked = HashSet::new();
+    let principals = |page: &[Change]| {
+        let nodes = page.iter().map(|change| &change.node);
+        revoked.extend(nodes.filter(|node| node.kind == NodeKind::Principal).cloned());
+    };
+    each_revoked(&*rooms.store, now, principals).await.map_err(failed)?;
     for n in 1..=MOST {
         let name = if n == 1 { NAME.to_owned() } else { format!("{NAME}-{n}") };
         let name = PrincipalName::parse(&name).ok_or_else(|| Failure::failed("the operator has no name"))?;
         let known = PrincipalStore::find_by_name(&*rooms.store, &name).await.map_err(failed)?;
-        if known.is_none_or(|p| revoked.iter().all(|change| change.node != Node::principal(&p.id))) {
+        if known.is_none_or(|p| !revoked.contains(&Node::principal(&p.id))) {
             return named(rooms, name, now).await;
         }
     }

@@ -69,6 +69,7 @@ impl Authenticator for Room {
                 expires_at: Some(Timestamp::from_seconds(4_000_000_000)),
                 limit: None,
                 plan: None,
+                foreign: None,
             })
         })
     }

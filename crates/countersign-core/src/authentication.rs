@@ -21,7 +21,7 @@ pub enum NodeKind {
     ApiKey,
     Consent,
     Certificate,
-    /// One signed token, by its `jti`.
+    /// One signed token, by its `jti`; one of an external issuer by that one's name too.
     Token,
     /// What it was signed with, by its `kid`.
     SigningKey,
@@ -160,9 +160,16 @@ pub struct Authentication {
     /// A limit of the credential's own, beside those of route and principal.
     pub limit: Option<RateLimit>,
     pub plan: Option<PlanName>,
+    /// The principal as its issuer describes it, who is in no store of ours (RULES 1.8); `None`: ours.
+    pub foreign: Option<Arc<Standing>>,
 }
 
 impl Authentication {
+    /// Somebody else vouches for it.
+    pub fn is_foreign(&self) -> bool {
+        self.issuer.is_some() || self.foreign.is_some()
+    }
+
     /// What it says as its principal does is kept once for all of the principal's credentials: a process remembers many.
     pub(crate) fn share(&mut self, standing: &Standing) {
         if self.principal != standing.principal {

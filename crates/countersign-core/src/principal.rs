@@ -52,6 +52,13 @@ impl PrincipalName {
     }
 }
 
+impl PrincipalName {
+    /// Of one whom nobody gave a name: its id in lower case.
+    pub fn of_id(id: &PrincipalId) -> Self {
+        Self(id.as_str().to_ascii_lowercase().into())
+    }
+}
+
 impl Group {
     pub fn parse(text: &str) -> Option<Self> {
         let word = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b':' | b'-');

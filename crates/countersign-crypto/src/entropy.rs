@@ -32,6 +32,23 @@ pub fn random_id(entropy: &dyn Entropy, n: usize) -> String {
     text
 }
 
+/// `n` base62 characters that say a hash, for what has its id by what it is: up to 21 of them each of the 62 is equally
+/// likely to within 2^-120.
+pub fn derived_id(mut hash: [u8; 32], n: usize) -> String {
+    let mut text = String::with_capacity(n);
+    for _ in 0..n {
+        // the hash as one number, divided by 62; what remains is the digit
+        let mut rest = 0u16;
+        for byte in &mut hash {
+            let whole = rest << 8 | u16::from(*byte);
+            *byte = u8::try_from(whole / 62).unwrap_or_default();
+            rest = whole % 62;
+        }
+        text.extend(BASE62.get(usize::from(rest)).map(|digit| char::from(*digit)));
+    }
+    text
+}
+
 /// The room in `text` should be reserved, so that a secret is not left behind where the text grew out of.
 pub(crate) fn push_base62(entropy: &dyn Entropy, text: &mut String, n: usize) {
     let mut drawn = [0u8; 64];

@@ -18,7 +18,7 @@ pub mod token;
 pub mod websocket;
 pub mod x509;
 
-pub use entropy::{Entropy, SystemEntropy, random_id};
+pub use entropy::{Entropy, SystemEntropy, derived_id, random_id};
 pub use fingerprint::FingerprintKey;
 pub use secret::{SecretBytes, SecretString};
 

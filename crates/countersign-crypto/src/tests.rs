@@ -125,3 +125,20 @@ fn unusable_server_files_are_told_apart() {
     let config = tls::server_config(chain, key, &[b"h2", b"http/1.1"]).unwrap();
     assert_eq!(config.alpn_protocols, [b"h2".to_vec(), b"http/1.1".to_vec()]);
 }
+
+/// What says a hash is the same each time, says another hash otherwise, and uses every digit.
+#[test]
+fn derived_ids_are_of_their_hash() {
+    let of = |n: u32| crate::derived_id(crate::hash::sha256(&[&n.to_be_bytes()]), 20);
+    assert_eq!(of(1), of(1));
+    let ids: std::collections::HashSet<String> = (0..500).map(of).collect();
+    assert_eq!(ids.len(), 500);
+    assert!(ids.iter().all(|id| id.len() == 20 && id.bytes().all(|b| b.is_ascii_alphanumeric())));
+    let digits: std::collections::HashSet<char> = ids.iter().flat_map(|id| id.chars()).collect();
+    assert_eq!(digits.len(), 62);
+    let mut one = [0; 32];
+    one[31] = 61;
+    assert_eq!(crate::derived_id(one, 3), "z00");
+    one[30] = 1;
+    assert_eq!(crate::derived_id(one, 3), "750", "256 + 61 is 5 * 62 + 7");
+}

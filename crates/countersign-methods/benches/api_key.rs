@@ -40,7 +40,7 @@ use countersign_methods::{
 };
 use criterion::{Criterion, criterion_group, criterion_main};
 use http::{HeaderMap, HeaderValue, Method, uri::PathAndQuery};
-use std::{hint::black_box, sync::Arc, time::Duration};
+use std::{hint::black_box, sync::Arc};
 
 criterion_group!(benches, finding, parts, memory);
 criterion_main!(benches);
@@ -93,7 +93,7 @@ fn parts(c: &mut Criterion) {
 /// What every request asks of the feed: two nodes, beside 50,000 that changed and 50,000 that are revoked.
 fn memory(c: &mut Criterion) {
     let directory = Arc::new(LocalDirectory::new(Arc::new(Nobody), 1000));
-    let memory = ChangeMemory::new(directory, Duration::from_secs(5));
+    let memory = ChangeMemory::new(directory, ChangeMemory::BLIND_AFTER, &SystemEntropy);
     let node = |n: i64| Node::new(NodeKind::ApiKey, &format!("{n:012}"));
     let changes: Vec<Change> = (1..100_000)
         .map(|n| Change {

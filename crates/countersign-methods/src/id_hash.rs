@@ -8,6 +8,12 @@ use std::{
 
 pub(crate) type IdMap<K, V> = HashMap<K, V, BuildHasherDefault<WordHasher>>;
 
+pub(crate) fn word_hash(id: &impl Hash) -> u64 {
+    let mut hasher = WordHasher::default();
+    id.hash(&mut hasher);
+    hasher.finish()
+}
+
 const SHARDS: usize = 64;
 
 /// Apart, so that two requests seldom wait for each other.
@@ -23,11 +29,14 @@ impl<T: Default> Default for Shards<T> {
 impl<T> Shards<T> {
     /// The one that this id belongs to.
     pub(crate) fn of(&self, id: &impl Hash) -> &T {
-        let mut hasher = WordHasher::default();
-        id.hash(&mut hasher);
+        self.by(word_hash(id))
+    }
+
+    /// The same, by the id's [`word_hash`].
+    pub(crate) fn by(&self, hash: u64) -> &T {
         let [first, ..] = &self.0;
         // The map inside takes its own bits from both ends of the hash; these are from the middle.
-        self.0.get((hasher.finish() >> 32) as usize % SHARDS).unwrap_or(first)
+        self.0.get((hash >> 32) as usize % SHARDS).unwrap_or(first)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {

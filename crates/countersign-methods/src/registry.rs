@@ -31,6 +31,7 @@ pub const REVOCATION: Noun = Noun { rust: "revocation", url: "revocations", comm
 
 /// Every room, in the order of [`MethodName::ALL`].
 pub const ROOMS: &[Room] = &[
+    Room { folder: "jwt", method: MethodName::Jwt, nouns: &[] },
     Room { folder: "basic", method: MethodName::Basic, nouns: &[APP_PASSWORD] },
     Room { folder: "api_key", method: MethodName::ApiKey, nouns: &[API_KEY] },
 ];

@@ -26,7 +26,7 @@ fn every_noun_has_one_spelling() {
     }
     assert_eq!(
         registry::ROOMS.iter().map(|r| r.method).collect::<Vec<_>>(),
-        [MethodName::Basic, MethodName::ApiKey]
+        [MethodName::Jwt, MethodName::Basic, MethodName::ApiKey]
     );
     assert_eq!(registry::API_KEY.rust, MethodName::ApiKey.as_str());
 }

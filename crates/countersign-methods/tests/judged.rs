@@ -36,7 +36,7 @@ use countersign_methods::{
         store::{Change, ChangeKind},
     },
 };
-use countersign_testkit::{ManualClock, MemoryCounter, MemoryStore, StaticRoutes};
+use countersign_testkit::{ManualClock, MemoryCounter, MemoryStore, SeededEntropy, StaticRoutes};
 use http::{HeaderMap, HeaderValue, Method, uri::PathAndQuery};
 use std::{sync::Arc, time::Duration};
 
@@ -56,7 +56,7 @@ impl House {
     async fn new() -> Self {
         let store = Arc::new(MemoryStore::new());
         let directory = Arc::new(LocalDirectory::new(store.clone(), 100));
-        let memory = Arc::new(ChangeMemory::new(directory.clone(), DAY * 1000));
+        let memory = Arc::new(ChangeMemory::new(directory.clone(), DAY * 1000, &SeededEntropy::new(3)));
         store.tell(Arc::downgrade(&memory));
         let clock = Arc::new(ManualClock::default());
         memory.heard(now(&clock));

@@ -53,7 +53,7 @@ use countersign_methods::{
     },
     revocation::memory::ChangeMemory,
 };
-use countersign_testkit::{ManualClock, MemoryCounter, MemoryStore, StaticRoutes};
+use countersign_testkit::{ManualClock, MemoryCounter, MemoryStore, SeededEntropy, StaticRoutes};
 use futures_util::{FutureExt, future::join_all};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, uri::PathAndQuery};
 use std::{
@@ -145,7 +145,7 @@ impl House {
     async fn with(config: ApiKeyConfig) -> Self {
         let store = Arc::new(MemoryStore::new());
         let directory = Arc::new(LocalDirectory::new(store.clone(), 100));
-        let memory = Arc::new(ChangeMemory::new(directory.clone(), DAY * 1000));
+        let memory = Arc::new(ChangeMemory::new(directory.clone(), DAY * 1000, &SeededEntropy::new(3)));
         store.tell(Arc::downgrade(&memory));
         let clock = Arc::new(ManualClock::default());
         memory.heard(clock.now());

@@ -9,7 +9,7 @@ use crate::{
 use axum::{Router, body::Body};
 use bytes::Bytes;
 use countersign_core::{
-    Authenticator, BoxFuture, Clock, MethodName, ScopeSet, Timestamp,
+    Authenticator, BoxFuture, Clock, MethodName, MethodRule, ScopeSet, Timestamp,
     audit::{Actor, AuditEvent},
     check::{
         DecisionPoint, Parts, Settings,
@@ -44,6 +44,7 @@ use countersign_methods::{
     jwt::{
         authenticator::{JwtAuthenticator, Parts as JwtParts},
         config::JwtConfig,
+        foreign::ForeignIssuers,
         issue::JwtIssuer,
     },
     operator,
@@ -118,8 +119,9 @@ async fn signed(
 ) -> (Arc<SigningKeyIssuer>, Arc<SessionIssuer>, Arc<JwtIssuer>) {
     let seal = Arc::new(SealKeys::new(vec![(1, [3; 32])]).unwrap());
     let keys = Arc::new(SigningKeys::new(seal));
-    let signing =
-        SigningKeyIssuer::new(store.clone(), keys.clone(), SigningConfig::default(), entropy.clone());
+    // of a store of their own: what is in the trail is what a test did
+    let kept = Arc::new(MemoryStore::new());
+    let signing = SigningKeyIssuer::new(kept, keys.clone(), SigningConfig::default(), entropy.clone());
     signing.advance(clock.now()).await.unwrap();
     let marks = Arc::new(MarkKeys::new(vec![(1, [4; 32])]).unwrap());
     let config = SessionConfig { audiences: Arc::new([RESOURCE.into()]), ..SessionConfig::default() };
@@ -199,7 +201,7 @@ impl World {
         let clock = Arc::new(ManualClock::default());
         let entropy = Arc::new(SeededEntropy::new(1));
         let directory = Arc::new(LocalDirectory::new(store.clone(), 1000));
-        let memory = Arc::new(ChangeMemory::new(directory.clone(), Duration::from_secs(1 << 40)));
+        let memory = Arc::new(ChangeMemory::new(directory.clone(), Duration::from_secs(1 << 40), &*entropy));
         memory.heard(clock.now());
         store.tell(Arc::downgrade(&memory));
 
@@ -262,15 +264,17 @@ impl World {
         let jwt: Arc<dyn Authenticator> = Arc::new(JwtAuthenticator::new(JwtParts {
             issuer: tokens.clone(),
             sessions: Some(sessions.clone()),
+            foreign: ForeignIssuers::default(),
+            principals: store.clone(),
             fingerprint: fingerprint.clone(),
             uses: Arc::default(),
             exposures: Arc::default(),
         }));
         let (door, _) = judge(admin_routes, vec![room.clone()]);
-        let mut routes = vec![
-            Route::new("/orders/{id}", "orders", needs("orders:read")),
-            Route::new("/public", "orders", SecurityRequirement::Public),
-        ];
+        let mut orders = Route::new("/orders/{id}", "orders", needs("orders:read"));
+        let rule = MethodRule { cookies: true, sign_in: true, ..MethodRule::DEFAULT };
+        orders.presentation = vec![(MethodName::Jwt, rule)];
+        let mut routes = vec![orders, Route::new("/public", "orders", SecurityRequirement::Public)];
         routes.extend(session_routes(&[HostPattern::Any], Some(&RESOURCE.into())));
         let (gateway, gateway_routes) = judge(routes, vec![jwt, passwords.clone(), room.clone()]);
         let api_keys =

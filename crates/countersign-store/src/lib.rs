@@ -8,6 +8,6 @@ pub mod local;
 pub mod sql;
 
 pub use sql::{
-    ChangeSink, ENGINES, FollowerHandle, Inspection, KeyCounts, Store, StoreFigures, StoreOptions,
-    TIME_BOUNDS, Times, copy, inspect, newest_schema,
+    ChangeSink, ENGINES, FollowerHandle, Inspection, KeyCounts, LAG_BOUNDS, Store, StoreFigures,
+    StoreOptions, TIME_BOUNDS, Times, copy, inspect, newest_schema,
 };

@@ -1,6 +1,7 @@
 //! Several processes on one store: here two stores, each with its own memory, as two gateways would have.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
+#![expect(clippy::print_stdout, reason = "how long it took is said aloud")]
 
 mod support;
 
@@ -13,8 +14,9 @@ use countersign_methods::{
     principal::{directory::LocalDirectory, store::PrincipalChange, store::PrincipalStore},
     revocation::{memory::ChangeMemory, store::FeedStore},
 };
-use countersign_store::{FollowerHandle, Store, local::SystemClock};
+use countersign_store::{FollowerHandle, LAG_BOUNDS, Store, local::SystemClock};
 use countersign_testkit::{
+    SeededEntropy,
     conformance::{at, event, key, key_id, service},
     eventually,
 };
@@ -37,7 +39,8 @@ impl Process {
     async fn start(url: &str) -> Self {
         let store = Store::open(url, options()).await.unwrap();
         let directory = Arc::new(LocalDirectory::new(store.clone(), 100));
-        let memory = Arc::new(ChangeMemory::new(directory.clone(), Duration::from_secs(5)));
+        let memory =
+            Arc::new(ChangeMemory::new(directory.clone(), ChangeMemory::BLIND_AFTER, &SeededEntropy::new(3)));
         let mut follower = store.clone().follow(memory.clone(), Arc::new(SystemClock));
         follower.caught_up().await;
         Self { store, memory, directory, follower }
@@ -97,6 +100,92 @@ async fn a_revocation_is_seen_by_both_on_postgres() {
     let Some(database) = PostgresDatabase::new(name).await else { return };
     a_revocation_is_seen_by_both(&database.url()).await;
     database.drop().await;
+}
+
+/// RULES 2.5: acknowledged in one process, known in another within a second; and the other one says how long it took.
+async fn a_revocation_is_known_elsewhere_within_a_second(url: &str) {
+    const ROUNDS: u64 = 20;
+    let (here, there) = (Process::start(url).await, Process::start(url).await);
+    let mut lags = Vec::new();
+    for n in 0..ROUNDS {
+        let node = Node::new(NodeKind::Session, &format!("s{n}"));
+        let write = FeedStore::revoke(&*here.store, node.clone(), now(), None, event("session.revoke", "x"));
+        write.await.unwrap();
+        let acknowledged = now();
+        eventually(ONE_SECOND, || async { there.memory.is_revoked(&node) }).await;
+        lags.push(now().since(acknowledged));
+    }
+    lags.sort_unstable();
+    println!(
+        "known elsewhere after {:?} in the middle, {:?} at most",
+        lags[lags.len() / 2],
+        lags[lags.len() - 1]
+    );
+    let counted = |process: &Process| process.store.figures().lag;
+    eventually(ONE_SECOND, || async { counted(&there).counts.iter().sum::<u64>() == ROUNDS }).await;
+    let second = LAG_BOUNDS.iter().position(|bound| *bound == ONE_SECOND).unwrap();
+    assert_eq!(counted(&there).counts[..=second].iter().sum::<u64>(), ROUNDS, "{:?}", counted(&there));
+    assert!(counted(&there).sum > Duration::ZERO);
+    here.stop().await;
+    there.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_revocation_is_known_elsewhere_within_a_second_on_sqlite() {
+    a_revocation_is_known_elsewhere_within_a_second(&SqliteFile::new().url()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_revocation_is_known_elsewhere_within_a_second_on_postgres() {
+    let name = "sharing::a_revocation_is_known_elsewhere_within_a_second_on_postgres";
+    let Some(database) = PostgresDatabase::new(name).await else { return };
+    a_revocation_is_known_elsewhere_within_a_second(&database.url()).await;
+    database.drop().await;
+}
+
+/// What a reload brings that came after all that was heard is late too, and counts with its whole delay; what a start
+/// brings is not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_reload_brings_late_is_counted() {
+    let file = SqliteFile::new();
+    let first = Store::open(&file.url(), options()).await.unwrap();
+    let old = Node::new(NodeKind::Session, "old");
+    FeedStore::revoke(&*first, old, at(0), None, event("session.revoke", "x")).await.unwrap();
+    first.close().await;
+    let process = Process::start(&file.url()).await;
+    let counted = || process.store.figures().lag;
+    assert_eq!(counted().counts.iter().sum::<u64>(), 0, "nothing is late at a start");
+    // a hole: everything is read anew
+    let (minute_ago, mut raw) = (now().as_micros() - 60_000_000, file.raw().await);
+    let insert = format!(
+        "BEGIN IMMEDIATE; INSERT INTO feed VALUES (7, 'revoked', 'session', 'late', {minute_ago}, NULL);
+         UPDATE feed_head SET position = 7; COMMIT"
+    );
+    sqlx::raw_sql(AssertSqlSafe(insert)).execute(&mut raw).await.unwrap();
+    let late = Node::new(NodeKind::Session, "late");
+    eventually(SOON, || async { process.memory.is_revoked(&late) && counted().sum > Duration::ZERO }).await;
+    let lag = counted();
+    assert_eq!((lag.counts[LAG_BOUNDS.len()], lag.counts.iter().sum::<u64>()), (1, 1));
+    assert!(lag.sum >= Duration::from_secs(60) && lag.sum < Duration::from_secs(120), "{lag:?}");
+    process.stop().await;
+}
+
+/// What a start with many costs; `--ignored --nocapture` prints it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "writes a million rows to measure how they are read"]
+async fn a_million_revocations_are_read_at_a_start() {
+    let file = SqliteFile::new();
+    Store::open(&file.url(), options()).await.unwrap().close().await;
+    let insert = "BEGIN IMMEDIATE;
+        WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000)
+        INSERT INTO feed SELECT i, 'revoked', 'session', printf('%020d', i), 0, NULL FROM n;
+        UPDATE feed_head SET position = 1000000; COMMIT";
+    sqlx::raw_sql(insert).execute(&mut file.raw().await).await.unwrap();
+    let began = now();
+    let process = Process::start(&file.url()).await;
+    println!("a million revocations were read in {:?}", now().since(began));
+    assert_eq!(process.memory.revoked_count(), 1_000_000);
+    process.stop().await;
 }
 
 async fn both_write_at_once(url: &str) {

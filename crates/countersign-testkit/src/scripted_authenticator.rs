@@ -123,6 +123,7 @@ impl ScriptedAuthenticator {
             expires_at: None,
             limit: None,
             plan: None,
+            foreign: None,
         }
     }
 

@@ -6,13 +6,22 @@ use countersign_core::{
     CredentialId, MethodName, NodeKind,
     audit::{Actor, AuditEvent, AuditStore},
 };
-use countersign_methods::{api_key::record::RevocationReason, exposure::Exposed, principal::caller::Caller};
-use std::time::Duration;
+use countersign_methods::{
+    api_key::record::RevocationReason, exposure::Exposed, jwt::authenticator::JwtAuthenticator,
+    principal::caller::Caller, session::record::EndReason,
+};
+use countersign_server::Sessions;
+use std::{sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 
 const EVERY: Duration = Duration::from_secs(1);
 
-pub(super) async fn watch(rooms: Rooms, revoke: bool, stopping: CancellationToken) {
+pub(super) async fn watch(
+    rooms: Rooms,
+    signed: (Arc<JwtAuthenticator>, Option<Arc<Sessions>>),
+    revoke: bool,
+    stopping: CancellationToken,
+) {
     let mut ticks = tokio::time::interval(EVERY);
     loop {
         tokio::select! {
@@ -20,7 +29,10 @@ pub(super) async fn watch(rooms: Rooms, revoke: bool, stopping: CancellationToke
             _ = ticks.tick() => {}
         }
         for exposed in rooms.exposures.take() {
-            find_out(&rooms, &exposed, revoke).await;
+            match (exposed.method, &signed) {
+                (MethodName::Jwt, signed) => of_session(&rooms, signed, &exposed, revoke).await,
+                _ => find_out(&rooms, &exposed, revoke).await,
+            }
         }
     }
 }
@@ -53,6 +65,24 @@ async fn find_out(rooms: &Rooms, exposed: &Exposed, revoke: bool) {
         }
         _ => {}
     }
+}
+
+/// A token or a cookie: whoever read it may use what it is of, so that the session ends.
+async fn of_session(
+    rooms: &Rooms,
+    (room, sessions): &(Arc<JwtAuthenticator>, Option<Arc<Sessions>>),
+    exposed: &Exposed,
+    revoke: bool,
+) {
+    let now = rooms.now();
+    let Some(known) = room.exposed(exposed, now).await else { return };
+    let ours = known.issuer.is_none();
+    let id = known.credential.as_str();
+    say(rooms, exposed, "session.exposed", id, revoke && ours).await;
+    let Some(sessions) = sessions.as_ref().filter(|_| revoke && ours) else { return };
+    let caller = Caller { actor: Actor::System, source: Some(exposed.from), ..Caller::host() };
+    let ended = sessions.issuer.end(&known.credential, EndReason::Revoked, &caller, now).await;
+    ended.err().inspect(|error| not_ended(id, error));
 }
 
 fn not_ended(id: &str, error: &dyn std::fmt::Display) {

@@ -6,6 +6,7 @@
 
 mod exposed;
 mod gateway;
+mod issuers;
 mod observe;
 mod reload;
 mod retention;
@@ -23,7 +24,7 @@ use sessions::Signed;
 
 use crate::{
     certificates::Certificates,
-    config::{ObserveSettings, Settings, TlsSettings},
+    config::{ObserveSettings, Settings, TlsSettings, show_duration},
     descriptors::Shares,
     operator,
     output::{Exit, Failure},
@@ -56,8 +57,6 @@ use std::{
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// RULES 2.5: blind for longer than this, everything is 503.
-const BLIND_AFTER: Duration = Duration::from_secs(5);
 const DIRECTORY_CAPACITY: usize = 100_000;
 const COUNTER_CAPACITY: usize = 200_000;
 /// Last uses are written this often; a crash loses no more of them.
@@ -96,11 +95,15 @@ struct Serving {
 pub async fn start(settings: &Settings, rooms: Rooms) -> Result<Running, Failure> {
     let World { clock, entropy } = rooms.world.clone();
     let directory = Arc::new(LocalDirectory::new(rooms.store.clone(), DIRECTORY_CAPACITY));
-    let memory = Arc::new(ChangeMemory::new(directory.clone(), BLIND_AFTER));
+    let memory = Arc::new(ChangeMemory::new(directory.clone(), settings.gateway.blind_after, &*entropy));
+    if let Some(price) = price_of_blindness(settings.gateway.blind_after) {
+        tracing::warn!("{price}");
+    }
     let counter = Arc::new(LocalCounter::new(COUNTER_CAPACITY));
     sessions::first_keys(settings, &rooms).await?;
+    let issuers = issuers::issuers(settings, &rooms.world)?;
     let Signed { authenticator, sessions } =
-        sessions::signed(settings, &rooms, memory.clone(), directory.clone())?;
+        sessions::signed(settings, &rooms, memory.clone(), directory.clone(), issuers.trusted.clone())?;
     let authenticators: Vec<Arc<dyn Authenticator>> =
         vec![authenticator.clone(), rooms.passwords.clone(), rooms.authenticator.clone()];
 
@@ -141,9 +144,15 @@ pub async fn start(settings: &Settings, rooms: Rooms) -> Result<Running, Failure
 
     // no request is judged before what was revoked is known
     let mut follower = rooms.store.clone().follow(memory.clone(), clock.clone());
-    if tokio::time::timeout(Duration::from_secs(10), follower.caught_up()).await.is_err() {
-        return Err(Failure::failed("the store does not say what was revoked")
-            .todo("is its database reachable, and not locked by another process?"));
+    let mut known = 0;
+    while tokio::time::timeout(Duration::from_secs(10), follower.caught_up()).await.is_err() {
+        // millions take their time
+        let read = memory.revoked_count();
+        if read == known {
+            return Err(Failure::failed("the store does not say what was revoked")
+                .todo("is its database reachable, and not locked by another process?"));
+        }
+        known = read;
     }
 
     let state = Arc::<ConfigurationState>::default();
@@ -153,7 +162,7 @@ pub async fn start(settings: &Settings, rooms: Rooms) -> Result<Running, Failure
         principals: rooms.principals.clone(),
         basic: rooms.basic.clone(),
         signing: rooms.signing.clone(),
-        sessions,
+        sessions: sessions.clone(),
         api_key_store: rooms.store.clone(),
         principal_store: rooms.store.clone(),
         basic_store: rooms.store.clone(),
@@ -205,14 +214,20 @@ pub async fn start(settings: &Settings, rooms: Rooms) -> Result<Running, Failure
     watch.serves(&gateway);
 
     let stopping = CancellationToken::new();
-    let chores = vec![
+    let mut chores = vec![
         tokio::spawn(flush(rooms.clone(), stopping.clone())),
         tokio::spawn(certificates.follow(stopping.clone())),
-        tokio::spawn(exposed::watch(rooms.clone(), settings.gateway.revoke_exposed, stopping.clone())),
+        tokio::spawn(exposed::watch(
+            rooms.clone(),
+            (authenticator, sessions.clone()),
+            settings.gateway.revoke_exposed,
+            stopping.clone(),
+        )),
         tokio::spawn(sessions::follow_keys(rooms.clone(), sessions::signs(settings), stopping.clone())),
         tokio::spawn(sessions::forget(rooms.clone(), stopping.clone())),
         tokio::spawn(retention::keep(rooms.clone(), settings.audit.keep, stopping.clone())),
     ];
+    chores.extend(issuers.follow(&stopping));
     let serving = Serving {
         settings: settings.clone(),
         routes,
@@ -223,6 +238,18 @@ pub async fn start(settings: &Settings, rooms: Rooms) -> Result<Running, Failure
         state,
     };
     Ok(Running { rooms, gateway, admin, issuer, watched, watch, follower, chores, stopping, serving })
+}
+
+/// RULES 2.5: what it costs to go on without the store for longer than is usual.
+fn price_of_blindness(blind_after: Duration) -> Option<String> {
+    let usual = ChangeMemory::BLIND_AFTER;
+    (blind_after > usual).then(|| {
+        let (after, usual) = (show_duration(blind_after), show_duration(usual));
+        format!(
+            "gateway.blind_after is `{after}`: while the store does not answer, what was revoked or disabled elsewhere \
+             may be let in for `{after}`; `{usual}` is the default"
+        )
+    })
 }
 
 impl Running {
@@ -439,3 +466,6 @@ fn bind_failed(address: impl fmt::Display, source: &std::io::Error) -> Failure {
     }
     Failure::failed(format!("cannot listen on {address}: {source}"))
 }
+
+#[cfg(test)]
+mod tests;

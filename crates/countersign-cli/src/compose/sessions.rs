@@ -17,6 +17,7 @@ use countersign_gateway::{BuiltIn, Identity, IdentitySigner};
 use countersign_methods::{
     jwt::{
         authenticator::{JwtAuthenticator, Parts as JwtParts},
+        foreign::ForeignIssuers,
         issue::JwtIssuer,
     },
     session::{
@@ -49,6 +50,7 @@ pub(super) fn signed(
     rooms: &Rooms,
     feed: Arc<dyn RevocationFeed>,
     directory: Arc<dyn Directory>,
+    foreign: ForeignIssuers,
 ) -> Result<Signed, Failure> {
     let keys = rooms.signing.keys().clone();
     let entropy = rooms.world.entropy.clone();
@@ -74,17 +76,20 @@ pub(super) fn signed(
         }
     };
     let sessions = issuer.clone().map(|issuer| Arc::new(Sessions { issuer, tokens: tokens.clone() }));
-    Ok(Signed { authenticator: authenticator(rooms, tokens, issuer), sessions })
+    Ok(Signed { authenticator: authenticator(rooms, tokens, issuer, foreign), sessions })
 }
 
 fn authenticator(
     rooms: &Rooms,
     issuer: Arc<JwtIssuer>,
     sessions: Option<Arc<SessionIssuer>>,
+    foreign: ForeignIssuers,
 ) -> Arc<JwtAuthenticator> {
     Arc::new(JwtAuthenticator::new(JwtParts {
         issuer,
         sessions,
+        foreign,
+        principals: rooms.store.clone(),
         fingerprint: rooms.fingerprint.clone(),
         uses: rooms.session_uses.clone(),
         exposures: rooms.exposures.clone(),

@@ -5,6 +5,7 @@
 
 mod environment;
 mod include;
+mod issuers;
 mod jwt;
 mod listeners;
 mod observe;

@@ -102,6 +102,13 @@ impl<'d, 'i> Table<'d, 'i> {
         self.context.report.add(self.span.start, &path, message);
     }
 
+    /// Of a table whose keys are anybody's to choose.
+    pub(super) fn finish_any(&self) {
+        for (_, field) in self.entries() {
+            self.context.report.came_from(&field.path, field.span.start, field.reads_a_file());
+        }
+    }
+
     pub(super) fn finish(&self) {
         let known = self.known.borrow();
         #[cfg(test)]
@@ -119,6 +126,16 @@ impl<'d, 'i> Field<'d, 'i> {
     /// Not read here, and still a part of the configuration.
     pub(super) fn note_file(&self, file: &Path) {
         self.context.report.sources.borrow_mut().note(file);
+    }
+
+    /// What stands in a file of its own, without its line end.
+    pub(super) fn read_file(&self, file: &Path) -> Result<String, String> {
+        self.context.report.sources.borrow_mut().value(file)
+    }
+
+    /// This and nothing else.
+    pub(super) fn says(&self, text: &str) -> bool {
+        self.value.as_str() == Some(text)
     }
 
     pub(super) fn problem(&self, message: impl Into<String>) {

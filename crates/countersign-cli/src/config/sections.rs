@@ -1,6 +1,7 @@
 //! The sections, and the document as a whole.
 
 use super::{
+    issuers,
     jwt::Tokens,
     listeners, observe, passwords,
     reader::{Field, Table},
@@ -15,10 +16,12 @@ use countersign_gateway::IdentityPreset;
 use countersign_methods::{
     api_key::{config::ApiKeyConfig, record::Environment},
     jwt::config::JwtConfig,
+    revocation::memory::ChangeMemory,
     signing::record::KeyPurpose,
 };
 use std::{
     net::{Ipv4Addr, SocketAddr},
+    ops::RangeInclusive,
     path::Path,
     sync::Arc,
     time::Duration,
@@ -79,6 +82,7 @@ pub(super) fn read(root: &Table<'_, '_>, folder: &Path) -> Option<Settings> {
         },
     );
     let passwords = passwords::read(root, folder, api_keys.as_ref().unwrap_or(&ApiKeyConfig::default()));
+    let issuers = issuers::read(root);
     let signing = signing::read(root);
     let word = api_keys.as_ref().map_or_else(|| ApiKeyConfig::default().word, |keys| keys.word.clone());
     let sessions = sessions::read(root, &word);
@@ -87,7 +91,8 @@ pub(super) fn read(root: &Table<'_, '_>, folder: &Path) -> Option<Settings> {
     let tokens = Tokens {
         sessions: signs_in,
         audiences: sessions.as_ref().and_then(|sessions| sessions.audiences()),
-        issuers: has_issuers(root),
+        // those that could not be read are there too
+        issuers: issuers.as_ref().is_none_or(|issuers| !issuers.is_empty()),
     };
     let around = routes::Around { plans: &plans, upstreams: &upstreams, external: external.as_ref(), tokens };
     let routes = routes::routes(root, &around);
@@ -114,6 +119,7 @@ pub(super) fn read(root: &Table<'_, '_>, folder: &Path) -> Option<Settings> {
         store_url: store_url?,
         api_keys: api_keys?,
         passwords: passwords?,
+        issuers: issuers?,
         sessions: sessions?,
         signing: signing?,
         jwt: jwt?,
@@ -158,14 +164,11 @@ fn one_each(
     }
 }
 
+/// Less than a poll or two would refuse in ordinary times, more is no longer an outage.
+const BLIND_AFTER: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3600);
+
 const NO_ISSUER: &str = "is missing: it is the `iss` of every token of `[sessions]`; add `[issuer]` with `listen` and with \
                          `url`, where callers reach it, such as `https://auth.example.com`";
-
-/// Looked at, and not read.
-fn has_issuers(root: &Table<'_, '_>) -> bool {
-    let mut lists = root.entries().filter(|(name, field)| *name == "issuers" && field.is_array());
-    lists.any(|(_, list)| list.array().is_some_and(|issuers| !issuers.is_empty()))
-}
 
 /// `external`: its URL, which was read already.
 fn gateway(
@@ -192,6 +195,14 @@ fn gateway(
     });
     let limits = section.get("limits").and_then(|field| listeners::terms::limits(&field));
     let revoke_exposed = section.get("revoke_exposed").map_or(Some(false), |field| field.boolean());
+    let blind_after = section.get("blind_after").map_or(Some(ChangeMemory::BLIND_AFTER), |field| {
+        let duration = field.duration()?;
+        if !BLIND_AFTER.contains(&duration) {
+            field.problem("must be from 1s to 1h");
+            return None;
+        }
+        Some(duration)
+    });
     section.finish();
     Some(GatewaySettings {
         url: external?,
@@ -201,6 +212,7 @@ fn gateway(
         timeouts,
         limits: limits.unwrap_or_default(),
         revoke_exposed: revoke_exposed?,
+        blind_after: blind_after?,
     })
 }
 

@@ -10,8 +10,11 @@ use countersign_gateway::{
     UpstreamLimits,
 };
 use countersign_methods::{
-    api_key::config::ApiKeyConfig, basic::config::BasicConfig, jwt::config::JwtConfig,
-    session::config::SessionConfig, signing::issue::SigningConfig,
+    api_key::config::ApiKeyConfig,
+    basic::config::BasicConfig,
+    jwt::{config::JwtConfig, foreign::ForeignIssuer},
+    session::config::SessionConfig,
+    signing::issue::SigningConfig,
 };
 use ipnet::IpNet;
 use rustls::pki_types::ServerName;
@@ -35,6 +38,8 @@ pub struct Settings {
     pub store_url: StoreUrl,
     pub api_keys: ApiKeyConfig,
     pub passwords: PasswordSettings,
+    /// External ones, whose access tokens are trusted.
+    pub issuers: Vec<ForeignIssuer>,
     /// `None`: people do not sign in here.
     pub sessions: Option<SessionConfig>,
     pub signing: SigningConfig,
@@ -98,6 +103,9 @@ pub struct GatewaySettings {
     pub limits: ListenerLimits,
     /// A key or an app password that was good and came over plain HTTP ends (RULES 1.7).
     pub revoke_exposed: bool,
+    /// For how long the store may go unheard before everything is refused; for so long a revocation may be unknown here
+    /// (RULES 2.5).
+    pub blind_after: Duration,
 }
 
 #[derive(Debug, Clone)]

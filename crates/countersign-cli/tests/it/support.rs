@@ -124,10 +124,16 @@ impl Deployment {
     }
 
     pub(crate) async fn with(rest: &str) -> Self {
+        Self::with_gateway("", rest).await
+    }
+
+    /// `more` stands in `[gateway]`.
+    pub(crate) async fn with_gateway(more: &str, rest: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         certify(folder.path());
         let echo = Echo::start().await.unwrap();
         let text = configuration(0, 0, 0, &echo.url(), rest);
+        let text = text.replacen("[admin]", &format!("{more}\n[admin]"), 1);
         let file = folder.path().join("countersign.toml");
         let settings: Settings = config::parse(&file, &text, &Environment::default()).unwrap();
         // the certificates are judged by the machine's clock: begin where it stands

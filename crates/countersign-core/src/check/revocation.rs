@@ -6,7 +6,7 @@ use super::{
     decision::{Denial, DenialKind, Known, Permit, Refused},
 };
 use crate::{
-    BoxFuture, NodeKind,
+    BoxFuture, NodeKind, Scope, ScopeSet,
     authentication::{Authentication, Lineage, Node},
     clock::Timestamp,
     directory::Standing,
@@ -71,6 +71,12 @@ impl DecisionPoint {
                 return false;
             }
             let directory = &self.parts.directory;
+            if let Some(foreign) = &authentication.foreign {
+                if !foreign.active {
+                    return false;
+                }
+                continue;
+            }
             let active = match directory.standing(&authentication.principal) {
                 Some(standing) => standing.active,
                 None => match directory.load(&authentication.principal).await {
@@ -157,6 +163,17 @@ pub(super) async fn present(case: &mut Case<'_>, good: Good) -> Result<Vec<Known
 }
 
 async fn standing(case: &mut Case<'_>, of: &Authentication) -> Result<Arc<Standing>, Refused> {
+    // RULES 1.8: its issuer says what it is; that it was ended is in the feed
+    if let Some(foreign) = &of.foreign {
+        if of.principal.is_foreign() && foreign.principal == of.principal {
+            return Ok(foreign.clone());
+        }
+        return Err(Denial::refused(
+            DenialKind::Unauthenticated,
+            "credential_invalid",
+            "an issuer described a principal that is not its own",
+        ));
+    }
     let directory = &case.point.parts.directory;
     if let Some(standing) = directory.standing(&of.principal) {
         return Ok(standing);
@@ -174,12 +191,18 @@ async fn standing(case: &mut Case<'_>, of: &Authentication) -> Result<Arc<Standi
     }
 }
 
-/// RULES 1.1: scopes cut to the principal's present ones.
+/// RULES 1.1: scopes cut to the principal's present ones. RULES 1.8: what acts on Countersign itself comes from our own store
+/// alone, whatever an issuer or its entry says.
 fn cut(authentication: Arc<Authentication>, standing: Arc<Standing>) -> Known {
     let scopes = if authentication.scopes.is_subset(&standing.scopes) {
         authentication.scopes.clone() // nearly always; costs no allocation
     } else {
         authentication.scopes.intersection(&standing.scopes)
+    };
+    let scopes = if authentication.is_foreign() && scopes.iter().any(Scope::is_operators) {
+        ScopeSet::new(scopes.iter().filter(|scope| !scope.is_operators()).cloned())
+    } else {
+        scopes
     };
     Known { authentication, standing, scopes }
 }

@@ -53,7 +53,7 @@ async fn rule_1_1_expiry_is_judged_on_a_cached_yes() {
     fixture.clock.advance(Duration::from_secs(10));
     fixture.allowed("/", &[("x-jwt", "late")]).await;
     fixture.clock.advance(Duration::from_secs(5));
-    assert_eq!(told(&fixture.denied("/", &[("x-jwt", "late")]).await), (401, "credential_invalid"));
+    assert_eq!(told(&fixture.denied("/", &[("x-jwt", "late")]).await), (401, "token_expired"));
 }
 
 /// RULES 1.1: a yes from home is no yes from abroad.
@@ -137,5 +137,5 @@ async fn rule_2_1_a_second_credential_that_does_not_hold_is_a_failure() {
     token.expires_at = Some(fixture.clock.now());
     jwt.script("old", Answer::Good(Box::new(token)));
     let both: Headers<'_> = &[("x-api-key", "alice"), ("x-jwt", "old")];
-    assert_eq!(told(&fixture.denied("/", both).await), (401, "credential_invalid"));
+    assert_eq!(told(&fixture.denied("/", both).await), (401, "token_expired"));
 }

@@ -12,6 +12,8 @@ mod conditions;
 #[cfg(test)]
 mod cookies;
 #[cfg(test)]
+mod foreign;
+#[cfg(test)]
 mod limits;
 #[cfg(test)]
 mod origin;

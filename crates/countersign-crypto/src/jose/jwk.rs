@@ -82,7 +82,7 @@ impl Jwk {
         Self::of(&json::object(bytes)?, allowed)
     }
 
-    fn of(members: &Map<String, Value>, allowed: &[Algorithm]) -> Result<Self, JwkError> {
+    pub(super) fn of(members: &Map<String, Value>, allowed: &[Algorithm]) -> Result<Self, JwkError> {
         let key_type = text(members, "kty")?.ok_or(JwkError::Member("kty"))?;
         if key_type == "oct" {
             return Err(JwkError::Symmetric);

@@ -1,12 +1,13 @@
 //! Signed tokens of the compact form (RFC 7515, 7517, 7519), as RFC 8725 wants them read. What is not verified may be
-//! asked for its `iss` and its `kid` and nothing else; a key knows its one algorithm, and the token only repeats it.
+//! asked what its key is found by and nothing else; a key knows its one algorithm, and the token only repeats it.
 //!
 //! Does not know what a claim means, when a token ends or where keys come from: that is the rooms'. Next in the walk:
-//! [`UnverifiedJwt::parse`], [`UnverifiedJwt::verify`]; [`sign`] for our own.
+//! [`UnverifiedJwt::parse`], [`JwkSet::find`], [`UnverifiedJwt::verify`]; [`sign`] for our own.
 
 mod algorithm;
 mod json;
 mod jwk;
+mod jwk_set;
 mod jws;
 mod thumbprint;
 mod unverified;
@@ -14,6 +15,7 @@ mod unverified;
 pub use algorithm::Algorithm;
 pub use json::JsonError;
 pub use jwk::{Jwk, JwkError, VerifyingKey};
+pub use jwk_set::{JwkSet, JwkSetError, LONGEST_JWK_SET, NoKey, Skipped, WhySkipped};
 pub use jws::sign;
 pub use unverified::{JwsError, LONGEST_TOKEN, Part, UnverifiedJwt, VerifiedJwt};
 

@@ -1,5 +1,5 @@
-//! A token as it came (RFC 7515 7.1, 5.2). It may be asked whom it names as its issuer and its key, so that the key can
-//! be found; what else it says is heard when the key has verified it.
+//! A token as it came (RFC 7515 7.1, 5.2). It may be asked which issuer, which key and which kind it names, so that the
+//! key can be found; what else it says is heard when the key has verified it.
 
 use super::{Algorithm, JsonError, LONGEST_KEY_ID, VerifyingKey, base64url, json};
 use serde_json::{Map, Value};
@@ -82,6 +82,21 @@ impl<'t> UnverifiedJwt<'t> {
 
     pub fn kid(&self) -> Option<&str> {
         self.header.get("kid")?.as_str()
+    }
+
+    /// To find the key by; the key has to agree.
+    pub fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// To refuse it by, before a signature is computed.
+    pub fn typ(&self) -> Option<&str> {
+        self.header.get("typ")?.as_str()
+    }
+
+    /// What the signature is over: to name a token by that has no `jti`.
+    pub fn signed(&self) -> &'t str {
+        self.signed
     }
 
     /// The key says which algorithm; `jwk`, `jku`, `x5c` and `x5u` of the header say nothing (RFC 8725 3.10).

@@ -93,8 +93,9 @@ impl SigningKey {
         &self.verifying
     }
 
-    /// As RFC 7518 3 writes it: of ECDSA r and s, of PSS a salt as long as the hash.
-    pub(crate) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SigningKeyError> {
+    /// As RFC 7518 3 writes it: of ECDSA r and s, of PSS a salt as long as the hash. A token is made by
+    /// [`crate::jose::sign`].
+    pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SigningKeyError> {
         match &self.pair {
             Pair::P256(pair) => Ok(pair.sign(&SystemRandom::new(), message)?.as_ref().to_vec()),
             Pair::Ed25519(pair) => Ok(pair.sign(message).as_ref().to_vec()),

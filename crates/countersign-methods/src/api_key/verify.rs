@@ -162,5 +162,6 @@ fn established(record: &ApiKeyRecord, place: Place, now: Timestamp) -> Authentic
         expires_at: record.expires_at,
         limit: record.limit,
         plan: record.plan.clone(),
+        foreign: None,
     }
 }

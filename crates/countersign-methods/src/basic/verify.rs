@@ -155,5 +155,6 @@ fn established(principal: &Principal, now: Timestamp) -> Authentication {
         expires_at: None,
         limit: None,
         plan: None,
+        foreign: None,
     }
 }

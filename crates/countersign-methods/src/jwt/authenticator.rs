@@ -1,13 +1,21 @@
 //! The use of signed tokens and of the cookie, over ports: find -> whose is it? -> key or session -> verify.
+//!
+//! ```text
+//! `kid` is one of our session keys ──────────> ours, whatever its `iss` says
+//! Bearer, `iss` is an issuer that is trusted ─> foreign ──its entry lists the subject──> who has that name here?
+//! anything else ────────────────────────────> nobody's
+//! ```
 
 use super::{
     config::JwtConfig,
     credential,
+    foreign::{ForeignIssuers, ForeignOutcome, LocalOutcome},
     issue::JwtIssuer,
     verify::{self, Failure},
 };
 use crate::{
     exposure::{Exposed, Exposures},
+    principal::store::PrincipalStore,
     session::{issue::SessionIssuer, uses::Uses},
 };
 use countersign_core::{
@@ -16,7 +24,7 @@ use countersign_core::{
     challenge::Challenge,
     check::{request::CheckRequest, route::Route},
 };
-use countersign_crypto::FingerprintKey;
+use countersign_crypto::{FingerprintKey, jose::UnverifiedJwt};
 use std::sync::Arc;
 
 /// What the room is made of.
@@ -25,6 +33,10 @@ pub struct Parts {
     pub issuer: Arc<JwtIssuer>,
     /// `None`: the configuration has none, and no cookie counts.
     pub sessions: Option<Arc<SessionIssuer>>,
+    /// Whose tokens are believed beside our own.
+    pub foreign: ForeignIssuers,
+    /// Where those of them are found who are principals here.
+    pub principals: Arc<dyn PrincipalStore>,
     pub fingerprint: Arc<FingerprintKey>,
     pub uses: Arc<Uses>,
     pub exposures: Arc<Exposures>,
@@ -58,8 +70,27 @@ impl JwtAuthenticator {
             return session.map(verify::of_session).ok_or(Failure::Over);
         }
         let text = std::str::from_utf8(value).map_err(|_| Failure::UnknownKey)?;
-        let (token, kid) = self.parts.issuer.read(text, now)?;
-        Ok(verify::of_token(token, &kid, place))
+        let unverified = UnverifiedJwt::parse(text)?;
+        if let Some(key) = self.parts.issuer.key_of(&unverified) {
+            let token = self.parts.issuer.signed_with(&key, unverified, now)?;
+            return Ok(verify::of_token(token, &key.kid, place));
+        }
+        // RULES 1.4: a Bearer value; the cookie is of a session of ours, and nobody else's token becomes one by standing there
+        let is_foreign = unverified.iss().is_some_and(|iss| self.parts.foreign.of(iss).is_some());
+        if place != Place::Authorization || !is_foreign {
+            return Err(Failure::UnknownKey);
+        }
+        match self.parts.foreign.authenticate(unverified, place, now)? {
+            ForeignOutcome::Foreign(authentication) => Ok(*authentication),
+            ForeignOutcome::Local(local) => self.local(*local).await,
+        }
+    }
+
+    /// RULES 1.8. Whether they may come at all is the judgement's to ask, as for every credential of theirs.
+    async fn local(&self, token: LocalOutcome) -> Result<Authentication, Failure> {
+        let found = self.parts.principals.find_by_name(token.name()).await.map_err(|_| Failure::Store)?;
+        let principal = found.ok_or(Failure::NoPrincipal)?;
+        Ok(token.speaks_for(&principal.id))
     }
 
     /// Whose was seen where it should not have been, if anybody's: it is still good.

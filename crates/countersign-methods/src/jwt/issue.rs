@@ -10,7 +10,10 @@ use super::{
 use crate::{
     principal::caller::Caller,
     session::record::SessionRecord,
-    signing::{keys::SigningKeys, record::KeyPurpose},
+    signing::{
+        keys::{OpenKey, SigningKeys},
+        record::KeyPurpose,
+    },
 };
 use countersign_core::{StoreError, Timestamp};
 use countersign_crypto::{Entropy, SecretString, jose::UnverifiedJwt, random_id};
@@ -83,11 +86,24 @@ impl JwtIssuer {
     /// What a good access token of ours says, and the key that signed it.
     pub fn read(&self, token: &str, now: Timestamp) -> Result<(AccessToken, Arc<str>), Failure> {
         let unverified = UnverifiedJwt::parse(token)?;
-        let kid = unverified.kid().ok_or(Failure::UnknownKey)?;
-        let key = self.keys.verifying(KeyPurpose::Session, kid).ok_or(Failure::UnknownKey)?;
-        let issuer = self.config.issuer.as_deref().ok_or(Failure::Issuer)?;
-        let token = verify::access_token(&unverified.verify(key.verifying())?, issuer, now)?;
+        let key = self.key_of(&unverified).ok_or(Failure::UnknownKey)?;
+        let token = self.signed_with(&key, unverified, now)?;
         Ok((token, key.kid.clone()))
+    }
+
+    /// RULES 1.4: what names one of our session keys is ours to judge, whatever else it says. `None`: it names none.
+    pub(super) fn key_of(&self, token: &UnverifiedJwt<'_>) -> Option<Arc<OpenKey>> {
+        self.keys.verifying(KeyPurpose::Session, token.kid()?)
+    }
+
+    pub(super) fn signed_with(
+        &self,
+        key: &OpenKey,
+        token: UnverifiedJwt<'_>,
+        now: Timestamp,
+    ) -> Result<AccessToken, Failure> {
+        let issuer = self.config.issuer.as_deref().ok_or(Failure::Issuer)?;
+        verify::access_token(&token.verify(key.verifying())?, issuer, now)
     }
 
     /// This one token: by its text, since only what was signed here is remembered.

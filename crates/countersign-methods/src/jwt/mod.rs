@@ -15,6 +15,7 @@ pub mod authenticator;
 pub mod claims;
 pub mod config;
 pub mod credential;
+pub mod foreign;
 pub mod issue;
 pub mod record;
 pub mod store;

@@ -1,7 +1,7 @@
 //! Pure: a token that its key verified, or a session that a cookie opened, and now -> Authentication or Failure.
 
 use super::{
-    claims,
+    claims, foreign,
     record::{AccessToken, TYP},
 };
 use crate::session::record::SessionRecord;
@@ -33,6 +33,10 @@ pub enum Failure {
     NotYet,
     /// No session stands behind the cookie.
     Over,
+    /// Of an issuer that is trusted.
+    Foreign(foreign::Failure),
+    /// Its issuer's entry makes it one of ours, by a name that nobody has.
+    NoPrincipal,
     Store,
 }
 
@@ -50,6 +54,8 @@ impl Failure {
             Failure::Expired => "token expired",
             Failure::NotYet => "token issued in the future",
             Failure::Over => "no session behind the cookie",
+            Failure::Foreign(failure) => failure.reason(),
+            Failure::NoPrincipal => "`local` of its issuer's entry names a principal that does not exist",
             Failure::Store => "the store did not answer",
         }
     }
@@ -57,6 +63,7 @@ impl Failure {
     pub fn refusal(self) -> Refusal {
         let code = match self {
             Failure::Store => return Refusal::Unavailable,
+            Failure::Foreign(failure) => return failure.refusal(),
             // the signature held, so whoever shows it had it
             Failure::Expired => "token_expired",
             _ => "credential_invalid",
@@ -68,6 +75,12 @@ impl Failure {
 impl From<JwsError> for Failure {
     fn from(error: JwsError) -> Self {
         Failure::Jws(error)
+    }
+}
+
+impl From<foreign::Failure> for Failure {
+    fn from(failure: foreign::Failure) -> Self {
+        Failure::Foreign(failure)
     }
 }
 
@@ -109,6 +122,7 @@ pub fn of_token(token: AccessToken, kid: &str, place: Place) -> Authentication {
         expires_at: Some(token.expires_at),
         limit: None,
         plan: None,
+        foreign: None,
     }
 }
 
@@ -130,5 +144,6 @@ pub fn of_session(record: SessionRecord) -> Authentication {
         not_before: None,
         limit: None,
         plan: None,
+        foreign: None,
     }
 }

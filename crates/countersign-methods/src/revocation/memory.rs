@@ -8,7 +8,10 @@
 //! 9 arrives                             9          position() stands, revision() moves: everything is judged anew
 //! ```
 
-use super::store::{Change, ChangeKind};
+use super::{
+    revoked::Revoked,
+    store::{Change, ChangeKind},
+};
 use crate::{
     id_hash::{IdMap, Shards},
     principal::directory::LocalDirectory,
@@ -17,12 +20,13 @@ use countersign_core::{
     BoxFuture, Node, NodeKind, PrincipalId, Timestamp,
     check::revocation::{Position, RevocationFeed},
 };
+use countersign_crypto::Entropy;
 use event_listener::Event;
 use std::{
     collections::VecDeque,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicBool, AtomicI64, Ordering},
     },
     time::Duration,
 };
@@ -33,12 +37,15 @@ pub const DEFAULT_CAPACITY: usize = 65_536;
 /// asked several times as often.
 const FRESH: Duration = Duration::from_millis(900);
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
+/// For how long what is not heard is waited for. Who bears to be blind for longer is then answered from what is known.
+const PATIENCE: Duration = ChangeMemory::BLIND_AFTER;
 
 #[derive(Debug)]
 pub struct ChangeMemory {
     directory: Arc<LocalDirectory>,
     blind_after: Duration,
     capacity: usize,
+    revoked: Revoked,
     shards: Shards<RwLock<Shard>>,
     writer: Mutex<Writer>,
     position: AtomicI64,
@@ -46,6 +53,8 @@ pub struct ChangeMemory {
     floor: AtomicI64,
     /// Microseconds; `i64::MIN`: never.
     heard_at: AtomicI64,
+    /// The store was asked since it was last heard, and did not answer.
+    in_vain: AtomicBool,
     /// The store was asked, whatever it said.
     words: Event,
 }
@@ -53,8 +62,6 @@ pub struct ChangeMemory {
 #[derive(Debug, Default)]
 struct Shard {
     changed: IdMap<Node, Position>,
-    /// Until when. These are never dropped to save room.
-    revoked: IdMap<Node, Option<Timestamp>>,
 }
 
 #[derive(Debug, Default)]
@@ -65,21 +72,33 @@ struct Writer {
 }
 
 impl ChangeMemory {
-    pub fn new(directory: Arc<LocalDirectory>, blind_after: Duration) -> Self {
-        Self::with_capacity(directory, blind_after, DEFAULT_CAPACITY)
+    /// RULES 2.5: who was not heard of for longer is answered with 503, unless the configuration bears more.
+    pub const BLIND_AFTER: Duration = Duration::from_secs(5);
+
+    /// Above [`Self::BLIND_AFTER`] a revocation may go unheard for `blind_after`: while the store does not answer, what
+    /// is known is believed.
+    pub fn new(directory: Arc<LocalDirectory>, blind_after: Duration, entropy: &dyn Entropy) -> Self {
+        Self::with_capacity(directory, blind_after, DEFAULT_CAPACITY, entropy)
     }
 
-    pub fn with_capacity(directory: Arc<LocalDirectory>, blind_after: Duration, capacity: usize) -> Self {
+    pub fn with_capacity(
+        directory: Arc<LocalDirectory>,
+        blind_after: Duration,
+        capacity: usize,
+        entropy: &dyn Entropy,
+    ) -> Self {
         Self {
             directory,
             blind_after,
             capacity: capacity.max(1),
+            revoked: Revoked::new(entropy),
             shards: Shards::default(),
             writer: Mutex::default(),
             position: AtomicI64::new(0),
             revision: AtomicI64::new(0),
             floor: AtomicI64::new(0),
             heard_at: AtomicI64::new(i64::MIN),
+            in_vain: AtomicBool::new(false),
             words: Event::new(),
         }
     }
@@ -89,7 +108,7 @@ impl ChangeMemory {
         let mut writer = self.writer();
         for change in changes {
             if change.kind == ChangeKind::Revoked {
-                self.revoke(change, now);
+                self.revoked.insert(change, now);
             }
             self.note(&mut writer, change);
             if change.node.kind == NodeKind::Principal
@@ -107,30 +126,36 @@ impl ChangeMemory {
         // The latest word, not the highest: there is one follower, and where its clock was set back the old word would
         // seem fresh until that time comes again.
         self.heard_at.store(now.as_micros(), Ordering::Release);
+        self.in_vain.store(false, Ordering::Release);
         self.words.notify(usize::MAX);
         let mut writer = self.writer();
         if now.since(writer.swept_at) >= SWEEP_EVERY {
             writer.swept_at = now;
-            for shard in self.shards.iter() {
-                write(shard).revoked.retain(|_, until| until.is_none_or(|t| t >= now));
-            }
+            self.revoked.sweep(now);
         }
     }
 
     /// The store was asked and did not answer, or not yet: whoever waits looks again whether that is worth it.
     pub fn unheard(&self) {
+        self.in_vain.store(true, Ordering::Release);
         self.words.notify(usize::MAX);
     }
 
-    /// Everything anew, at a start or after a lost connection: every revocation that still counts, true of `position`.
-    /// What changed in between is not known, so whatever was filled before dies.
-    pub fn reload(&self, position: Position, revoked: &[Change], now: Timestamp) {
+    /// A page of every revocation that still counts, ahead of [`Self::reload`]. Added to what is known, never in place of
+    /// it: a local write may be newer than what was read.
+    pub fn revoked(&self, page: &[Change], now: Timestamp) {
+        let _writer = self.writer();
+        for change in page.iter().filter(|c| c.kind == ChangeKind::Revoked) {
+            self.revoked.insert(change, now);
+        }
+        self.publish(None);
+    }
+
+    /// Everything anew, at a start or after a lost connection: every revocation that still counted at `position` came,
+    /// page by page. What else changed in between is not known, so whatever was filled before dies.
+    pub fn reload(&self, position: Position, now: Timestamp) {
         {
             let mut writer = self.writer();
-            // Added to what is known, never in place of it: a local write may be newer than what was read.
-            for change in revoked.iter().filter(|c| c.kind == ChangeKind::Revoked) {
-                self.revoke(change, now);
-            }
             self.floor.fetch_max(position.0, Ordering::AcqRel);
             // The floor says it for all of these.
             writer.order.retain(|(at, _)| *at > position);
@@ -159,9 +184,15 @@ impl ChangeMemory {
         now.since(heard) <= time && heard.since(now) <= time
     }
 
+    /// Is this in what is known already? So it is of this process's own writes before the feed brings them.
+    pub fn knows(&self, change: &Change) -> bool {
+        change.position <= self.floor()
+            || self.changed_at(&change.node).is_some_and(|at| at >= change.position)
+    }
+
     /// How many nodes are revoked here, for metrics.
     pub fn revoked_count(&self) -> usize {
-        self.shards.iter().map(|s| read(s).revoked.len()).sum()
+        self.revoked.len()
     }
 
     /// After everything else: who sees these numbers must find what they stand for.
@@ -170,18 +201,6 @@ impl ChangeMemory {
             self.position.fetch_max(reached.0, Ordering::AcqRel);
         }
         self.revision.fetch_add(1, Ordering::AcqRel);
-    }
-
-    fn revoke(&self, change: &Change, now: Timestamp) {
-        if change.until.is_some_and(|until| until < now) {
-            return;
-        }
-        let mut shard = write(self.shard(&change.node));
-        let longest = match shard.revoked.get(&change.node) {
-            Some(known) => known.zip(change.until).map(|(a, b)| a.max(b)),
-            None => change.until,
-        };
-        shard.revoked.insert(change.node.clone(), longest);
     }
 
     fn note(&self, writer: &mut Writer, change: &Change) {
@@ -231,7 +250,7 @@ impl RevocationFeed for ChangeMemory {
     }
 
     fn is_revoked(&self, node: &Node) -> bool {
-        read(self.shard(node)).revoked.contains_key(node)
+        self.revoked.contains(node)
     }
 
     fn floor(&self) -> Position {
@@ -243,7 +262,13 @@ impl RevocationFeed for ChangeMemory {
     }
 
     fn is_fresh(&self, now: Timestamp) -> bool {
-        self.heard_within(FRESH, now)
+        if self.heard_within(FRESH, now) {
+            return true;
+        }
+        // only where the store was asked in vain: who was merely stopped for a while asks first
+        self.in_vain.load(Ordering::Acquire)
+            && !self.heard_within(PATIENCE, now)
+            && self.heard_within(self.blind_after, now)
     }
 
     fn next_word(&self) -> BoxFuture<'static, ()> {

@@ -5,6 +5,7 @@
 //! follower in `countersign-store`, which feeds the memory.
 
 pub mod memory;
+mod revoked;
 pub mod store;
 
 #[cfg(test)]

@@ -3,7 +3,7 @@ use super::{
     store::{Change, ChangeKind},
 };
 use crate::{
-    fakes::{FakeStore, NOW, now_or_never, principal},
+    fakes::{FakeStore, NOW, Sequence, now_or_never, principal},
     principal::directory::LocalDirectory,
 };
 use countersign_core::{
@@ -34,7 +34,7 @@ fn directory() -> Arc<LocalDirectory> {
 }
 
 fn memory(capacity: usize) -> ChangeMemory {
-    ChangeMemory::with_capacity(directory(), SECOND * 5, capacity)
+    ChangeMemory::with_capacity(directory(), SECOND * 5, capacity, &Sequence::default())
 }
 
 /// What `core/check/verified` asks of the feed: may an entry that was filled at `filled` still be believed?
@@ -74,6 +74,36 @@ fn who_has_not_heard_for_a_moment_waits_for_the_next_word() {
     assert_eq!((&mut third).now_or_never(), None, "an old word is none");
     memory.heard(NOW + SECOND);
     assert_eq!((&mut third).now_or_never(), Some(()));
+}
+
+/// RULES 2.5, "serve cached yes for up to N": after the usual five seconds nobody waits, and what is known is believed; but
+/// only while the store does not answer, and not for longer than was said.
+#[test]
+fn who_bears_to_be_blind_for_longer_is_answered_from_what_is_known() {
+    let memory = |after| ChangeMemory::new(directory(), after, &Sequence::default());
+    let (usual, patient) = (memory(ChangeMemory::BLIND_AFTER), memory(SECOND * 60));
+    // seconds since it was heard, asked in vain since; usual: fresh, blind; patient: fresh, blind
+    let rows = [
+        (2, true, (false, false), (false, false)),
+        (5, true, (false, false), (false, false)),
+        (6, false, (false, true), (false, false)),
+        (6, true, (false, true), (true, false)),
+        (60, true, (false, true), (true, false)),
+        (61, true, (false, true), (false, true)),
+    ];
+    for (after, in_vain, of_usual, of_patient) in rows {
+        for (memory, expected) in [(&usual, of_usual), (&patient, of_patient)] {
+            memory.heard(NOW);
+            if in_vain {
+                memory.unheard();
+            }
+            let then = NOW + SECOND * after;
+            assert_eq!((memory.is_fresh(then), memory.is_blind(then)), expected, "{after} {in_vain}");
+        }
+    }
+    let never = memory(SECOND * 60);
+    never.unheard();
+    assert!(!never.is_fresh(NOW) && never.is_blind(NOW), "never heard");
 }
 
 /// RULES 2.5, and the clock is set back by an hour: a word from the future is none, and the next one counts.
@@ -127,8 +157,9 @@ fn every_way_of_learning_moves_the_revision() {
     for learn in [
         |m: &ChangeMemory| m.apply(&[change(2, 1)], NOW),
         |m: &ChangeMemory| m.apply(&[change(1, 1)], NOW),
-        |m: &ChangeMemory| m.reload(Position(1), &[], NOW),
-        |m: &ChangeMemory| m.reload(Position(9), &[revoked(9, 9, None)], NOW),
+        |m: &ChangeMemory| m.reload(Position(1), NOW),
+        |m: &ChangeMemory| m.revoked(&[revoked(9, 9, None)], NOW),
+        |m: &ChangeMemory| m.reload(Position(9), NOW),
     ] {
         learn(&memory);
         assert_ne!(memory.revision(), last);
@@ -163,6 +194,40 @@ fn a_revocation_is_never_shortened() {
     }
 }
 
+/// An end is kept as a whole second: never an earlier one.
+#[test]
+fn a_revocation_lasts_at_least_as_long_as_was_said() {
+    let odd = NOW + Duration::from_micros(1);
+    let far = Timestamp::from_seconds(i64::from(u32::MAX) + 10);
+    for (until, counts, is_over) in [
+        (Some(NOW), NOW, Some(NOW + Duration::from_micros(1))),
+        (Some(odd), odd, Some(NOW + SECOND * 61)),
+        (Some(far), far, None),
+        (None, far, None),
+    ] {
+        let memory = memory(10);
+        memory.apply(&[revoked(1, 1, until)], NOW);
+        memory.heard(counts);
+        assert!(memory.is_revoked(&node(1)), "{until:?}");
+        let end = is_over.unwrap_or(far + SECOND * 1_000_000);
+        memory.heard(end + SECOND * 60);
+        assert_eq!(memory.is_revoked(&node(1)), is_over.is_none(), "{until:?}");
+    }
+}
+
+/// Of what this process wrote itself the feed brings nothing new.
+#[test]
+fn what_was_applied_is_known() {
+    let memory = memory(2);
+    let changes = [change(4, 1), revoked(5, 2, None), change(6, 1), change(7, 3)];
+    assert!(changes.iter().all(|change| !memory.knows(change)));
+    memory.apply(&changes, NOW);
+    assert!(changes.iter().all(|change| memory.knows(change)), "also what made room");
+    assert!(!memory.knows(&change(8, 1)) && !memory.knows(&revoked(8, 9, None)));
+    memory.reload(Position(8), NOW);
+    assert!(memory.knows(&change(8, 9)));
+}
+
 /// Bounded, but never by forgetting a revocation, and never by letting a dead entry live.
 #[test]
 fn memory_is_bounded_and_forgets_safely() {
@@ -194,12 +259,16 @@ fn changing_again_keeps_a_node_in_memory() {
 #[test]
 fn a_reload_raises_the_floor_and_keeps_what_is_newer() {
     let directory = directory();
-    let memory = ChangeMemory::new(directory.clone(), SECOND * 5);
+    let memory = ChangeMemory::new(directory.clone(), SECOND * 5, &Sequence::default());
     let demo = principal("demo", "").id;
     memory.apply(&[change(1, 1), revoked(2, 2, None)], NOW);
     now_or_never(directory.load(&demo)).unwrap();
     memory.apply(&[revoked(9, 9, None)], NOW); // written here, while the reload was being read at 7
-    memory.reload(Position(7), &[revoked(5, 5, None)], NOW);
+    memory.revoked(&[revoked(5, 5, None), change(6, 6)], NOW);
+    assert_eq!(memory.position(), Position(9), "a page is no position");
+    assert!(memory.is_blind(NOW), "nor is it all that counts");
+    assert!(memory.is_revoked(&node(5)) && !memory.is_revoked(&node(6)));
+    memory.reload(Position(7), NOW);
     assert!(!memory.is_blind(NOW));
     assert_eq!((memory.floor(), memory.position()), (Position(7), Position(9)));
     for n in [2, 5, 9] {
@@ -210,7 +279,7 @@ fn a_reload_raises_the_floor_and_keeps_what_is_newer() {
     assert_eq!(directory.standing(&demo), None, "principals too");
     memory.apply(&[change(8, 8)], NOW);
     // one that was read earlier and comes later takes nothing back
-    memory.reload(Position(3), &[], NOW);
+    memory.reload(Position(3), NOW);
     assert_eq!((memory.floor(), memory.position()), (Position(7), Position(9)));
     assert!(memory.is_revoked(&node(9)) && memory.changed_at(&node(8)).is_some());
 }
@@ -219,7 +288,7 @@ fn a_reload_raises_the_floor_and_keeps_what_is_newer() {
 #[test]
 fn a_changed_principal_is_forgotten() {
     let directory = directory();
-    let memory = ChangeMemory::new(directory.clone(), SECOND * 5);
+    let memory = ChangeMemory::new(directory.clone(), SECOND * 5, &Sequence::default());
     let demo = principal("demo", "").id;
     for kind in [ChangeKind::Changed, ChangeKind::Revoked] {
         now_or_never(directory.load(&demo)).unwrap();
@@ -268,6 +337,31 @@ proptest! {
         for n in 0..20 {
             let dead = changes.iter().any(|c| c.node == node(n) && c.position > Position(filled));
             prop_assert!(!(dead && lives(&memory, Position(filled), &node(n))));
+        }
+    }
+
+    /// However revocations come and end: what counts is refused, what was never revoked is not, and what is over goes.
+    #[test]
+    fn what_is_revoked_is_what_a_list_would_say(
+        steps in proptest::collection::vec((0..40_usize, 0..300_u64, any::<bool>()), 1..80),
+    ) {
+        let memory = memory(1000);
+        let mut list = std::collections::BTreeMap::new();
+        let mut now = NOW;
+        for ((n, seconds, sweeps), position) in steps.into_iter().zip(1..) {
+            let until = now + SECOND * u32::try_from(seconds).unwrap();
+            memory.apply(&[revoked(position, n, Some(until))], now);
+            let longest = list.entry(n).or_insert(until);
+            *longest = until.max(*longest);
+            if sweeps {
+                now = now + SECOND * 61;
+                memory.heard(now);
+                list.retain(|_, until| *until >= now);
+            }
+            for n in 0..50 {
+                prop_assert_eq!(memory.is_revoked(&node(n)), list.contains_key(&n), "{}", n);
+            }
+            prop_assert_eq!(memory.revoked_count(), list.len());
         }
     }
 }

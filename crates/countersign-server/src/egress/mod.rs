@@ -3,9 +3,10 @@
 //! proxy is asked. Upstreams are not reached through here.
 
 mod address;
+pub mod jwks;
 
 use address::{is_allowed, is_of_the_internet};
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, StatusCode, header::CACHE_CONTROL};
 use ipnet::IpNet;
 use reqwest::{
     Certificate, Client,
@@ -35,8 +36,19 @@ pub enum EgressError {
     NoHost(Url),
     #[error("what should hold authorities holds no certificates in PEM")]
     Authorities,
+    #[error("the answer is longer than {0} bytes")]
+    TooLong(usize),
     #[error("{0}")]
     Failed(String),
+}
+
+/// What was got.
+#[derive(Debug)]
+pub struct Fetched {
+    pub status: StatusCode,
+    pub body: Vec<u8>,
+    /// How long it may be kept, by its own word.
+    pub max_age: Option<Duration>,
 }
 
 /// What a way out is made of.
@@ -94,6 +106,25 @@ impl Egress {
         headers: HeaderMap,
         body: impl Into<reqwest::Body>,
     ) -> Result<StatusCode, EgressError> {
+        let sent = self.client(url)?.post(url.clone()).headers(headers).body(body).send().await;
+        Ok(sent.map_err(failed)?.status())
+    }
+
+    /// At most `most` bytes of it, counted as they come.
+    pub async fn get(&self, url: &Url, most: usize) -> Result<Fetched, EgressError> {
+        let mut answer = self.client(url)?.get(url.clone()).send().await.map_err(failed)?;
+        let (status, max_age) = (answer.status(), max_age(answer.headers()));
+        let mut body = Vec::new();
+        while let Some(chunk) = answer.chunk().await.map_err(failed)? {
+            if body.len() + chunk.len() > most {
+                return Err(EgressError::TooLong(most));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Fetched { status, body, max_age })
+    }
+
+    fn client(&self, url: &Url) -> Result<&Client, EgressError> {
         let Way { rule, client } = if url.scheme() == "https" { &self.encrypted } else { &self.plain };
         // an address in place of a name never comes to the resolver
         match url.host() {
@@ -102,9 +133,29 @@ impl Egress {
             Some(Host::Domain(_)) => {}
             None => return Err(EgressError::NoHost(url.clone())),
         }
-        let sent = client.post(url.clone()).headers(headers).body(body).send().await;
-        Ok(sent.map_err(|error| EgressError::Failed(told(&error)))?.status())
+        Ok(client)
     }
+}
+
+/// RFC 9111 5.2.2: what may not be kept at all is kept for no time.
+fn max_age(headers: &HeaderMap) -> Option<Duration> {
+    let said = headers.get_all(CACHE_CONTROL).iter().filter_map(|value| value.to_str().ok());
+    let mut age = None;
+    for directive in said.flat_map(|value| value.split(',')).map(str::trim) {
+        if directive.eq_ignore_ascii_case("no-store") || directive.eq_ignore_ascii_case("no-cache") {
+            return Some(Duration::ZERO);
+        }
+        if let Some((name, seconds)) = directive.split_once('=')
+            && name.eq_ignore_ascii_case("max-age")
+        {
+            age = seconds.trim_matches('"').parse().ok().map(Duration::from_secs).or(age);
+        }
+    }
+    age
+}
+
+fn failed(error: reqwest::Error) -> EgressError {
+    EgressError::Failed(told(&error))
 }
 
 /// With the causes, which is where the resolver's own words stand; without the URL, which may hold what nobody should read.

@@ -121,3 +121,26 @@ async fn rules_3_7_no_redirect_is_followed() {
     assert_eq!(post(&open, format!("http://127.0.0.1:{port}/")).await.unwrap(), 307);
     assert_eq!(reached.load(Ordering::SeqCst), 0);
 }
+
+/// RFC 9111 5.2.2.
+#[test]
+fn how_long_an_answer_may_be_kept() {
+    let rows: [(&[&'static str], Option<u64>); 9] = [
+        (&[], None),
+        (&["max-age=3600"], Some(3600)),
+        (&["public, MAX-AGE=\"600\", must-revalidate"], Some(600)),
+        (&["public", "max-age=60"], Some(60)),
+        (&["max-age=3600, no-store"], Some(0)),
+        (&["no-cache"], Some(0)),
+        (&["max-age=soon"], None),
+        (&["max-age=-1"], None),
+        (&["s-maxage=60"], None),
+    ];
+    for (values, expected) in rows {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(CACHE_CONTROL, http::HeaderValue::from_static(value));
+        }
+        assert_eq!(max_age(&headers), expected.map(Duration::from_secs), "{values:?}");
+    }
+}

@@ -21,6 +21,7 @@ pub(crate) async fn identity(facts: Facts) -> Answer {
 }
 
 fn show(facts: &Facts, purpose: KeyPurpose) -> Answer {
+    facts.query()?.finish(Some(()))?;
     let jwks = facts.services.signing.keys().jwks(purpose);
     let known = facts.headers().get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     // RFC 9110 13.1.2: weak comparison

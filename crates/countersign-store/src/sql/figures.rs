@@ -22,7 +22,21 @@ pub const TIME_BOUNDS: [Duration; 10] = [
     Duration::from_secs(5),
 ];
 
-/// How long something took, by [`TIME_BOUNDS`]; the last count is of what took longer.
+/// The same of what is heard of others: a poll is 250 ms, and a second is too late.
+pub const LAG_BOUNDS: [Duration; TIME_BOUNDS.len()] = [
+    Duration::from_millis(5),
+    Duration::from_millis(10),
+    Duration::from_millis(25),
+    Duration::from_millis(50),
+    Duration::from_millis(100),
+    Duration::from_millis(250),
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_millis(2500),
+    Duration::from_secs(5),
+];
+
+/// How long something took, by bounds; the last count is of what took longer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Times {
     pub counts: [u64; TIME_BOUNDS.len() + 1],
@@ -33,12 +47,12 @@ pub struct Times {
 pub struct StoreFigures {
     pub reads: bool,
     pub writes: bool,
-    /// From the question to the answer, a failed one too.
+    /// From the question to the answer, a failed one too; by [`TIME_BOUNDS`].
     pub write_times: Times,
     pub failed_writes: u64,
     /// Writes that wait for the one writer; of SQLite only.
     pub queue: Option<usize>,
-    /// From a change, by the clock of whoever made it, to this process acting on it.
+    /// From a change that another process made, by its clock, to this process acting on it; by [`LAG_BOUNDS`].
     pub lag: Times,
 }
 
@@ -51,11 +65,18 @@ pub struct KeyCounts {
     pub in_a_month: u64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Figures {
     writes: Histogram,
     failed_writes: AtomicU64,
     lag: Histogram,
+}
+
+impl Default for Figures {
+    fn default() -> Self {
+        let (writes, lag) = (Histogram::new(&TIME_BOUNDS), Histogram::new(&LAG_BOUNDS));
+        Self { writes, failed_writes: AtomicU64::new(0), lag }
+    }
 }
 
 impl Figures {
@@ -78,15 +99,20 @@ impl Figures {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Histogram {
+    bounds: &'static [Duration; TIME_BOUNDS.len()],
     counts: [AtomicU64; TIME_BOUNDS.len() + 1],
     microseconds: AtomicU64,
 }
 
 impl Histogram {
+    fn new(bounds: &'static [Duration; TIME_BOUNDS.len()]) -> Self {
+        Self { bounds, counts: Default::default(), microseconds: AtomicU64::new(0) }
+    }
+
     fn note(&self, took: Duration) {
-        let place = TIME_BOUNDS.partition_point(|bound| *bound < took);
+        let place = self.bounds.partition_point(|bound| *bound < took);
         if let Some(count) = self.counts.get(place) {
             count.fetch_add(1, Ordering::Relaxed);
         }

@@ -25,7 +25,7 @@ mod signing;
 mod unit;
 mod writer;
 
-pub use figures::{KeyCounts, StoreFigures, TIME_BOUNDS, Times};
+pub use figures::{KeyCounts, LAG_BOUNDS, StoreFigures, TIME_BOUNDS, Times};
 pub use follower::{ChangeSink, FollowerHandle};
 pub use inspect::{Inspection, inspect};
 pub use migrate::newest as newest_schema;

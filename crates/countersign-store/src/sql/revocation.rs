@@ -148,22 +148,27 @@ impl FeedStore for Store {
         })
     }
 
-    fn revoked<'a>(&'a self, now: Timestamp) -> BoxFuture<'a, Result<(Position, Vec<Change>), StoreError>> {
+    fn revoked<'a>(
+        &'a self,
+        now: Timestamp,
+        position: Position,
+        head: Position,
+        limit: u32,
+    ) -> BoxFuture<'a, Result<Vec<Change>, StoreError>> {
         self.read(move |conn| {
             Box::pin(async move {
-                // Everything up to the head is visible once the head is; what comes later is left to the next poll.
-                let head = head(conn).await?;
                 let rows: Vec<ChangeRow> =
                     sql("SELECT position, kind, node_kind, node_id, at, until_at FROM feed
-                     WHERE kind = 'revoked' AND position <= $1 AND (until_at IS NULL OR until_at > $2)
-                     ORDER BY position")
+                     WHERE kind = 'revoked' AND position > $1 AND position <= $2
+                     AND (until_at IS NULL OR until_at > $3)
+                     ORDER BY position LIMIT $4")
+                    .bind(position.0)
                     .bind(head.0)
                     .bind(now.as_micros())
+                    .bind(limit)
                     .all(conn)
                     .await?;
-                let changes: Result<Vec<Change>, Failed> =
-                    rows.into_iter().map(ChangeRow::into_change).collect();
-                Ok((head, changes?))
+                rows.into_iter().map(ChangeRow::into_change).collect()
             })
         })
     }

@@ -2,7 +2,7 @@
 
 use super::{Ports, at, event, fifty, key, key_id};
 use countersign_core::{Node, NodeKind, Timestamp, check::revocation::Position};
-use countersign_methods::revocation::store::{Change, ChangeKind};
+use countersign_methods::revocation::store::{Change, ChangeKind, each_revoked};
 
 fn node(n: u32) -> Node {
     Node::new(NodeKind::Certificate, &format!("certificate {n}"))
@@ -46,9 +46,21 @@ pub async fn what_counts_no_more_is_left_out(ports: Ports) {
     let change = countersign_methods::principal::store::PrincipalChange::default();
     ports.principals.change(&owner.id, 1, change, event("principal.change", "x")).await.unwrap();
     for (now, left) in [(at(99), vec![1, 2, 3]), (at(100), vec![2, 3]), (at(200), vec![2])] {
-        let (head, changes) = ports.feed.revoked(now).await.unwrap();
+        let mut changes = Vec::new();
+        let head = each_revoked(&*ports.feed, now, |page| changes.extend_from_slice(page)).await.unwrap();
         assert_eq!(head, Position(4));
         assert_eq!(positions(&changes), left);
+    }
+    // a page at a time, and nothing that came after the head
+    for (position, head, limit, page) in [
+        (0, 4, 2, vec![1, 2]),
+        (2, 4, 2, vec![3]),
+        (3, 4, 2, vec![]),
+        (0, 2, 9, vec![1, 2]),
+        (1, 1, 9, vec![]),
+    ] {
+        let read = ports.feed.revoked(at(99), Position(position), Position(head), limit).await.unwrap();
+        assert_eq!(positions(&read), page, "{position} {head} {limit}");
     }
 }
 

@@ -667,12 +667,19 @@ impl FeedStore for MemoryStore {
         })
     }
 
-    fn revoked<'a>(&'a self, now: Timestamp) -> BoxFuture<'a, Result<(Position, Vec<Change>), StoreError>> {
+    fn revoked<'a>(
+        &'a self,
+        now: Timestamp,
+        position: Position,
+        head: Position,
+        limit: u32,
+    ) -> BoxFuture<'a, Result<Vec<Change>, StoreError>> {
         self.answer(|state| {
+            let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+            let asked = |c: &&Change| c.position > position && c.position <= head;
             let counts =
                 |c: &&Change| c.kind == ChangeKind::Revoked && c.until.is_none_or(|until| until >= now);
-            let head = state.changes.last().map(|c| c.position).unwrap_or_default();
-            Ok((head, state.changes.iter().filter(counts).cloned().collect()))
+            Ok(state.changes.iter().filter(asked).filter(counts).take(limit).cloned().collect())
         })
     }
 

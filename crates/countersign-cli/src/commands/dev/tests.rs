@@ -48,3 +48,29 @@ fn an_authority_key_that_others_can_read_is_not_used() {
     std::fs::set_permissions(place.file(AUTHORITY_KEY), std::fs::Permissions::from_mode(0o644)).unwrap();
     assert!(certify(&place, now, &SystemEntropy).unwrap_err().to_string().contains("chmod 600"));
 }
+
+/// RULES 1.5: what tokens are for and who signs them is where this run listens.
+#[test]
+fn the_urls_of_its_file_have_the_ports_that_were_chosen() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = Place::of_folder(folder.path());
+    let free = || TcpListener::bind("127.0.0.1:0").unwrap();
+    let [gateway, admin, issuer] = [free(), free(), free()].map(|held| held.local_addr().unwrap());
+    let dev = Dev {
+        upstream: None,
+        demo: true,
+        listen: Some(gateway),
+        admin_listen: Some(admin),
+        issuer_listen: Some(issuer),
+    };
+    prepare(&dev, &place, Some("http://127.0.0.1:1"), &World::of_machine()).unwrap();
+    let settings = crate::config::load(&place.config, &Environment::default()).unwrap();
+    let at = |address: SocketAddr| format!("https://localhost:{}", address.port());
+    assert_eq!(settings.gateway.url.as_deref(), Some(at(gateway).as_str()));
+    assert_eq!(settings.jwt.issuer.as_deref(), Some(at(issuer).as_str()));
+    let audiences = settings.sessions.unwrap().audiences;
+    assert_eq!(audiences.iter().map(|audience| &**audience).collect::<Vec<_>>(), [at(gateway)]);
+    // a browser is asked to sign in wherever a key would do
+    let rules = settings.routes.iter().map(|route| route.rule(countersign_core::MethodName::Jwt));
+    assert!(rules.into_iter().all(|rule| rule.cookies && rule.sign_in));
+}

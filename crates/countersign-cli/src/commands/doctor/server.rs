@@ -152,10 +152,10 @@ fn read(metrics: &Metrics<'_>, findings: &mut Findings) {
 /// How many changes came after the bucket of one second.
 fn late(metrics: &Metrics<'_>) -> f64 {
     let within = metrics
-        .all("countersign_feed_lag_seconds_bucket")
+        .all("countersign_revocation_lag_seconds_bucket")
         .find(|(labels, _)| labels.contains("le=\"1\""))
         .map_or(0.0, |(_, count)| count);
-    metrics.one("countersign_feed_lag_seconds_count").unwrap_or(0.0) - within
+    metrics.one("countersign_revocation_lag_seconds_count").unwrap_or(0.0) - within
 }
 
 #[cfg(test)]
@@ -174,13 +174,13 @@ mod tests {
         let version = env!("CARGO_PKG_VERSION");
         let well = format!(
             "countersign_build_info{{version=\"{version}\"}} 1\ncountersign_ready 1\ncountersign_feed_blind 0\n\
-             countersign_feed_lag_seconds_bucket{{le=\"1\"}} 7\ncountersign_feed_lag_seconds_count 7\n\
+             countersign_revocation_lag_seconds_bucket{{le=\"1\"}} 7\ncountersign_revocation_lag_seconds_count 7\n\
              countersign_store_up{{work=\"read\"}} 1\ncountersign_decision_records_total{{outcome=\"written\"}} 5\n"
         );
         assert!(levels(&well).iter().all(|(level, _)| *level == Level::Good), "{:?}", levels(&well));
         let ill = "countersign_build_info{version=\"0.0.1\"} 1\ncountersign_ready 0\ncountersign_feed_blind 1\n\
              countersign_configuration_behind 1\ncountersign_workers_silent 1\n\
-             countersign_feed_lag_seconds_bucket{le=\"1\"} 7\ncountersign_feed_lag_seconds_count 8\n\
+             countersign_revocation_lag_seconds_bucket{le=\"1\"} 7\ncountersign_revocation_lag_seconds_count 8\n\
              countersign_store_up{work=\"write\"} 0\ncountersign_upstream_up{upstream=\"api\",address=\"a\"} 0\n\
              countersign_decision_records_total{outcome=\"dropped\"} 5\n\
              countersign_api_keys_expiring{within=\"7d\"} 1\n";

@@ -196,7 +196,7 @@ fn judgement(all: &mut Exposition, watch: &Watch) {
     let feed = &watch.memory;
     all.gauge(
         "countersign_feed_blind",
-        "1 while nothing was heard of the feed for 5 s: everything is refused with 503.",
+        "1 while nothing was heard of the feed for `blind_after`: everything is refused with 503.",
     )
     .sample(&[], feed.is_blind(now).into());
     if let Some(heard) = feed.heard_at() {
@@ -256,10 +256,10 @@ fn store(all: &mut Exposition, figures: &StoreFigures) {
     }
     let lag = &figures.lag;
     all.histogram(
-        "countersign_feed_lag_seconds",
-        "From a change in the store, by the clock of whoever made it, to this process acting on it.",
+        "countersign_revocation_lag_seconds",
+        "From a change that another process made, by its clock, to this process acting on it.",
     )
-    .times(&[], bounds, &lag.counts, lag.sum);
+    .times(&[], &countersign_store::LAG_BOUNDS, &lag.counts, lag.sum);
 }
 
 /// As Linux tells it.

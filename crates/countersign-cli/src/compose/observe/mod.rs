@@ -4,7 +4,7 @@
 mod metrics;
 mod sinks;
 
-pub(super) use sinks::{Sinks, sinks};
+pub(super) use sinks::{Sinks, sinks, way_out};
 
 use super::{ConfigurationState, Rooms, rooms::PasswordWatch};
 use countersign_core::{

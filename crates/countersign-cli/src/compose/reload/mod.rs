@@ -223,6 +223,7 @@ fn settled(old: &Settings, new: Settings) -> (Settings, Vec<String>) {
         store_url,
         api_keys,
         passwords,
+        issuers,
         sessions,
         signing,
         // of the other sections
@@ -247,6 +248,7 @@ fn settled(old: &Settings, new: Settings) -> (Settings, Vec<String>) {
     keep("egress", egress == old.egress);
     keep("audit.keep", audit == old.audit);
     keep("passwords", passwords == old.passwords);
+    keep("issuers", issuers == old.issuers);
     keep("sessions", sessions == old.sessions);
     keep("signing", signing == old.signing);
     keep("store.url", store_url.0 == old.store_url.0);
@@ -283,6 +285,7 @@ fn settled(old: &Settings, new: Settings) -> (Settings, Vec<String>) {
         store_url: old.store_url.clone(),
         api_keys,
         passwords: old.passwords.clone(),
+        issuers: old.issuers.clone(),
         sessions: old.sessions.clone(),
         signing: old.signing.clone(),
         jwt: old.jwt.clone(),
@@ -331,8 +334,18 @@ fn gateway_settings(
     new: GatewaySettings,
     keep: &mut impl FnMut(&str, bool),
 ) -> GatewaySettings {
-    let GatewaySettings { url, listeners, workers, identity, timeouts, mut limits, revoke_exposed } = new;
+    let GatewaySettings {
+        url,
+        listeners,
+        workers,
+        identity,
+        timeouts,
+        mut limits,
+        revoke_exposed,
+        blind_after,
+    } = new;
     keep("gateway.revoke_exposed", revoke_exposed == old.revoke_exposed);
+    keep("gateway.blind_after", blind_after == old.blind_after);
     keep("gateway.workers", workers == old.workers);
     keep("gateway.limits.connections", limits.connections == old.limits.connections);
     limits.connections = old.limits.connections;
@@ -360,6 +373,7 @@ fn gateway_settings(
         timeouts,
         limits,
         revoke_exposed: old.revoke_exposed,
+        blind_after: old.blind_after,
     }
 }
 

@@ -15,10 +15,12 @@ const OLD: &str = "[gateway]\nlisten = \"127.0.0.1:8443\"\nlimits = { body = 10 
 fn what_needs_a_restart_is_named_and_not_applied() {
     let gateway = "[gateway]\nlisten = \"127.0.0.1:8443\"";
     let issuer = "[issuer]\nlisten = \"127.0.0.1:8444\"\n";
+    let sessions = "[sessions]\naudiences = [\"https://api.example.com\"]";
     for (new, named) in [
         ("[gateway]\nlisten = \"127.0.0.1:9443\"", "the listener `127.0.0.1:9443`, which is new"),
         ("[gateway]\nlisten = \"127.0.0.1:9443\"", "the listener `127.0.0.1:8443`, which is gone"),
         (&format!("{gateway}\nworkers = 7"), "gateway.workers"),
+        (&format!("{gateway}\nblind_after = \"9s\""), "gateway.blind_after"),
         (&format!("{gateway}\nlimits = {{ connections = 7 }}"), "gateway.limits.connections"),
         (&format!("{gateway}\n[admin]\nlisten = \"127.0.0.1:7\""), "admin.listen"),
         (&format!("{gateway}\n[admin]\nhosts = [\"a\"]"), "admin.hosts"),
@@ -26,6 +28,8 @@ fn what_needs_a_restart_is_named_and_not_applied() {
         (&format!("{gateway}\n[store]\nurl = \"postgres://u:secret@h/d\""), "store.url"),
         (&format!("{gateway}\n[api_keys]\nword = \"xx\""), "api_keys.word"),
         (&format!("{gateway}\n[api_keys]\nenvironment = \"test\""), "api_keys.environment"),
+        (&format!("{gateway}\n[signing]\nsession = \"Ed25519\""), "signing"),
+        (&format!("{gateway}\n{issuer}url = \"https://auth.example.com\"\n{sessions}"), "sessions"),
         (&format!("{gateway}\n[api_keys]\nrealm = \"r\""), "api_keys.realm"),
     ] {
         let old = settings(OLD);
@@ -45,7 +49,7 @@ fn what_needs_a_restart_is_named_and_not_applied() {
 fn what_can_change_does() {
     let old = settings("[gateway]\n[[gateway.listeners]]\nlisten = \"127.0.0.1:8443\"\n");
     let new = settings(
-        "[gateway]\nidentity = \"consumer\"\nlimits = { body = 5 }\ntimeouts = { connect = \"1s\" }\n\
+        "[gateway]\nurl = \"https://api.example.com\"\nidentity = \"consumer\"\nlimits = { body = 5 }\ntimeouts = { connect = \"1s\" }\n\
          [[gateway.listeners]]\nlisten = \"127.0.0.1:8443\"\nlimits = { head = 2048 }\ntimeouts = { idle = \"9s\" }\n\
          proxy_protocol = [\"10.0.0.0/8\"]\ntrusted = [{ networks = [\"10.0.0.0/8\"], headers = [\"x-forwarded-for\"] }]\n\
          [api_keys]\ndefault_lifetime = \"1d\"\nmax_lifetime = \"2d\"\nallow_never = true\n",

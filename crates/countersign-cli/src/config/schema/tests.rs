@@ -14,6 +14,8 @@ pub(in crate::config) fn maximal() -> tempfile::TempDir {
     for name in ["a.pem", "a.key", "b.pem", "b.key", "more.toml"] {
         std::fs::write(folder.path().join(name), "").unwrap();
     }
+    std::fs::write(folder.path().join("keys.json"), "{}").unwrap();
+    std::fs::write(folder.path().join("hs256.secret"), "a secret of 32 bytes, or of more\n").unwrap();
     std::fs::write(folder.path().join("c.toml"), MAXIMAL).unwrap();
     folder
 }

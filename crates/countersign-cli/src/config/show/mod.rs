@@ -13,7 +13,7 @@ pub use text::to_toml;
 use super::{
     AdminSettings, AuditSettings, CertificateSettings, DecisionSettings, EgressSettings, GatewaySettings,
     IssuerSettings, ListenerSettings, LogFormat, ObserveSettings, PasswordSettings, RecordTarget, Settings,
-    TlsSettings, TraceSettings, UpstreamSettings, UpstreamTlsSettings, Webhook,
+    TlsSettings, TraceSettings, UpstreamSettings, UpstreamTlsSettings, Webhook, issuers,
     routes::{DEPRECATION, SUNSET},
     values::{show_duration, show_share},
 };
@@ -31,6 +31,7 @@ use countersign_gateway::{
 use countersign_methods::{
     api_key::{config::ApiKeyConfig, record::Environment},
     basic::config::BasicConfig,
+    jwt::foreign::{ClaimNames, ClaimPath, ExpectedTyp, ForeignIssuer, KeyOrigin},
     session::config::SessionConfig,
     signing::{
         issue::SigningConfig,
@@ -56,6 +57,7 @@ pub fn effective(settings: &Settings) -> Value {
         store_url,
         api_keys,
         passwords,
+        issuers,
         sessions,
         signing,
         // of the other sections
@@ -81,6 +83,7 @@ pub fn effective(settings: &Settings) -> Value {
         ("store", json!({ "url": masked_url(&store_url.0) })),
         ("api_keys", api_keys_table(api_keys)),
         ("passwords", passwords_table(passwords)),
+        ("issuers", none_if_empty(issuers.iter().map(external_issuer).collect())),
         ("sessions", sessions.as_ref().map_or(Value::Null, sessions_table)),
         ("signing", signing_table(signing)),
         ("plans", plans.into_iter().map(plan).collect()),
@@ -100,7 +103,8 @@ fn object<const N: usize>(members: [(&str, Value); N]) -> Map<String, Value> {
 }
 
 fn gateway_table(gateway: &GatewaySettings) -> Value {
-    let GatewaySettings { url, listeners, workers, identity, timeouts, limits, revoke_exposed } = gateway;
+    let GatewaySettings { url, listeners, workers, identity, timeouts, limits, revoke_exposed, blind_after } =
+        gateway;
     let mut all = Timeouts::default();
     all.connect = timeouts.connect.unwrap_or(all.connect);
     all.first_byte = timeouts.first_byte.unwrap_or(all.first_byte);
@@ -110,6 +114,7 @@ fn gateway_table(gateway: &GatewaySettings) -> Value {
         ("url", json!(url.as_deref())),
         ("workers", json!(workers)),
         ("revoke_exposed", json!(revoke_exposed)),
+        ("blind_after", json!(time(*blind_after))),
         ("identity", json!(preset(*identity))),
         (
             "limits",
@@ -533,6 +538,61 @@ fn cors_table(cors: &Cors) -> Value {
 
 fn rate(limit: &countersign_core::check::limit::RateLimit) -> Map<String, Value> {
     object([("requests", json!(limit.quota)), ("per", json!(time(limit.window)))])
+}
+
+fn external_issuer(issuer: &ForeignIssuer) -> Value {
+    let ForeignIssuer {
+        name,
+        issuer,
+        keys,
+        algorithms,
+        audiences,
+        typ,
+        leeway,
+        longest,
+        claims: ClaimNames { subject, name: said, scopes: scope_claim, groups, client },
+        scopes,
+        scope_map,
+        local,
+    } = issuer;
+    let keys = match keys {
+        KeyOrigin::Discovery => json!(issuers::DISCOVERY),
+        KeyOrigin::Url(url) => json!({ "url": url }),
+        KeyOrigin::File(path) => json!({ "file": file(path) }),
+        KeyOrigin::Secret(_) => json!({ "secret_file": MASK }),
+    };
+    let (typ, required_claim) = match typ {
+        ExpectedTyp::AccessToken => (issuers::AT_JWT, Value::Null),
+        ExpectedTyp::Jwt { absent_ok: false, required_claim } => (issuers::JWT, words(required_claim)),
+        ExpectedTyp::Jwt { absent_ok: true, required_claim } => (issuers::JWT_OR_NONE, words(required_claim)),
+    };
+    let maybe = |path: &Option<ClaimPath>| path.as_ref().map_or(Value::Null, words);
+    let claims = table([
+        ("subject", words(subject)),
+        ("name", maybe(said)),
+        ("scopes", words(scope_claim)),
+        ("groups", maybe(groups)),
+        ("client", words(client)),
+    ]);
+    let scope_map: Map<String, Value> =
+        scope_map.iter().map(|(word, scope)| (word.to_string(), words(scope))).collect();
+    let local: Map<String, Value> =
+        local.iter().map(|(subject, name)| (subject.to_string(), words(name))).collect();
+    table([
+        ("name", words(name)),
+        ("issuer", json!(&**issuer)),
+        ("jwks", keys),
+        ("algorithms", algorithms.iter().map(|algorithm| json!(algorithm.name())).collect()),
+        ("audiences", audiences.iter().map(words).collect()),
+        ("typ", json!(typ)),
+        ("required_claim", required_claim),
+        ("leeway", if leeway.is_zero() { json!("0s") } else { json!(time(*leeway)) }),
+        ("longest", json!(time(*longest))),
+        ("claims", claims),
+        ("scopes", scopes.iter().map(words).collect()),
+        ("scope_map", json!(scope_map)),
+        ("local", json!(local)),
+    ])
 }
 
 fn none_if_empty(list: Value) -> Value {

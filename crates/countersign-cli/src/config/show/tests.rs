@@ -24,12 +24,15 @@ fn what_is_shown_is_a_configuration_with_the_same_meaning() {
         let secret = "secret = \"whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3\"";
         assert!(!shown.contains(secret));
         let again = shown.replace(&format!("secret = \"{MASK}\""), secret);
+        assert!(!shown.contains("a secret of 32 bytes"));
+        let again = again.replace(&format!("secret_file = \"{MASK}\""), "secret_file = \"hs256.secret\"");
         let (read, again) = (load(&file, &none).unwrap(), parse(&file, &again, &none));
         let again = again.unwrap_or_else(|error| panic!("{shown}\n{error}"));
         // defaults are said, so they are no longer left out
         assert_eq!(effective, super::effective(&again), "{shown}");
         assert_eq!(format!("{:?}", read.routes), format!("{:?}", again.routes));
         assert_eq!(format!("{:?}", read.upstreams), format!("{:?}", again.upstreams));
+        assert_eq!(read.issuers, again.issuers);
         assert_eq!(format!("{:?}", read.gateway.listeners), format!("{:?}", again.gateway.listeners));
         assert_eq!(
             (read.store_url.0, read.api_keys, read.plans, read.sessions, read.signing, read.jwt),

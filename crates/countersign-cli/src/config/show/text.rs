@@ -54,13 +54,19 @@ fn is_section(name: &str, key: &str) -> bool {
     name == "gateway" && key == "listeners"
 }
 
+/// In quotation marks where it must be (TOML, keys).
+fn name(key: &str) -> String {
+    let bare = !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
+    if bare { key.to_owned() } else { toml::Value::String(key.to_owned()).to_string() }
+}
+
 fn inline(value: &Value) -> String {
     match value {
         Value::Array(items) => format!("[{}]", items.iter().map(inline).collect::<Vec<_>>().join(", ")),
         Value::Object(members) if members.is_empty() => "{}".to_owned(),
         Value::Object(members) => {
             let pairs: Vec<String> =
-                members.iter().map(|(key, value)| format!("{key} = {}", inline(value))).collect();
+                members.iter().map(|(key, value)| format!("{} = {}", name(key), inline(value))).collect();
             format!("{{ {} }}", pairs.join(", "))
         }
         Value::String(text) => toml::Value::String(text.clone()).to_string(),

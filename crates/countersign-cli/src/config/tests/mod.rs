@@ -59,6 +59,22 @@ fn the_smallest_file_has_every_default() {
     assert!(matches!(&route.security, SecurityRequirement::AnyOf(any) if any.len() == 1));
 }
 
+/// RULES 2.5: for how long a revocation may go unheard has an end.
+#[test]
+fn rules_2_5_blind_after_is_a_second_to_an_hour() {
+    let with = |text: &str| SMALL.replace("[gateway]", &format!("[gateway]\nblind_after = \"{text}\""));
+    assert_eq!(read(SMALL).unwrap().gateway.blind_after, Duration::from_secs(5));
+    for (text, seconds) in [("1s", 1), ("5s", 5), ("90s", 90), ("1h", 3600)] {
+        assert_eq!(read(&with(text)).unwrap().gateway.blind_after, Duration::from_secs(seconds), "{text}");
+    }
+    for text in ["999ms", "61m", "2h", "1d"] {
+        assert_eq!(problems(&with(text)), ["3 gateway.blind_after: must be from 1s to 1h"], "{text}");
+    }
+    for text in ["never", "-1s", "0s", ""] {
+        assert!(problems(&with(text))[0].starts_with("3 gateway.blind_after: "), "{text}");
+    }
+}
+
 #[test]
 fn a_missing_security_is_an_error_and_an_empty_list_is_a_public_route() {
     let without = SMALL.replace("security = [{ api_key = [\"orders:read\"] }]", "");

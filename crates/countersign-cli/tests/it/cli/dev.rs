@@ -163,7 +163,9 @@ async fn the_configuration_is_read_again() {
     let http = client(&here.join(".countersign"));
     let get = || read(http.get(format!("https://127.0.0.1:{}/orders/1", ports.gateway)));
     assert_eq!(get().await.status, 401);
-    let open = content.replacen("[{ api_key = [\"orders:read\"] }]", "[]", 1);
+    let closed = "[{ api_key = [\"orders:read\"] }, { jwt = [\"orders:read\"] }]";
+    let open = content.replacen(closed, "[]", 1);
+    assert_ne!(open, content);
     std::fs::write(&file, open.replace(&format!("127.0.0.1:{}", ports.admin), "0.0.0.0:1")).unwrap();
     process.signal(Signal::HUP);
     eventually(LONG, || async { log().contains("the last good one stays in use") }).await;

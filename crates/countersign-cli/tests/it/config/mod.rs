@@ -106,7 +106,7 @@ fn two_faces_at_one_address_are_an_error_of_the_file() {
     let starter = text(&run(folder.path(), &["config", "init"]).stdout);
     for admin in ["127.0.0.1:8443", "0.0.0.0:8443"] {
         let (code, said) = validate(folder.path(), &starter.replace("127.0.0.1:8445", admin));
-        assert!(code == Some(1) && said.contains("countersign.toml:15: admin.listen: "), "{said}");
+        assert!(code == Some(1) && said.contains("countersign.toml:19: admin.listen: "), "{said}");
         assert!(said.contains(&format!("`{admin}` is where `gateway` listens")), "{said}");
     }
     // whatever port the system gives is a port of its own

@@ -112,6 +112,12 @@ async fn what_happened_is_counted() {
     }
     assert!(counted("countersign_store_write_duration_seconds_count") >= 2.0);
     assert!(counted("process_resident_memory_bytes") > 1e6);
+    let bucket = "countersign_revocation_lag_seconds_bucket{le=\"";
+    let bounds = metrics.lines().filter_map(|line| line.strip_prefix(bucket)?.split_once('"'));
+    assert_eq!(
+        bounds.map(|(bound, _)| bound).collect::<Vec<_>>(),
+        ["0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1", "2.5", "5", "+Inf"]
+    );
     // every family says what it is, once, and every sample belongs to one
     let mut family = "";
     let mut seen = Vec::new();
@@ -173,6 +179,39 @@ async fn a_process_that_is_blind_is_not_ready_until_it_sees_again() {
     .await;
     std::fs::rename(&away, &here).unwrap();
     eventually(LONG, || async { asked(&house, "/ready").await.status == 200 }).await;
+    house.stop().await;
+}
+
+/// RULES 2.5, "serve cached yes for up to N": who bears it goes on with what is known, and no longer than was said.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_bears_to_be_blind_for_longer_lets_in_who_is_known() {
+    let rest = format!("{ROUTES}\n[observe]\nlisten = \"127.0.0.1:0\"\n");
+    let house = Deployment::with_gateway("blind_after = \"20s\"", &rest).await;
+    let (_, known) = house.key(json!({})).await;
+    let (_, stranger) = house.key(json!({})).await;
+    // once, whatever comes: `get` of the house waits until it sees again
+    let get = |key: &str| read(house.gateway(Method::GET, "/orders/1").header("x-api-key", key));
+    assert_eq!(get(&known).await.status, 200);
+    let (here, away) = (house.folder.path().join("countersign.db"), house.folder.path().join("away.db"));
+    std::fs::rename(&here, &away).unwrap();
+    // what the store was asked before it went may still be answered, with the time that it is then
+    eventually(LONG, || async {
+        let metrics = asked(&house, "/metrics").await.text;
+        sample(&metrics, "countersign_store_up{work=\"read\"}") == Some(0.0)
+    })
+    .await;
+    house.advance(Duration::from_secs(8));
+    assert_eq!(get(&known).await.status, 200);
+    assert_eq!(get(&stranger).await.code(), "store_unavailable");
+    assert_eq!(asked(&house, "/ready").await.status, 200);
+    house.advance(Duration::from_secs(13));
+    let refused = get(&known).await;
+    assert_eq!((refused.status.as_u16(), &*refused.code()), (503, "feed_blind"));
+    assert_eq!(asked(&house, "/ready").await.status, 503);
+    let metrics = asked(&house, "/metrics").await.text;
+    assert_eq!(sample(&metrics, "countersign_feed_blind"), Some(1.0));
+    std::fs::rename(&away, &here).unwrap();
+    eventually(LONG, || async { get(&known).await.status == 200 }).await;
     house.stop().await;
 }
 

@@ -57,6 +57,7 @@ fn entry(name: u64) -> Entry {
         expires_at: None,
         limit: None,
         plan: None,
+        foreign: None,
     };
     Entry::new(authentication, Position(1))
 }

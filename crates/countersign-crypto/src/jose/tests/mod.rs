@@ -2,6 +2,7 @@
 
 mod bad_keys;
 mod bad_tokens;
+mod jwk_set;
 mod ours;
 mod rfc;
 mod wycheproof;

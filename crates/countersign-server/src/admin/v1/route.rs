@@ -11,10 +11,13 @@ use crate::{
     problem::quoted,
     words::read,
 };
-use countersign_core::check::{
-    decision::{Decision, Known},
-    request::{CheckRequest, Peer, Transport},
-    route::{CachePolicy, HostPattern, LimitBy, MethodSet, Route, SecurityRequirement},
+use countersign_core::{
+    MethodRule,
+    check::{
+        decision::{Decision, Known},
+        request::{CheckRequest, Peer, Transport},
+        route::{CachePolicy, HostPattern, LimitBy, MethodSet, Route, SecurityRequirement},
+    },
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header, uri::PathAndQuery};
 use serde::Serialize;
@@ -62,6 +65,10 @@ struct Requirement {
 struct Presentation {
     header: Option<String>,
     query: Option<String>,
+    /// The cookie of a session counts.
+    cookies: bool,
+    /// A browser without one is sent to the login page.
+    sign_in: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -130,7 +137,8 @@ impl From<&Route> for Shown {
                 .map(|(method, rule)| {
                     let header = rule.header.as_ref().map(ToString::to_string);
                     let query = rule.query.as_ref().map(ToString::to_string);
-                    (method.as_str(), Presentation { header, query })
+                    let MethodRule { cookies, sign_in, .. } = *rule;
+                    (method.as_str(), Presentation { header, query, cookies, sign_in })
                 })
                 .collect(),
             limits: route
@@ -386,8 +394,14 @@ pub(crate) fn schemas() -> Vec<(&'static str, Value)> {
         &[],
     );
     let presentation = object(
-        "Where a credential may stand beside the usual places.",
-        &[("header", nullable(string())), ("query", nullable(string()))],
+        "Where a credential may stand beside the usual places; of `jwt`: whether the cookie of a session counts, and \
+         whether a browser without one is sent to the login page.",
+        &[
+            ("header", nullable(string())),
+            ("query", nullable(string())),
+            ("cookies", boolean()),
+            ("sign_in", boolean()),
+        ],
         &[],
     );
     let limit = object(

@@ -8,7 +8,7 @@ use super::{
 use countersign_core::{Clock, StoreError, Timestamp, check::revocation::Position};
 use countersign_methods::revocation::{
     memory::ChangeMemory,
-    store::{Change, FeedStore},
+    store::{Change, FeedStore, each_revoked},
 };
 use sqlx::postgres::PgListener;
 use std::{fmt, sync::Arc, time::Duration};
@@ -29,8 +29,14 @@ pub trait ChangeSink: fmt::Debug + Send + Sync {
     fn heard(&self, now: Timestamp);
     /// The store was asked and did not answer, or not yet.
     fn unheard(&self) {}
-    /// Everything that counts, as of `head`; what was known before may have holes.
-    fn reload(&self, head: Position, revoked: &[Change], now: Timestamp);
+    /// Of everything that counts a page, ahead of [`ChangeSink::reload`].
+    fn revoked(&self, page: &[Change], now: Timestamp);
+    /// All pages came, and are true of `head`; what was known before may have holes.
+    fn reload(&self, head: Position, now: Timestamp);
+    /// Was it told of this before, by the write that made it?
+    fn knows(&self, _change: &Change) -> bool {
+        false
+    }
 }
 
 impl ChangeSink for ChangeMemory {
@@ -46,8 +52,16 @@ impl ChangeSink for ChangeMemory {
         ChangeMemory::unheard(self);
     }
 
-    fn reload(&self, head: Position, revoked: &[Change], now: Timestamp) {
-        ChangeMemory::reload(self, head, revoked, now);
+    fn revoked(&self, page: &[Change], now: Timestamp) {
+        ChangeMemory::revoked(self, page, now);
+    }
+
+    fn reload(&self, head: Position, now: Timestamp) {
+        ChangeMemory::reload(self, head, now);
+    }
+
+    fn knows(&self, change: &Change) -> bool {
+        ChangeMemory::knows(self, change)
     }
 }
 
@@ -83,6 +97,7 @@ impl Store {
             memory,
             clock,
             at: None,
+            reached: None,
             epoch: String::new(),
             pruned_at: Timestamp::EPOCH,
         };
@@ -98,6 +113,8 @@ struct Follower {
     /// How far the feed was read without a hole. Not the memory's own position: this process's writes run ahead of
     /// the others' there. `None`: everything must be read anew.
     at: Option<Position>,
+    /// How far it ever was in this epoch, for the lag of what is heard of late.
+    reached: Option<Position>,
     /// Of which `at` is true.
     epoch: String,
     pruned_at: Timestamp,
@@ -128,6 +145,9 @@ impl Follower {
         // read before the feed is: what the feed said was true at that time
         let asked = self.clock.now();
         let (epoch, head) = self.store.head_of_epoch().await?;
+        if self.epoch != epoch {
+            self.reached = None;
+        }
         let mut at = match self.at {
             Some(at) if at <= head && self.epoch == epoch => at,
             // the first time, after a loss or a restore, or a feed that went backwards
@@ -139,12 +159,13 @@ impl Follower {
                 at = self.reload(asked).await?;
                 continue;
             };
+            let new = unknown(&*self.memory, &changes);
             self.memory.apply(&changes, asked);
-            let now = self.clock.now();
-            changes.iter().for_each(|change| self.store.figures.followed(change.at, now));
+            self.followed(&new);
             at = last;
         }
         self.at = Some(at);
+        self.reached = Some(at);
         self.epoch = epoch;
         self.memory.heard(asked);
         if asked.since(self.pruned_at) >= PRUNE_EVERY {
@@ -160,10 +181,29 @@ impl Follower {
     }
 
     async fn reload(&self, now: Timestamp) -> Result<Position, StoreError> {
-        let (head, revoked) = self.store.revoked(now).await?;
-        self.memory.reload(head, &revoked, now);
+        let take = |page: &[Change]| {
+            let mut new = unknown(&*self.memory, page);
+            // at the first time nothing is late
+            new.retain(|(position, _)| self.reached.is_some_and(|reached| *position > reached));
+            self.memory.revoked(page, now);
+            self.followed(&new);
+        };
+        let head = each_revoked(&*self.store, now, take).await?;
+        self.memory.reload(head, now);
         Ok(head)
     }
+
+    fn followed(&self, new: &[(Position, Timestamp)]) {
+        let now = self.clock.now();
+        new.iter().for_each(|(_, at)| self.store.figures.followed(*at, now));
+    }
+}
+
+/// What others wrote. This process's own writes are known with their answers; one that the feed brings before that was
+/// learned from the feed, and counts.
+fn unknown(memory: &dyn ChangeSink, changes: &[Change]) -> Vec<(Position, Timestamp)> {
+    let unknown = changes.iter().filter(|change| !memory.knows(change));
+    unknown.map(|change| (change.position, change.at)).collect()
 }
 
 /// Says now and then that it still takes.

@@ -28,3 +28,23 @@ fn a_hole_is_noticed_wherever_it_is() {
         assert_eq!(contiguous(Position(at), &changes(positions)), last.map(Position), "{positions:?}");
     }
 }
+
+#[derive(Debug)]
+struct Knows(i64);
+
+impl ChangeSink for Knows {
+    fn apply(&self, _changes: &[Change], _now: Timestamp) {}
+    fn heard(&self, _now: Timestamp) {}
+    fn revoked(&self, _page: &[Change], _now: Timestamp) {}
+    fn reload(&self, _head: Position, _now: Timestamp) {}
+    fn knows(&self, change: &Change) -> bool {
+        change.position.0 == self.0
+    }
+}
+
+/// The lag is of what others wrote.
+#[test]
+fn what_this_process_wrote_is_not_late() {
+    let late = unknown(&Knows(6), &changes(&[5, 6, 7]));
+    assert_eq!(late.iter().map(|(position, _)| position.0).collect::<Vec<_>>(), [5, 7]);
+}

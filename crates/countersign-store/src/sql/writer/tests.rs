@@ -279,7 +279,8 @@ impl ChangeSink for Noted {
         self.0.lock().unwrap().extend_from_slice(changes);
     }
     fn heard(&self, _now: Timestamp) {}
-    fn reload(&self, _head: Position, _revoked: &[Change], _now: Timestamp) {}
+    fn revoked(&self, _page: &[Change], _now: Timestamp) {}
+    fn reload(&self, _head: Position, _now: Timestamp) {}
 }
 
 // RULES 4.1: commit, then invalidate, then answer

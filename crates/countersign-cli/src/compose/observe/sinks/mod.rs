@@ -60,7 +60,7 @@ fn records(
 }
 
 /// Reads the machine's authorities: made only where somebody is called.
-fn way_out(EgressSettings { allow, ca }: &EgressSettings) -> Result<Egress, Failure> {
+pub(in crate::compose) fn way_out(EgressSettings { allow, ca }: &EgressSettings) -> Result<Egress, Failure> {
     let failed = |file: &Path, error: &dyn std::fmt::Display| {
         Failure::failed(format!("`[egress] ca`, `{}`: {error}", file.display()))
     };

@@ -1,6 +1,6 @@
 //! Routes, audit, revocations.
 
-use crate::test_world::World;
+use crate::{router::BUILT_IN, test_world::World};
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -8,12 +8,16 @@ async fn routes_are_listed_and_a_public_one_is_named_as_such() {
     let world = World::new().await;
     let listed = world.get(&world.root, "/admin/v1/routes").await.expect(200);
     let items = listed["items"].as_array().unwrap();
-    assert_eq!(items.len(), 2);
+    // what is built in stands among them, public where it is
+    let (ours, others): (Vec<&Value>, _) = items.iter().partition(|i| i["upstream"] == BUILT_IN);
+    assert!(others.len() == 2 && ours.iter().any(|i| i["security"] == "public"), "{listed}");
     let of = |path: &str| items.iter().find(|i| i["path"] == path).unwrap();
     assert_eq!(of("/public")["security"], "public");
     assert_eq!(of("/orders/{id}")["security"], json!([[{"method": "api_key", "scopes": ["orders:read"]}]]));
     assert_eq!(of("/orders/{id}")["methods"], json!(["*"]));
     assert_eq!(of("/orders/{id}")["upstream"], "orders");
+    let shown = json!({"jwt": {"header": null, "query": null, "cookies": true, "sign_in": true}});
+    assert_eq!((&of("/orders/{id}")["presentation"], &of("/public")["presentation"]), (&shown, &json!({})));
 }
 
 #[tokio::test]
