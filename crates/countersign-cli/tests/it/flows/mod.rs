@@ -7,3 +7,4 @@ mod observe;
 mod operators;
 mod reload;
 mod request;
+mod session_browser;
