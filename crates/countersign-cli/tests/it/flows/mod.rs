@@ -2,6 +2,7 @@
 
 mod basic;
 mod exposed;
+mod jwt_interop;
 mod key_life;
 mod observe;
 mod operators;
