@@ -21,7 +21,7 @@ const SET_UP: [&str; 2] =
     ["cargo install --locked --path crates/countersign-cli", "cargo test --workspace --locked"];
 const UPSTREAM: &str = "127.0.0.1:3000";
 
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
 }
 
@@ -43,7 +43,7 @@ fn documents() -> Vec<PathBuf> {
 }
 
 /// The fenced blocks: their word and their text.
-fn blocks(markdown: &str) -> Vec<(String, String)> {
+pub(crate) fn blocks(markdown: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let mut open: Option<(String, String)> = None;
     for line in markdown.lines() {
@@ -244,6 +244,11 @@ async fn guide_observe() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn guide_sessions() {
+    follow("docs/guides/sessions.md", "").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn reference_admin_api() {
     follow("docs/reference/admin-api.md", "countersign dev --demo").await;
 }
@@ -267,7 +272,8 @@ fn every_guide_is_followed_and_what_can_run_does() {
             "observe.md",
             "operate.md",
             "production.md",
-            "protect-an-api.md"
+            "protect-an-api.md",
+            "sessions.md"
         ]
     );
     let generated = root().join("docs/reference/command-line.md");
@@ -288,6 +294,7 @@ fn every_toml_block_is_a_configuration() {
                 [[upstreams]]\nname = \"orders\"\nurl = \"http://127.0.0.1:2\"\n";
     let route = "[[routes]]\npath = \"/\"\nupstream = \"demo\"\nsecurity = [{ api_key = [] }]\n";
     let folder = tempfile::tempdir().unwrap();
+    certify(folder.path());
     fs::write(folder.path().join("webhook.secret"), "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3\n").unwrap();
     let file = folder.path().join("countersign.toml");
     let mut read = 0;

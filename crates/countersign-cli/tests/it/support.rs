@@ -25,6 +25,9 @@ use std::{
 /// Longer than anything here takes; a test that waits for it has failed.
 pub(crate) const LONG: Duration = Duration::from_secs(20);
 
+pub(crate) const RESOURCE: &str = "https://api.example.com";
+pub(crate) const ISSUER: &str = "https://auth.example.com";
+
 pub(crate) const ROUTES: &str = r#"
 [[routes]]
 path = "/orders/{id}"
@@ -129,11 +132,22 @@ impl Deployment {
 
     /// `more` stands in `[gateway]`.
     pub(crate) async fn with_gateway(more: &str, rest: &str) -> Self {
+        Self::with_faces((more, ""), rest).await
+    }
+
+    /// With the URLs that what is signed here is for ([`RESOURCE`]) and comes from ([`ISSUER`]).
+    pub(crate) async fn signing(rest: &str) -> Self {
+        let url = |url| format!("url = \"{url}\"");
+        Self::with_faces((&url(RESOURCE), &url(ISSUER)), rest).await
+    }
+
+    async fn with_faces((gateway, issuer): (&str, &str), rest: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         certify(folder.path());
         let echo = Echo::start().await.unwrap();
         let text = configuration(0, 0, 0, &echo.url(), rest);
-        let text = text.replacen("[admin]", &format!("{more}\n[admin]"), 1);
+        let text = text.replacen("[admin]", &format!("{gateway}\n[admin]"), 1);
+        let text = text.replacen("[[upstreams]]", &format!("{issuer}\n[[upstreams]]"), 1);
         let file = folder.path().join("countersign.toml");
         let settings: Settings = config::parse(&file, &text, &Environment::default()).unwrap();
         // the certificates are judged by the machine's clock: begin where it stands

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::principal::caller::Caller;
 use countersign_core::{
-    CredentialId, Node, PrincipalId, Scope, ScopeSet, StoreError, Timestamp, audit::Actor,
+    CredentialId, Lineage, Node, PrincipalId, Scope, ScopeSet, StoreError, Timestamp, audit::Actor,
     check::revocation::RevocationFeed, directory::Directory, page::Page,
 };
 use countersign_crypto::{
@@ -220,6 +220,29 @@ impl SessionIssuer {
         Ok(found.filter(fits))
     }
 
+    /// Is this session open, and does everything stand that it and what was `shown` of it hang on? For a page that says so; a
+    /// request is judged, every time.
+    pub async fn stands(
+        &self,
+        id: &CredentialId,
+        shown: &Lineage,
+        now: Timestamp,
+    ) -> Result<bool, SessionError> {
+        if self.parts.feed.is_blind(now) {
+            return Err(SessionError::Blind);
+        }
+        let found = self.parts.store.find(id).await?;
+        let Some(record) = found.filter(|record| record.is_open(now)) else { return Ok(false) };
+        if shown.iter().any(|node| self.parts.feed.is_revoked(node)) {
+            return Ok(false);
+        }
+        match self.hangs_on_what_stands(&record).await {
+            Ok(()) => Ok(true),
+            Err(SessionError::Over) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The next refresh token in the place of this one. The one before the present one gets that same one again for a short
     /// while (RULES 4.2); any older one, or that one later, is in somebody else's hands too, and the session ends.
     pub async fn refresh(
@@ -236,7 +259,7 @@ impl SessionIssuer {
             let found = self.parts.store.find(&shown.id).await?;
             let record = found.filter(|record| record.is_open(now)).ok_or(SessionError::Over)?;
             let family = record.refresh.clone().ok_or(SessionError::Over)?;
-            self.stands(&record).await?;
+            self.hangs_on_what_stands(&record).await?;
             if same(&family.current, &shown.digest) {
                 match self.rotate((token, shown.digest), record, &family, caller, now).await? {
                     Some(refreshed) => return Ok(refreshed),
@@ -296,7 +319,7 @@ impl SessionIssuer {
     }
 
     /// RULES 2.5: nothing that it hangs on was called back, and its principal is active.
-    async fn stands(&self, record: &SessionRecord) -> Result<(), SessionError> {
+    async fn hangs_on_what_stands(&self, record: &SessionRecord) -> Result<(), SessionError> {
         let own = [record.node(), Node::principal(&record.principal)];
         if own.iter().chain(&record.parents).any(|node| self.parts.feed.is_revoked(node)) {
             return Err(SessionError::Over);

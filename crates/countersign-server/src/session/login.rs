@@ -10,7 +10,7 @@ use crate::{
     words::read,
 };
 use axum::body::Body;
-use countersign_core::{ScopeSet, check::cookie};
+use countersign_core::{Lineage, ScopeSet, check::cookie};
 use countersign_methods::{
     basic::issue::BasicError,
     session::{
@@ -23,7 +23,8 @@ use http::{
     header::{LOCATION, USER_AGENT},
 };
 
-/// The page. A browser whose access token ran out while its refresh token lives is sent on at once.
+/// The page. A browser whose access token ran out while its refresh token lives is sent on at once; whoever is signed in and comes
+/// here all the same is told so.
 pub(crate) async fn show(facts: Facts) -> Answer {
     let sessions = facts.sessions()?;
     let mut query = facts.query()?;
@@ -33,11 +34,17 @@ pub(crate) async fn show(facts: Facts) -> Answer {
     if let Some(token) = facts.cookie(cookie::REFRESH) {
         let caller = from_network(facts.peer.address, facts.request);
         if let Ok(refreshed) = sessions.issuer.refresh(token, &caller, facts.now).await {
-            let mut response = see_other(back.as_deref())?;
+            let mut response = match &back {
+                Some(back) => see_other(Some(back))?,
+                None => signed_in_page(&facts, None)?,
+            };
             let cookies = (None, Some(&refreshed.refresh));
             tokens::set(&mut response, &sessions, &refreshed.record, cookies, facts.now)?;
             return Ok(response);
         }
+    }
+    if is_signed_in(&facts, &sessions).await {
+        return signed_in_page(&facts, back.as_deref());
     }
     page::login(&*facts.services.entropy, &facts.services.answers.realm, back.as_deref(), None)
 }
@@ -106,6 +113,25 @@ pub(crate) async fn login(facts: Facts) -> Answer {
     let cookies = (begun.cookie.as_ref(), begun.refresh.as_ref());
     tokens::set(&mut response, &sessions, &begun.record, cookies, facts.now)?;
     Ok(response)
+}
+
+/// By a cookie that the judgement would let in. An outage says no: the form is of use to whoever is signed in, too.
+async fn is_signed_in(facts: &Facts, sessions: &Sessions) -> bool {
+    let Some(shown) = facts.cookie(cookie::SESSION) else { return false };
+    let stands = if sessions.issuer.is_cookie(shown) {
+        let Ok(Some(record)) = sessions.issuer.of_cookie(shown, facts.now).await else { return false };
+        sessions.issuer.stands(&record.id, &Lineage::new([record.node()]), facts.now).await
+    } else {
+        let read =
+            std::str::from_utf8(shown).ok().and_then(|text| sessions.tokens.read(text, facts.now).ok());
+        let Some((token, kid)) = read else { return false };
+        sessions.issuer.stands(&token.session, &token.lineage(&kid), facts.now).await
+    };
+    stands.unwrap_or(false)
+}
+
+fn signed_in_page(facts: &Facts, back: Option<&str>) -> Answer {
+    page::signed_in(&*facts.services.entropy, &facts.services.answers.realm, back)
 }
 
 pub(super) async fn begin(

@@ -4,7 +4,7 @@
 use crate::{call::Answer, problem::Problem};
 use axum::body::Body;
 use countersign_crypto::{Entropy, random_id};
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 
 /// RULES 5.1: one sentence for a wrong password, nobody's name, and too many of either.
 pub(crate) const WRONG: &str = "User name and password do not fit, or too many that do not were tried. \
@@ -38,7 +38,9 @@ pub(crate) fn login(
     let user = failed.as_ref().map_or("", |failed| failed.user);
     // whoever typed a name already goes on with the password
     let (first, second) = if user.is_empty() { (" autofocus", "") } else { ("", " autofocus") };
+    // the field that has the focus is read out with its description, also where `role` alone says nothing of a fresh page
     let described = if failed.is_some() { " aria-describedby=\"error\"" } else { "" };
+    let title = if failed.is_some() { "Not signed in" } else { "Sign in" };
     let (realm, user) = (escaped(realm), escaped(user));
     let body = format!(
         "<h1>Sign in</h1>\n<p id=\"realm\" class=\"realm\">{realm}</p>\n{error}\
@@ -50,18 +52,32 @@ pub(crate) fn login(
          <input id=\"password\" name=\"password\" type=\"password\" autocomplete=\"current-password\" required{second}{described}>\n\
          <button id=\"submit\" type=\"submit\">Sign in</button>\n</form>\n"
     );
-    page(entropy, status, "Sign in", &body)
+    page(entropy, status, title, &body)
+}
+
+/// To whoever is signed in. Does not say as whom: what a page does not hold, nobody reads over a shoulder or out of it.
+pub(crate) fn signed_in(entropy: &dyn Entropy, realm: &str, back: Option<&str>) -> Answer {
+    let (realm, back) = (escaped(realm), escaped(back.unwrap_or("/")));
+    let body = format!(
+        "<h1>You are signed in</h1>\n<p id=\"realm\" class=\"realm\">{realm}</p>\n\
+         <p class=\"act\"><a id=\"continue\" href=\"{back}\">Continue</a></p>\n{SIGN_OUT}"
+    );
+    page(entropy, StatusCode::OK, "You are signed in", &body)
 }
 
 pub(crate) fn logout(entropy: &dyn Entropy, realm: &str) -> Answer {
     let realm = escaped(realm);
     let body = format!(
-        "<h1>Sign out</h1>\n<p id=\"realm\" class=\"realm\">{realm}</p>\n\
-         <form id=\"logout-form\" method=\"post\" action=\"/.countersign/session/logout\">\n\
-         <button id=\"submit\" type=\"submit\" autofocus>Sign out</button>\n</form>\n"
+        "<h1>Sign out?</h1>\n<p id=\"realm\" class=\"realm\">{realm}</p>\n{SIGN_OUT}\
+         <p class=\"other\"><a id=\"continue\" href=\"/\">Stay signed in</a></p>\n"
     );
     page(entropy, StatusCode::OK, "Sign out", &body)
 }
+
+const SIGN_OUT: &str = "<form id=\"logout-form\" method=\"post\" action=\"/.countersign/session/logout\">\n\
+                        <button id=\"submit\" type=\"submit\">Sign out</button>\n</form>\n";
+
+const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
 fn page(entropy: &dyn Entropy, status: StatusCode, title: &str, body: &str) -> Answer {
     let nonce = random_id(entropy, 22);
@@ -80,6 +96,8 @@ fn page(entropy: &dyn Entropy, status: StatusCode, title: &str, body: &str) -> A
     let policy = HeaderValue::try_from(policy).map_err(|_| Problem::internal())?;
     headers.insert(header::CONTENT_SECURITY_POLICY, policy);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    // what a page of another host asks for as an image or a script is not handed to it
+    headers.insert(CROSS_ORIGIN_RESOURCE_POLICY, HeaderValue::from_static("same-origin"));
     headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
     // with `no-referrer` a browser would say `Origin: null` of its own form
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));

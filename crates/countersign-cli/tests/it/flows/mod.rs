@@ -2,8 +2,10 @@
 
 mod basic;
 mod exposed;
+mod jwt_interop;
 mod key_life;
 mod observe;
 mod operators;
 mod reload;
 mod request;
+mod session_browser;

@@ -374,6 +374,54 @@ async fn the_page_works_without_a_script_and_loads_nothing() {
     assert!(!text.contains("wrong\""), "the password comes back");
 }
 
+/// What the login page says to whoever comes with this cookie.
+async fn login_page(world: &World, query: &str, cookie: &str) -> String {
+    let page = send(world, Method::GET, &format!("session/login{query}"), &[("cookie", cookie)], "").await;
+    assert_eq!(page.status, 200);
+    assert!(cookies(&page).is_empty());
+    assert_eq!(page.headers["cross-origin-resource-policy"], "same-origin");
+    String::from_utf8(page.body.to_vec()).unwrap()
+}
+
+#[tokio::test]
+async fn whoever_is_signed_in_is_told_so_and_not_as_whom() {
+    let world = World::new().await;
+    person(&world, "ada").await;
+    let cookie = browser(&world, "ada").await;
+    let text = login_page(&world, "?return_to=%2Forders%3Fa%3D1", &cookie).await;
+    assert!(text.contains("You are signed in") && !text.contains("login-form"), "{text}");
+    assert!(text.contains("id=\"continue\" href=\"/orders?a=1\""), "{text}");
+    assert!(text.contains("action=\"/.countersign/session/logout\""), "{text}");
+    assert!(!text.contains("ada") && !text.contains("usr_"), "{text}");
+    for elsewhere in ["", "?return_to=https%3A%2F%2Fevil.example", "?return_to=%2F%2Fevil.example"] {
+        let text = login_page(&world, elsewhere, &cookie).await;
+        assert!(text.contains("id=\"continue\" href=\"/\""), "{text}");
+    }
+    // by the access token, where that is what the cookie holds
+    let tokens = sign_in(&world, "ada").await;
+    let signed = format!("__Host-session={}", tokens["access_token"].as_str().unwrap());
+    assert!(login_page(&world, "", &signed).await.contains("You are signed in"));
+    // what the gateway would not let in is asked to sign in, or it would be sent to and fro
+    let twice = format!("{cookie}; {cookie}");
+    let mistyped = format!("{cookie}x");
+    for other in ["__Host-session=", "__Host-session=rubbish", &twice, &mistyped] {
+        assert!(login_page(&world, "", other).await.contains("login-form"), "{other}");
+    }
+    send(&world, Method::POST, "session/logout", &[OWN, ("cookie", &cookie)], "").await;
+    assert!(login_page(&world, "", &cookie).await.contains("login-form"));
+    let access = bearer(&tokens["access_token"]);
+    send(&world, Method::POST, "session/logout", &[("authorization", &access)], "").await;
+    assert!(login_page(&world, "", &signed).await.contains("login-form"));
+    // disabled, or with another password since
+    let again = browser(&world, "ada").await;
+    assert!(login_page(&world, "", &again).await.contains("You are signed in"));
+    let name = PrincipalName::parse("ada").unwrap();
+    let ada = world.services.principal_store.find_by_name(&name).await.unwrap().unwrap();
+    let new = ("five other words do as well", None);
+    world.services.basic.set_password(&ada.id, new, &Caller::host(), world.clock.now()).await.unwrap();
+    assert!(login_page(&world, "", &again).await.contains("login-form"));
+}
+
 #[tokio::test]
 async fn the_keys_are_published_for_whoever_verifies() {
     let world = World::new().await;
