@@ -22,7 +22,8 @@ use countersign_core::{
 };
 use countersign_crypto::{
     FingerprintKey,
-    key::{AttestKeys, SealKeys},
+    jose::{Algorithm, JwkSet, sign},
+    key::{AttestKeys, SealKeys, SigningKey},
     password::{Argon2Parameters, HashPool, PoolLimits},
     token::{
         digest::{Pepper, Peppers},
@@ -44,7 +45,10 @@ use countersign_methods::{
     jwt::{
         authenticator::{JwtAuthenticator, Parts as JwtParts},
         config::JwtConfig,
-        foreign::ForeignIssuers,
+        foreign::{
+            ClaimNames, ExpectedTyp, FixedKeys, ForeignIssuer, ForeignIssuers, IssuerName, KeyOrigin,
+            TrustedIssuer,
+        },
         issue::JwtIssuer,
     },
     operator,
@@ -74,7 +78,7 @@ use countersign_testkit::{ManualClock, MemoryCounter, MemoryStore, SeededEntropy
 use countersign_tower::respond::Options;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::{collections::HashMap, sync::Arc, time::Duration};
 use tower::ServiceExt;
 
@@ -109,6 +113,31 @@ impl Probing for Still {
 /// What sessions are for here.
 pub(crate) const RESOURCE: &str = "https://api.example.com";
 pub(crate) const ISSUER: &str = "https://auth.example.com";
+
+/// Whose tokens are believed beside our own.
+const THEIRS: &str = "https://idp.example.com";
+
+/// They may name `ada`, and whom nobody here knows.
+fn trusted(their_key: &SigningKey) -> ForeignIssuers {
+    let keys = json!({"keys": [their_key.verifying_key().to_jwk().unwrap()]}).to_string();
+    let config = ForeignIssuer {
+        name: IssuerName::parse("staff").unwrap(),
+        issuer: THEIRS.into(),
+        keys: KeyOrigin::Discovery,
+        algorithms: vec![Algorithm::Es256],
+        audiences: vec![RESOURCE.into()],
+        typ: ExpectedTyp::AccessToken,
+        leeway: ForeignIssuer::LEEWAY,
+        longest: ForeignIssuer::LONGEST,
+        claims: ClaimNames::default(),
+        scopes: ScopeSet::parse("orders:read").unwrap(),
+        scope_map: Default::default(),
+        local: [("their-ada".into(), PrincipalName::parse("ada").unwrap())].into(),
+    };
+    let set = JwkSet::parse(keys.as_bytes(), &[Algorithm::Es256]).unwrap();
+    let keys = Arc::new(FixedKeys::new(set));
+    ForeignIssuers::new([TrustedIssuer { config: Arc::new(config), keys }]).unwrap()
+}
 
 /// The halls of keys and sessions, and who mints.
 async fn signed(
@@ -145,6 +174,7 @@ pub(crate) struct World {
     pub(crate) kept: Arc<MemoryStore>,
     pub(crate) clock: Arc<ManualClock>,
     memory: Arc<ChangeMemory>,
+    their_key: SigningKey,
     /// A key of `root`, which holds every operator's scope.
     pub(crate) root: String,
 }
@@ -274,10 +304,11 @@ impl World {
         kept.tell(Arc::downgrade(&memory));
         let (signing, sessions, tokens) =
             signed((&store, &kept), &memory, &directory, (entropy.clone(), clock.clone())).await;
+        let their_key = SigningKey::generate(Algorithm::Es256).unwrap();
         let jwt = Arc::new(JwtAuthenticator::new(JwtParts {
             issuer: tokens.clone(),
             sessions: Some(sessions.clone()),
-            foreign: ForeignIssuers::default(),
+            foreign: trusted(&their_key),
             principals: store.clone(),
             fingerprint: fingerprint.clone(),
             uses: Arc::default(),
@@ -323,10 +354,20 @@ impl World {
         });
         // the store holds it weakly, and the services as the port
         let router = router::both(services.clone());
-        let mut world = Self { router, services, store, kept, clock, memory, root: String::new() };
+        let mut world = Self { router, services, store, kept, clock, memory, their_key, root: String::new() };
         let all = operator::all().to_string();
         world.root = world.key("root", &all).await;
         world
+    }
+
+    /// A token of the other issuer, about that subject of its own.
+    pub(crate) fn theirs(&self, sub: &str) -> String {
+        let now = self.clock.now().as_seconds();
+        let claims = json!({
+            "iss": THEIRS, "sub": sub, "aud": RESOURCE, "iat": now, "exp": now + 300,
+            "client_id": "shop", "jti": format!("of-{sub}"), "scope": "orders:read",
+        });
+        sign(&self.their_key, "at+jwt", claims.as_object().unwrap()).unwrap()
     }
 
     /// A service of this name with these scopes.

@@ -365,6 +365,7 @@ impl Served {
         let url = format!("https://127.0.0.1:{admin}/admin/v1/routes");
         countersign_testkit::eventually(LONG, || async {
             http.get(&url).send().await.is_ok_and(|answer| answer.status() == 401)
+                && tokio::net::TcpStream::connect(self.address()).await.is_ok()
         })
         .await;
         process

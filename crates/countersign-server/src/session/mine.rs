@@ -15,6 +15,7 @@ use countersign_methods::{
         store::SessionQuery,
     },
 };
+use http::StatusCode;
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -125,11 +126,17 @@ async fn open(
     Ok(found)
 }
 
+/// Of a session of ours: whoever another issuer's token says they are, it was not given for this.
 fn permit(facts: &Facts) -> Result<Arc<Permit>, Problem> {
-    facts.permit().ok_or_else(|| {
+    let permit = facts.permit().ok_or_else(|| {
         tracing::error!(request = %facts.request, "reached without a decision; nothing was done");
         Problem::internal()
-    })
+    })?;
+    if permit.subject().is_none_or(|known| known.authentication.is_foreign()) {
+        let detail = "another issuer's token shows and ends no session: sign in here and use what that gives";
+        return Err(Problem::new(StatusCode::FORBIDDEN, "session_required", detail));
+    }
+    Ok(permit)
 }
 
 fn asks(facts: &Facts) -> Result<(Caller, PrincipalId, CredentialId), Problem> {

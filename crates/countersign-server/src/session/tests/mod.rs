@@ -265,6 +265,27 @@ async fn one_sees_and_ends_ones_own_sessions_only() {
 }
 
 #[tokio::test]
+async fn what_another_issuer_signed_looks_after_no_session_of_ours() {
+    let world = World::new().await;
+    person(&world, "ada").await;
+    let tokens = sign_in(&world, "ada").await;
+    let one = format!("session/{}", tokens["session"].as_str().unwrap());
+    for subject in ["their-ada", "nobody-here"] {
+        let theirs = format!("Bearer {}", world.theirs(subject));
+        for (method, path) in [
+            (Method::GET, "session/"),
+            (Method::DELETE, "session/"),
+            (Method::DELETE, "session/?others=true"),
+            (Method::DELETE, one.as_str()),
+        ] {
+            let reply = send(&world, method, path, &[("authorization", &theirs)], "").await;
+            reply.refused(403, "session_required");
+        }
+    }
+    assert_eq!(mine(&world, ("authorization", &bearer(&tokens["access_token"]))).await, "ok");
+}
+
+#[tokio::test]
 async fn a_new_password_ends_what_was_signed_in_with_the_old_one() {
     // RULES 5.2
     let world = World::new().await;
