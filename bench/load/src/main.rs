@@ -1,5 +1,5 @@
 //! What `bench/run` measures with. `serve` is load generator and upstream in one thread, so that one core carries both
-//! and nothing is scheduled between them. `keys` makes API keys through the admin API.
+//! and nothing is scheduled between them. `keys` makes API keys through the admin API, `tokens` signed ones.
 //!
 //! `serve UPSTREAM_PORT` reads commands from stdin, one per line, and answers each with one line:
 //! `prepare name=value ...` connects and has every connection answer once; `go SECONDS` measures. After `prepare` the
@@ -13,6 +13,7 @@ mod http2;
 mod keys;
 mod plan;
 mod result;
+mod tokens;
 mod upstream;
 mod wire;
 
@@ -42,7 +43,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         ["keys", port, admin_key, owner, scope, count, file] => {
             keys::make(port.parse()?, admin_key, owner, scope, count.parse()?, file)
         }
-        _ => Err("usage: bench-load serve PORT | keys PORT ADMIN_KEY_FILE OWNER SCOPE COUNT FILE".into()),
+        ["tokens", key, claims, run, count, file] => tokens::make(key, claims, run, count.parse()?, file),
+        _ => Err("usage: bench-load serve PORT | keys PORT ADMIN_KEY_FILE OWNER SCOPE COUNT FILE | tokens KEY_FILE CLAIMS RUN COUNT FILE".into()),
     }
 }
 

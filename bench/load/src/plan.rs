@@ -50,6 +50,7 @@ enum Kind {
     Key,
     /// What stands behind `Basic`, in base64 already.
     Basic,
+    Bearer,
 }
 
 impl Default for Plan {
@@ -95,8 +96,12 @@ impl Plan {
                 "status" => plan.statuses = value.split(',').map(str::parse).collect::<Result<_, _>>()?,
                 "body" => plan.body = value.parse()?,
                 "path" => plan.path = value.into(),
-                "keys" | "people" => {
-                    plan.kind = if name == "keys" { Kind::Key } else { Kind::Basic };
+                "keys" | "people" | "tokens" => {
+                    plan.kind = match name {
+                        "keys" => Kind::Key,
+                        "people" => Kind::Basic,
+                        _ => Kind::Bearer,
+                    };
                     file = Some(value);
                 }
                 "first" => many = value.parse()?,
@@ -146,12 +151,12 @@ impl Plan {
         match self.kind {
             Kind::Key => b"cs_live_",
             // of `Authorization`, in either case
-            Kind::Basic => b"uthorization:",
+            Kind::Basic | Kind::Bearer => b"uthorization:",
         }
     }
 
     fn request(&self, credential: Option<&String>) -> Vec<u8> {
-        let basic;
+        let authorization;
         let mut fields = vec![
             ("user-agent", "bench/1.0 (loopback)"),
             ("accept", "application/json"),
@@ -161,9 +166,10 @@ impl Plan {
         match (credential, self.kind) {
             (None, _) => {}
             (Some(key), Kind::Key) => fields.push(("x-api-key", key)),
-            (Some(credential), Kind::Basic) => {
-                basic = format!("Basic {credential}");
-                fields.push(("authorization", &basic));
+            (Some(credential), kind) => {
+                let scheme = if kind == Kind::Basic { "Basic" } else { "Bearer" };
+                authorization = format!("{scheme} {credential}");
+                fields.push(("authorization", &authorization));
             }
         }
         if self.mode == Mode::Http2 {
