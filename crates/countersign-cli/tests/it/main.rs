@@ -13,4 +13,5 @@ mod config;
 mod docs;
 mod flows;
 mod furnished;
+mod issuer;
 mod support;

@@ -2,6 +2,7 @@
 
 mod basic;
 mod exposed;
+mod issuers;
 mod jwt_interop;
 mod key_life;
 mod observe;
