@@ -11,13 +11,13 @@ use tokio_util::sync::CancellationToken;
 /// All of the configuration, and nothing fetched yet.
 pub(super) struct Issuers {
     pub(super) trusted: ForeignIssuers,
-    keys: Vec<Arc<IssuerKeys>>,
+    pub(super) keys: Arc<[Arc<IssuerKeys>]>,
     /// `None`: there is nobody to ask.
     fetcher: Option<Fetcher>,
 }
 
 pub(super) fn issuers(settings: &Settings, world: &World) -> Result<Issuers, Failure> {
-    let keys: Vec<_> =
+    let keys: Arc<[_]> =
         settings.issuers.iter().map(|issuer| Arc::new(IssuerKeys::new(Arc::new(issuer.clone())))).collect();
     let trusted = keys.iter().map(|keys| TrustedIssuer { config: keys.issuer().clone(), keys: keys.clone() });
     let trusted = ForeignIssuers::new(trusted).map_err(|error| Failure::failed(error.to_string()))?;
@@ -39,6 +39,6 @@ impl Issuers {
                 stopping.run_until_cancelled(keys.keep_fresh(fetcher)).await;
             })
         };
-        self.keys.into_iter().map(follow).collect()
+        self.keys.iter().cloned().map(follow).collect()
     }
 }

@@ -156,7 +156,8 @@ pub async fn start(settings: &Settings, rooms: Rooms) -> Result<Running, Failure
     }
 
     let state = Arc::<ConfigurationState>::default();
-    let watch = Watch::new(&rooms, memory.clone(), gateway_point.clone(), sessions.clone(), state.clone());
+    let signers = (sessions.clone(), issuers.keys.clone());
+    let watch = Watch::new(&rooms, memory.clone(), gateway_point.clone(), signers, state.clone());
     let services = Arc::new(Services {
         api_keys: rooms.api_keys.clone(),
         principals: rooms.principals.clone(),

@@ -36,6 +36,7 @@ pub(super) async fn write(watch: &Watch) -> String {
     judgement(&mut all, watch);
     passwords(&mut all, &watch.passwords);
     signed(&mut all, watch);
+    issuers(&mut all, watch);
     store(&mut all, &watch.store.figures());
     if let Some(keys) = watch.keys().await {
         all.gauge(
@@ -269,6 +270,38 @@ fn signed(all: &mut Exposition, watch: &Watch) {
         );
         for (event, count) in [("begun", begun), ("refreshed", refreshed), ("reused", reused)] {
             events.sample(&[("event", event)], count);
+        }
+    }
+}
+
+/// From memory, and nobody is asked for it. A file or a secret has no time: it is as good as it stands there.
+fn issuers(all: &mut Exposition, watch: &Watch) {
+    let states: Vec<_> =
+        watch.issuers.iter().map(|keys| (keys.issuer().name.as_str(), keys.now_is())).collect();
+    let mut held = all.gauge(
+        "countersign_issuer_keys",
+        "Keys of an external issuer that are held; 0: its tokens are answered with 503.",
+    );
+    for (issuer, state) in &states {
+        held.sample(&[("issuer", issuer)], state.keys as u64);
+    }
+    let mut fetched = all.gauge(
+        "countersign_issuer_keys_fetched_timestamp_seconds",
+        "When they were last fetched well, in seconds since 1970; a day later they count no more.",
+    );
+    for (issuer, state) in &states {
+        if let Some(at) = state.fetched_at {
+            fetched.sample(&[("issuer", issuer)], u64::try_from(at.as_seconds()).unwrap_or_default());
+        }
+    }
+    let mut fetches = all.counter(
+        "countersign_issuer_key_fetches_total",
+        "How often the keys of an external issuer were fetched, or read, well and not.",
+    );
+    for (issuer, state) in &states {
+        let succeeded = state.attempts.saturating_sub(state.failed);
+        for (outcome, count) in [("succeeded", succeeded), ("failed", state.failed)] {
+            fetches.sample(&[("issuer", issuer), ("outcome", outcome)], count);
         }
     }
 }

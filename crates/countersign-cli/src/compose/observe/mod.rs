@@ -15,6 +15,7 @@ use countersign_gateway::{Probe, Reporter};
 use countersign_methods::{revocation::memory::ChangeMemory, signing::keys::SigningKeys};
 use countersign_server::{
     Sessions,
+    egress::jwks::IssuerKeys,
     observe::{Probing, Watched},
 };
 use countersign_store::{KeyCounts, Store};
@@ -41,6 +42,8 @@ pub(super) struct Watch {
     pub(super) signing: Arc<SigningKeys>,
     /// `None`: nobody signs in here.
     pub(super) sessions: Option<Arc<Sessions>>,
+    /// Whose tokens are trusted.
+    pub(super) issuers: Arc<[Arc<IssuerKeys>]>,
     pub(super) probe: Arc<Probe>,
     /// Once it listens.
     gateway: OnceLock<Gateway>,
@@ -60,7 +63,7 @@ impl Watch {
         rooms: &Rooms,
         memory: Arc<ChangeMemory>,
         point: Arc<DecisionPoint>,
-        sessions: Option<Arc<Sessions>>,
+        (sessions, issuers): (Option<Arc<Sessions>>, Arc<[Arc<IssuerKeys>]>),
         configuration: Arc<ConfigurationState>,
     ) -> Arc<Self> {
         let (store, clock) = (rooms.store.clone(), rooms.world.clock.clone());
@@ -69,6 +72,7 @@ impl Watch {
             started: clock.now(),
             signing: rooms.signing.keys().clone(),
             sessions,
+            issuers,
             probe: Arc::default(),
             store,
             memory,

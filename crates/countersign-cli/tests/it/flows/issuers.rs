@@ -12,6 +12,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use std::time::Duration;
 
+const MINUTE: Duration = Duration::from_secs(60);
 const PARTNER: &str = "https://idp.partner.example";
 const REFUSED: &str = "Bearer realm=\"countersign\", error=\"invalid_token\"";
 
@@ -216,5 +217,51 @@ async fn rules_1_8_who_stands_under_local_comes_as_our_own() {
     let disabled = json!({"enabled": false, "scopes": ["orders:read"]});
     assert_eq!(deployment.admin(Method::PATCH, "principals/ada", Some(disabled)).await.status, 200);
     assert_eq!(house.get(&token).await.status, 401);
+    house.deployment.stop().await;
+}
+
+/// RULES 5.3: what was fetched goes on while the issuer is down, and whoever watches sees since when.
+#[tokio::test(flavor = "multi_thread")]
+async fn how_the_keys_of_issuers_do_is_counted() {
+    let house = House::start("").await;
+    let begun = house.deployment.now().as_seconds();
+    let metrics = async || {
+        let address = house.deployment.running.watched_address().unwrap();
+        read(reqwest::Client::new().get(format!("http://{address}/metrics"))).await.text
+    };
+    let counted = |metrics: &str, family: &str, labels: &str| {
+        let name = format!("{family}{{{labels}}} ");
+        metrics.lines().find_map(|line| line.strip_prefix(&name)?.parse::<i64>().ok())
+    };
+    let fetches = |metrics: &str, outcome: &str| {
+        let labels = format!("issuer=\"staff\",outcome=\"{outcome}\"");
+        counted(metrics, "countersign_issuer_key_fetches_total", &labels).unwrap()
+    };
+    let at = "countersign_issuer_keys_fetched_timestamp_seconds";
+    let seen = metrics().await;
+    for (issuer, keys, fetched) in [("staff", 1, Some(begun)), ("partner", 1, None), ("gone", 0, None)] {
+        let labels = format!("issuer=\"{issuer}\"");
+        assert_eq!(counted(&seen, "countersign_issuer_keys", &labels), Some(keys), "{seen}");
+        assert_eq!(counted(&seen, at, &labels), fetched, "{seen}");
+    }
+    assert_eq!((fetches(&seen, "succeeded"), fetches(&seen, "failed")), (1, 0), "{seen}");
+
+    // a key that is not there makes it look
+    let url = house.staff.url.clone();
+    let stranger = async || house.get(&signed(&new_key(), &house.claims(&url, "carol"))).await.status;
+    house.staff.is_up(false);
+    house.deployment.advance(MINUTE * 15);
+    assert_eq!(stranger().await, 401);
+    eventually(LONG, async || fetches(&metrics().await, "failed") == 1).await;
+    assert_eq!(counted(&metrics().await, at, "issuer=\"staff\""), Some(begun));
+    let known = signed(&house.staff.key, &house.claims(&url, "carol"));
+    assert_eq!(house.get(&known).await.status, 200);
+
+    house.staff.is_up(true);
+    house.deployment.advance(MINUTE);
+    let now = house.deployment.now().as_seconds();
+    assert_eq!(stranger().await, 401);
+    eventually(LONG, async || fetches(&metrics().await, "succeeded") == 2).await;
+    assert_eq!(counted(&metrics().await, at, "issuer=\"staff\""), Some(now));
     house.deployment.stop().await;
 }

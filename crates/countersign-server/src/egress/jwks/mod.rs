@@ -55,6 +55,8 @@ pub struct KeysState {
     /// None: never, or they are of this machine.
     pub fetched_at: Option<Timestamp>,
     pub attempts: u64,
+    /// Of the attempts, those that failed.
+    pub failed: u64,
     /// Since the last that went well.
     pub failures: u32,
     /// Of the last attempt.
@@ -110,6 +112,22 @@ impl IssuerKeys {
     /// For metrics and `doctor`.
     pub fn now_is(&self) -> KeysState {
         self.state().clone()
+    }
+
+    /// One attempt, whatever is due, for whoever asks how it goes: `doctor`.
+    pub async fn look(&self, with: &Fetcher) -> KeysState {
+        match &self.issuer.keys {
+            KeyOrigin::Secret(_) => {}
+            KeyOrigin::File(path) => match self.read(path.to_owned()).await {
+                Ok(set) => self.publish(set, None),
+                Err(error) => self.failed(&error),
+            },
+            KeyOrigin::Discovery | KeyOrigin::Url(_) => match self.fetch(with).await {
+                Ok(Found { set, .. }) => self.publish(set, Some(with.clock.now())),
+                Err(error) => self.failed(&error),
+            },
+        }
+        self.now_is()
     }
 
     /// For as long as it is polled. Ends by itself only where there is nothing to fetch.
@@ -206,13 +224,14 @@ impl IssuerKeys {
         if state.failures > 0 || before.is_none_or(|before| before.set.to_string() != said) {
             tracing::info!(issuer = %self.issuer.name, "keys of an external issuer: {said}");
         }
-        let attempts = state.attempts + 1;
-        *state = KeysState { keys, skipped, fetched_at, attempts, failures: 0, error: None };
+        let (attempts, failed) = (state.attempts + 1, state.failed);
+        *state = KeysState { keys, skipped, fetched_at, attempts, failed, failures: 0, error: None };
     }
 
     fn failed(&self, error: &FetchError) {
         let mut state = self.state();
         state.attempts += 1;
+        state.failed += 1;
         state.failures = state.failures.saturating_add(1);
         state.error = Some(error.to_string());
         let kept =

@@ -187,7 +187,7 @@ impl Running {
     async fn refused(&self) -> String {
         let state = self.until(|state| state.attempts > 0).await;
         assert!(self.keys.keys().is_none(), "{state:?}");
-        assert_eq!((state.attempts, state.failures, state.fetched_at), (1, 1, None));
+        assert_eq!((state.attempts, state.failed, state.failures, state.fetched_at), (1, 1, 1, None));
         state.error.unwrap()
     }
 }
@@ -199,7 +199,10 @@ async fn discovered_by_either_document() {
     let running = run(config(&issuer.url(), KeyOrigin::Discovery));
     let state = running.until(|state| state.keys == 1).await;
     assert!(running.knows(&key));
-    assert_eq!((state.attempts, state.failures, state.error, state.skipped), (1, 0, None, 0));
+    assert_eq!(
+        (state.attempts, state.failed, state.failures, state.error, state.skipped),
+        (1, 0, 0, None, 0)
+    );
     assert_eq!(state.fetched_at, Some(running.clock.now()));
     assert_eq!(issuer.asked(), [OIDC, "/realms/a/jwks"]);
 
@@ -316,7 +319,8 @@ async fn rule_5_3_stale_while_it_is_down_and_a_new_key_is_picked_up() {
     running.clock.advance(Duration::from_secs(60));
     let state = running.until(|state| state.keys == 2).await;
     assert!(running.knows(&new) && running.knows(&old));
-    assert_eq!((state.failures, state.error), (0, None));
+    // what went wrong once is counted for ever
+    assert_eq!((state.attempts, state.failed, state.failures, state.error), (3, 1, 0, None));
     // and one that is taken back is gone
     issuer.says_json("/realms/a/jwks", &set(&[&new]));
     running.clock.advance(Duration::from_secs(15 * 60));
@@ -399,6 +403,26 @@ async fn a_file_is_read_again_when_it_changes_and_a_bad_one_changes_nothing() {
     assert!(running.knows(&new));
     drop(running);
     std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[tokio::test]
+async fn whoever_only_looks_asks_once_and_is_told_why_not() {
+    let key = key();
+    let issuer = Issuer::complete(&[&key]).await;
+    let egress = |allow: &str| {
+        let config = EgressConfig { allow: vec![allow.parse().unwrap()], authorities: None };
+        let clock = Arc::new(ManualClock::default());
+        Fetcher::new(Egress::new(config).unwrap(), clock, Arc::new(SeededEntropy::new(1)))
+    };
+    let keys = IssuerKeys::new(Arc::new(config(&issuer.url(), KeyOrigin::Discovery)));
+    let state = keys.look(&egress("10.0.0.0/8")).await;
+    assert!(state.error.unwrap().contains("[egress] allow") && issuer.asked().is_empty());
+    let state = keys.look(&egress("127.0.0.0/8")).await;
+    assert_eq!((state.keys, state.attempts, state.failed, state.error), (1, 2, 1, None));
+    assert_eq!(issuer.asked(), [OIDC, "/realms/a/jwks"]);
+    let missing = IssuerKeys::new(Arc::new(config("a", KeyOrigin::File("no/such/file".into()))));
+    let state = missing.look(&egress("127.0.0.0/8")).await;
+    assert!(state.error.unwrap().contains("cannot be read") && state.keys == 0);
 }
 
 #[tokio::test]
