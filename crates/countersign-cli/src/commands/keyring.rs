@@ -57,7 +57,7 @@ pub fn run(command: Keyring, common: &Common) -> Result<Exit, Failure> {
             let listed = keyring::list(&settings.keyring)?;
             let needed = async {
                 // the store may be elsewhere or not there yet: then it is not known
-                let looked = countersign_store::inspect(&settings.store_url.0, clock.now()).await;
+                let looked = countersign_store::inspect(&settings.store_url.0, clock.now(), &[]).await;
                 let needed = looked.ok().map(|looked| looked.peppers);
                 let items: Vec<Value> = listed.iter().map(|one| shown(one, needed.as_deref())).collect();
                 out.list(&items, &COLUMNS, "number")?;

@@ -2,8 +2,9 @@
 
 use super::{observe::way_out, rooms::World};
 use crate::{config::Settings, output::Failure};
-use countersign_methods::jwt::foreign::{ForeignIssuers, TrustedIssuer};
-use countersign_server::egress::jwks::{Fetcher, IssuerKeys};
+use countersign_methods::jwt::foreign::{ForeignIssuer, ForeignIssuers, TrustedIssuer};
+use countersign_server::egress::jwks::{Fetcher, IssuerKeys, KeysState};
+use futures_util::future::join_all;
 use std::sync::Arc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -27,6 +28,17 @@ pub(super) fn issuers(settings: &Settings, world: &World) -> Result<Issuers, Fai
         Some(Fetcher::new(way_out(&settings.egress)?, world.clock.clone(), world.entropy.clone()))
     };
     Ok(Issuers { trusted, keys, fetcher })
+}
+
+/// One attempt for each, as the task of a server would make it; in the order of the configuration.
+pub(crate) async fn look(
+    settings: &Settings,
+    world: &World,
+) -> Result<Vec<(Arc<ForeignIssuer>, KeysState)>, Failure> {
+    let Issuers { keys, fetcher, .. } = issuers(settings, world)?;
+    let Some(fetcher) = &fetcher else { return Ok(Vec::new()) };
+    let looking = keys.iter().map(|keys| async move { (keys.issuer().clone(), keys.look(fetcher).await) });
+    Ok(join_all(looking).await)
 }
 
 impl Issuers {

@@ -13,6 +13,7 @@ mod retention;
 mod rooms;
 mod sessions;
 
+pub(crate) use issuers::look as look_at_issuers;
 pub(crate) use reload::brief;
 pub use reload::{ConfigurationState, Reloaded};
 pub use rooms::{DEVELOPMENT, Rooms, World, store_failed};

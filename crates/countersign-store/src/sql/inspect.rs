@@ -28,6 +28,8 @@ pub struct Inspection {
     pub damage: Vec<String>,
     /// Peppers that keys and app passwords name which are still good.
     pub peppers: Vec<i64>,
+    /// Of the names that were asked for, those that no principal has.
+    pub unknown: Vec<String>,
     /// Bytes that it takes.
     pub size: Option<u64>,
 }
@@ -39,11 +41,11 @@ impl Inspection {
 }
 
 /// `sqlite:PATH` or `postgres://...`, as a store is opened.
-pub async fn inspect(url: &str, now: Timestamp) -> Result<Inspection, StoreError> {
+pub async fn inspect(url: &str, now: Timestamp, names: &[&str]) -> Result<Inspection, StoreError> {
     let looking = async {
         match url.strip_prefix("sqlite:") {
-            Some(path) => sqlite(PathBuf::from(path), now).await,
-            None => postgres(url, now).await,
+            Some(path) => sqlite(PathBuf::from(path), now, names).await,
+            None => postgres(url, now, names).await,
         }
     };
     match tokio::time::timeout(PATIENCE, looking).await {
@@ -61,7 +63,9 @@ const PEPPERS: [(i64, &str); 2] = [
     (5, "SELECT DISTINCT pepper FROM app_password WHERE revoked_at IS NULL AND expires_at > $1"),
 ];
 
-async fn sqlite(path: PathBuf, now: Timestamp) -> sqlx::Result<Inspection> {
+const NAMED: &str = "SELECT COUNT(*) FROM principal WHERE name = $1";
+
+async fn sqlite(path: PathBuf, now: Timestamp, names: &[&str]) -> sqlx::Result<Inspection> {
     let options = SqliteConnectOptions::new()
         .filename(&path)
         .create_if_missing(false)
@@ -77,7 +81,7 @@ async fn sqlite(path: PathBuf, now: Timestamp) -> sqlx::Result<Inspection> {
     let damage: Vec<String> = sqlx::query_scalar("PRAGMA quick_check(10)").fetch_all(&mut connection).await?;
     let ledger = "SELECT COUNT(*) FROM sqlite_master WHERE name = 'schema_migration'";
     let begun: i64 = sqlx::query_scalar(ledger).fetch_one(&mut connection).await?;
-    let (mut schema, mut peppers) = (None, Vec::new());
+    let (mut schema, mut peppers, mut unknown) = (None, Vec::new(), Vec::new());
     if begun > 0 {
         schema =
             sqlx::query_scalar("SELECT MAX(number) FROM schema_migration").fetch_one(&mut connection).await?;
@@ -90,6 +94,12 @@ async fn sqlite(path: PathBuf, now: Timestamp) -> sqlx::Result<Inspection> {
         }
         peppers.sort_unstable();
         peppers.dedup();
+        for name in names {
+            let named: i64 = sqlx::query_scalar(NAMED).bind(*name).fetch_one(&mut connection).await?;
+            if named == 0 {
+                unknown.push((*name).to_owned());
+            }
+        }
     }
     connection.close().await.ok();
     Ok(Inspection {
@@ -99,12 +109,13 @@ async fn sqlite(path: PathBuf, now: Timestamp) -> sqlx::Result<Inspection> {
         settings: vec![("journal_mode", journal)],
         damage: damage.into_iter().filter(|line| line != "ok").collect(),
         peppers,
+        unknown,
         size: std::fs::metadata(&path).ok().map(|about| about.len()),
         ..Inspection::default()
     })
 }
 
-async fn postgres(url: &str, now: Timestamp) -> sqlx::Result<Inspection> {
+async fn postgres(url: &str, now: Timestamp, names: &[&str]) -> sqlx::Result<Inspection> {
     // the URL may hold a password, and so may the error about it
     let options = PgConnectOptions::from_str(url)
         .map_err(|_| sqlx::Error::Configuration("the store's URL cannot be read".into()))?;
@@ -148,7 +159,7 @@ async fn postgres(url: &str, now: Timestamp) -> sqlx::Result<Inspection> {
     )
     .fetch_one(&mut connection)
     .await?;
-    let (mut schema, mut peppers) = (None, Vec::new());
+    let (mut schema, mut peppers, mut unknown) = (None, Vec::new(), Vec::new());
     if begun > 0 {
         schema =
             sqlx::query_scalar("SELECT MAX(number) FROM schema_migration").fetch_one(&mut connection).await?;
@@ -161,6 +172,12 @@ async fn postgres(url: &str, now: Timestamp) -> sqlx::Result<Inspection> {
         }
         peppers.sort_unstable();
         peppers.dedup();
+        for name in names {
+            let named: i64 = sqlx::query_scalar(NAMED).bind(*name).fetch_one(&mut connection).await?;
+            if named == 0 {
+                unknown.push((*name).to_owned());
+            }
+        }
     }
     connection.close().await.ok();
     let version = settings.iter().find(|(name, _)| *name == "server_version").map(|(_, v)| v.clone());
@@ -171,6 +188,7 @@ async fn postgres(url: &str, now: Timestamp) -> sqlx::Result<Inspection> {
         settings,
         clock: Some(Timestamp::from_micros(clock)),
         peppers,
+        unknown,
         size: u64::try_from(size).ok(),
         ..Inspection::default()
     })

@@ -3,6 +3,7 @@
 
 mod certificates;
 mod files;
+mod issuers;
 mod network;
 mod server;
 mod store;
@@ -114,6 +115,7 @@ pub async fn run(doctor: Doctor, common: &Common) -> Result<Exit, Failure> {
     files::look(&patient, &mut findings);
     store::look(&patient, &mut findings).await;
     network::upstreams(&patient, &mut findings).await;
+    issuers::keys(&patient, &mut findings).await;
     server::look(&patient, &mut findings).await;
     if let Some(url) = &doctor.through {
         through::look(&patient, url, &mut findings).await?;

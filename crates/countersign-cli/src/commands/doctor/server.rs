@@ -2,6 +2,8 @@
 
 use super::{Findings, Patient};
 use crate::admin_client::{AdminClient, Connection};
+use countersign_core::Timestamp;
+use std::time::Duration;
 
 const AREA: &str = "server";
 
@@ -34,7 +36,7 @@ pub(super) async fn look(patient: &Patient<'_>, findings: &mut Findings) {
             );
         }
     };
-    read(&Metrics(&metrics), findings);
+    read(&Metrics(&metrics), patient.now, findings);
 }
 
 /// Prometheus' text, as this program writes it.
@@ -60,7 +62,7 @@ impl Metrics<'_> {
     }
 }
 
-fn read(metrics: &Metrics<'_>, findings: &mut Findings) {
+fn read(metrics: &Metrics<'_>, now: Timestamp, findings: &mut Findings) {
     let ours = env!("CARGO_PKG_VERSION");
     let version = metrics.all("countersign_build_info").next().map(|(labels, _)| labels.to_owned());
     match version.as_deref().and_then(|labels| labels.split('"').nth(1)) {
@@ -121,6 +123,7 @@ fn read(metrics: &Metrics<'_>, findings: &mut Findings) {
             );
         }
     }
+    issuers(metrics, now, findings);
     let silent = metrics.sum("countersign_workers_silent");
     if silent > 0.0 {
         findings.problem(
@@ -149,6 +152,38 @@ fn read(metrics: &Metrics<'_>, findings: &mut Findings) {
     }
 }
 
+/// RULES 5.3: keys are used for a day, and fetched again long before that.
+fn issuers(metrics: &Metrics<'_>, now: Timestamp, findings: &mut Findings) {
+    const AREA: &str = "issuers";
+    const LATE: Duration = Duration::from_secs(21 * 3600);
+    const STALE: Duration = Duration::from_secs(24 * 3600);
+    const TODO: &str =
+        "what is said of it above, or the server's log, says why; it is tried again every quarter of an hour";
+    for (labels, keys) in metrics.all("countersign_issuer_keys") {
+        let name = labels.split('"').nth(1).unwrap_or_default();
+        let fetched = metrics.all("countersign_issuer_keys_fetched_timestamp_seconds");
+        let fetched = fetched.filter(|(of, _)| *of == labels).map(|(_, at)| at).next();
+        let age = fetched.map_or(Duration::ZERO, |at| now.since(Timestamp::from_seconds(at as i64)));
+        let hours = age.as_secs() / 3600;
+        if keys == 0.0 {
+            let what = format!("the server holds no keys of `{name}`, and answers its tokens with 503");
+            findings.problem(AREA, what, TODO);
+        } else if age >= STALE {
+            let what = format!(
+                "the server's keys of `{name}` are {hours} h old, and it answers its tokens with 503"
+            );
+            findings.problem(AREA, what, TODO);
+        } else if age >= LATE {
+            let what = format!(
+                "the server's keys of `{name}` are {hours} h old; after a day it answers its tokens with 503"
+            );
+            findings.warning(AREA, what, TODO);
+        } else {
+            findings.good(AREA, format!("the server holds keys of `{name}`"));
+        }
+    }
+}
+
 /// How many changes came after the bucket of one second.
 fn late(metrics: &Metrics<'_>) -> f64 {
     let within = metrics
@@ -165,7 +200,7 @@ mod tests {
 
     fn levels(metrics: &str) -> Vec<(Level, &'static str)> {
         let mut findings = Findings::default();
-        read(&Metrics(metrics), &mut findings);
+        read(&Metrics(metrics), Timestamp::from_seconds(200_000), &mut findings);
         findings.0.iter().map(|finding| (finding.level, finding.area)).collect()
     }
 
@@ -175,6 +210,8 @@ mod tests {
         let well = format!(
             "countersign_build_info{{version=\"{version}\"}} 1\ncountersign_ready 1\ncountersign_feed_blind 0\n\
              countersign_revocation_lag_seconds_bucket{{le=\"1\"}} 7\ncountersign_revocation_lag_seconds_count 7\n\
+             countersign_issuer_keys{{issuer=\"a\"}} 2\ncountersign_issuer_keys{{issuer=\"file\"}} 1\n\
+             countersign_issuer_keys_fetched_timestamp_seconds{{issuer=\"a\"}} 199000\n\
              countersign_store_up{{work=\"read\"}} 1\ncountersign_decision_records_total{{outcome=\"written\"}} 5\n"
         );
         assert!(levels(&well).iter().all(|(level, _)| *level == Level::Good), "{:?}", levels(&well));
@@ -185,6 +222,29 @@ mod tests {
              countersign_decision_records_total{outcome=\"dropped\"} 5\n\
              countersign_api_keys_expiring{within=\"7d\"} 1\n";
         let found = levels(ill);
+        // RULES 5.3
+        let at = |keys: u64, fetched: i64| {
+            let of = "{issuer=\"a\"}";
+            levels(&format!(
+                "countersign_issuer_keys{of} {keys}\ncountersign_issuer_keys_fetched_timestamp_seconds{of} {fetched}\n"
+            ))
+            .into_iter()
+            .find(|(_, area)| *area == "issuers")
+            .map(|(level, _)| level)
+        };
+        for (keys, age, level) in [
+            (1, 75_599, Level::Good),
+            (1, 75_600, Level::Warning),
+            (1, 86_399, Level::Warning),
+            (1, 86_400, Level::Problem),
+            (0, 1, Level::Problem),
+        ] {
+            assert_eq!(at(keys, 200_000 - age), Some(level), "{keys} {age}");
+        }
+        assert_eq!(
+            levels("countersign_issuer_keys{issuer=\"a\"} 0\n").last(),
+            Some(&(Level::Problem, "issuers"))
+        );
         for expected in [
             (Level::Warning, "version"),
             (Level::Problem, "server"),

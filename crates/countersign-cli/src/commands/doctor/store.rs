@@ -1,7 +1,8 @@
 //! The store and the keyring that belongs to it.
 
-use super::{Findings, Patient};
+use super::{Findings, Patient, issuers};
 use crate::keyring::{self, Needs};
+use countersign_core::principal::PrincipalName;
 use countersign_store::{Inspection, inspect};
 use std::{net::Ipv4Addr, time::Duration};
 use tokio::net::TcpStream;
@@ -30,7 +31,9 @@ pub(super) async fn look(patient: &Patient<'_>, findings: &mut Findings) {
         return;
     }
     let asked = patient.now;
-    let looked = match inspect(url, asked).await {
+    let local = patient.settings.issuers.iter().flat_map(|issuer| issuer.local.values());
+    let names: Vec<&str> = local.map(PrincipalName::as_str).collect();
+    let looked = match inspect(url, asked, &names).await {
         Ok(looked) => looked,
         Err(error) => {
             findings.problem(
@@ -61,6 +64,7 @@ pub(super) async fn look(patient: &Patient<'_>, findings: &mut Findings) {
         }
     }
     keys(patient, &looked, findings);
+    issuers::local(patient, &looked, findings);
 }
 
 /// Does anybody listen where this configuration's admin API would?

@@ -1,6 +1,9 @@
 //! `countersign doctor`, on deployments that are well and on others that are not.
 
-use crate::support::{ROUTES, Served, client, read, run, text};
+use crate::{
+    issuer::{Issuer, key_set, new_key},
+    support::{LONG, ROUTES, Served, client, read, run, text},
+};
 use serde_json::{Value, json};
 use std::{os::unix::fs::PermissionsExt, path::Path, process::Output};
 use tokio::{
@@ -218,4 +221,61 @@ async fn a_store_that_is_gone_under_its_server_is_a_problem() {
     let found = findings(&output);
     assert!(has(&found, "problem", "store", "is gone, and a server"), "{found:?}");
     drop(process);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn issuers_that_cannot_be_heard_and_names_that_nobody_has_are_told() {
+    let staff = Issuer::start().await;
+    let served = Served::prepare(&upstream().await);
+    let folder = served.folder.path();
+    std::fs::write(folder.join("keys.json"), key_set(&new_key())).unwrap();
+    let entry = |name: &str, issuer: &str, more: &str| {
+        format!("[[issuers]]\nname = \"{name}\"\nissuer = \"{issuer}\"\naudiences = [\"us\"]\n{more}\n")
+    };
+    let rest = [
+        ROUTES,
+        "[egress]\nallow = [\"127.0.0.0/8\"]\n",
+        &entry("staff", &staff.url, "local = { a = \"demo\", b = \"ada\", c = \"ada\" }"),
+        &entry("partner", "partner", "jwks = { file = \"keys.json\" }\nlocal = { a = \"demo\" }"),
+        &entry("silent", "http://127.0.0.1:9", ""),
+        &entry("inside", "inside", "jwks = { url = \"https://10.0.0.1/keys\" }"),
+    ];
+    served.put(&served.configuration(&upstream().await, &rest.concat()));
+    let _process = served.start().await;
+    let owner = json!({"kind": "service", "name": "demo", "scopes": ["orders:read"]});
+    let url = format!("https://127.0.0.1:{}/admin/v1/principals", served.admin);
+    let made = client(folder).post(url).bearer_auth(served.operator()).json(&owner);
+    assert_eq!(read(made).await.status, 201);
+    // the server does it by itself, and when is its own affair
+    countersign_testkit::eventually(LONG, async || {
+        let found = findings(&doctor(folder, &[]).await);
+        ["staff", "partner"]
+            .iter()
+            .all(|name| has(&found, "ok", "issuers", &format!("the server holds keys of `{name}`")))
+    })
+    .await;
+    let output = doctor(folder, &[]).await;
+    let found = findings(&output);
+    for (level, what) in [
+        ("ok", "`staff`: its keys are where its metadata say: 1 can be used"),
+        ("ok", "`partner`: its keys are in `"),
+        ("problem", "`silent`: its keys cannot be taken: `127.0.0.1`: "),
+        ("problem", "`inside`: its keys cannot be taken: `10.0.0.1`: "),
+        ("problem", "`[egress] allow` names networks that may be called"),
+        ("problem", "the server holds no keys of `silent`"),
+        ("problem", "the server holds no keys of `inside`"),
+        ("warning", "`staff`: `local` names principals that are not here: `ada`;"),
+        ("ok", "`partner`: everybody whom `local` names is here"),
+    ] {
+        assert!(has(&found, level, "issuers", what), "{level} {what}: {found:#?}");
+    }
+    assert_eq!(output.status.code(), Some(1));
+
+    // nobody serves, and it is known all the same
+    std::fs::write(folder.join("keys.json"), "{").unwrap();
+    staff.is_up(false);
+    let found = findings(&doctor(folder, &["--server", "https://127.0.0.1:9"]).await);
+    for what in ["`staff`: its keys cannot be taken: `http", "`partner`: its keys cannot be taken: "] {
+        assert!(has(&found, "problem", "issuers", what), "{what}: {found:#?}");
+    }
 }
