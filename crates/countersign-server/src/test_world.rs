@@ -115,7 +115,7 @@ pub(crate) const RESOURCE: &str = "https://api.example.com";
 pub(crate) const ISSUER: &str = "https://auth.example.com";
 
 /// Whose tokens are believed beside our own.
-const THEIRS: &str = "https://idp.example.com";
+pub(crate) const THEIRS: &str = "https://idp.example.com";
 
 /// They may name `ada`, and whom nobody here knows.
 fn trusted(their_key: &SigningKey) -> ForeignIssuers {

@@ -5,7 +5,7 @@
 mod support;
 
 use countersign_core::{
-    Node, Timestamp,
+    Node, PrincipalId, Timestamp,
     audit::{AuditQuery, AuditRecord, AuditStore, ChainState},
     check::revocation::Position,
     page::PageRequest,
@@ -465,11 +465,18 @@ async fn rules_4_6_what_ended_after_the_copy_ends_again() {
         .revoke(node.clone(), at(210), None, event("revocation.create", &node.to_string()))
         .await
         .unwrap();
+    // another issuer's, of which there is no row (RULES 1.8)
+    let foreign = Node::principal(&PrincipalId::foreign(&[7; 32]));
+    ports_of_source
+        .feed
+        .revoke(foreign.clone(), at(211), None, event("revocation.create", &foreign.to_string()))
+        .await
+        .unwrap();
     let newer = trail(&source).await;
     source.close().await;
 
     let restored = bring(&to.url(), &file, restore(Some(newer.clone()))).await.unwrap();
-    assert_eq!((restored.ended, restored.records), (5, 7));
+    assert_eq!((restored.ended, restored.records), (6, 8));
     // of the change only what was taken away came back
     assert_eq!(restored.lost, [("api_key.create".to_owned(), 1), ("principal.change".to_owned(), 1)]);
     let target = to.open().await;
@@ -493,6 +500,7 @@ async fn rules_4_6_what_ended_after_the_copy_ends_again() {
     let again: Vec<_> = revoked.iter().filter(|c| c.position.0 > at(LATER).as_micros()).collect();
     assert!(again.iter().any(|c| c.node == key_id(5).node() && c.kind == ChangeKind::Revoked), "{again:?}");
     assert!(again.iter().any(|c| c.node == node), "{again:?}");
+    assert!(again.iter().any(|c| c.node == foreign && c.kind == ChangeKind::Revoked), "{again:?}");
     // the trail knows both what happened and what was lost
     let all = trail(&target).await;
     assert_eq!(all[..newer.len()], newer);

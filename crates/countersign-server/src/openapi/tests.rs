@@ -171,6 +171,7 @@ async fn signed(asked: &mut Asked<'_>, root: &str) {
         json!({"session": "none"}),
         json!({"principal": "eva"}),
         json!({"principal": "nobody"}),
+        json!({"principal": "ext_00000000000000000000"}),
         json!({"signing_key": "none"}),
         json!({}),
     ] {
@@ -334,7 +335,12 @@ async fn real_answers_of_every_operation_are_as_described() {
     asked.ask(&root, (get.clone(), "/admin/v1/audit/verify"), "", &[], Value::Null).await;
     asked.ask(&root, (get.clone(), "/admin/v1/revocations"), "", &[], Value::Null).await;
     let revocations = "/admin/v1/revocations";
-    for node in [format!("api_key:{id}"), "principal:svc_00000000000000000000".into(), "x".into()] {
+    for node in [
+        format!("api_key:{id}"),
+        "principal:svc_00000000000000000000".into(),
+        "principal:ext_00000000000000000000".into(),
+        "x".into(),
+    ] {
         asked.ask(&root, (post.clone(), revocations), "", &[], json!({"node": node})).await;
     }
     asked.ask(&root, (post.clone(), "/admin/v1/probes"), "", &[], Value::Null).await;

@@ -265,3 +265,38 @@ async fn how_the_keys_of_issuers_do_is_counted() {
     assert_eq!(counted(&metrics().await, at, "issuer=\"staff\""), Some(now));
     house.deployment.stop().await;
 }
+
+/// RULES 1.8, 2.5: what was let in a moment ago is refused as soon as the operator is answered.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_principal_of_theirs_is_revoked_for_good() {
+    let house = House::start("").await;
+    let deployment = &house.deployment;
+    for (key, iss) in house.issuers() {
+        let token = |sub: &str| signed(key, &house.claims(iss, sub));
+        let (carol, dave) = (token("carol"), token("dave"));
+        for token in [&carol, &dave] {
+            assert_eq!(house.get(token).await.status, 200);
+        }
+        let id = principal_id(iss, "carol");
+        let everything =
+            deployment.admin(Method::POST, "tokens/revoke", Some(json!({"principal": id.as_str()})));
+        let everything = everything.await;
+        assert_eq!((everything.status.as_u16(), &*everything.code()), (422, "principal_foreign"));
+        assert_eq!(house.get(&carol).await.status, 200);
+
+        let node = json!({"node": format!("principal:{id}")});
+        for changed in [true, false] {
+            let done = deployment.admin(Method::POST, "revocations", Some(node.clone())).await;
+            assert_eq!((done.status.as_u16(), &done.json()["changed"]), (200, &json!(changed)), "{done:?}");
+            let expected = (401, "credential_invalid".to_owned(), REFUSED.to_owned());
+            assert_eq!(refused(&house.get(&carol).await), expected);
+        }
+        deployment.advance(MINUTE);
+        assert_eq!(house.get(&token("carol")).await.status, 401);
+        assert_eq!(house.get(&dave).await.status, 200);
+        let trail = format!("audit?action=revocation.create&subject=principal:{id}");
+        let trail = deployment.admin(Method::GET, &trail, None).await.json();
+        assert_eq!(trail["items"].as_array().map(Vec::len), Some(1), "{trail}");
+    }
+    house.deployment.stop().await;
+}

@@ -19,7 +19,8 @@ use crate::{
     words::{duration, read, time},
 };
 use countersign_core::{
-    Authentication, CredentialId, MethodName, Node, NodeKind, Timestamp, check::route::SecurityRequirement,
+    Authentication, CredentialId, MethodName, Node, NodeKind, PrincipalId, Timestamp,
+    check::route::SecurityRequirement,
 };
 use countersign_methods::{
     jwt::{
@@ -333,6 +334,7 @@ pub(crate) async fn revoke(call: Call) -> Answer {
             one("session", id, changed)
         }
         Target::Principal(name) => {
+            ours(&name)?;
             let sessions = session::sessions(&call)?;
             let id = principal::resolve(&call, &name).await?.id;
             let ended = sessions.issuer.end_everything(&id, caller, now).await?;
@@ -349,6 +351,16 @@ pub(crate) async fn revoke(call: Call) -> Answer {
         }
     };
     ok(&ended)
+}
+
+/// RULES 2.5: "everything until now" is a generation, which only tokens of ours carry.
+fn ours(id_or_name: &str) -> Result<(), Problem> {
+    let Some(id) = PrincipalId::parse(id_or_name).filter(PrincipalId::is_foreign) else { return Ok(()) };
+    let detail = format!(
+        "`{id}` is a principal of another issuer, which signs for it whenever it likes; `POST /admin/v1/revocations` with the \
+         node `principal:{id}` refuses all of it for good, `token` or `jti` here one token"
+    );
+    Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "principal_foreign", detail))
 }
 
 fn one(what: &'static str, id: String, changed: bool) -> Ended {
@@ -514,5 +526,6 @@ pub(crate) fn describe_revoke() -> Described {
     .problem(404, "principal_unknown")
     .problem(404, "signing_key_unknown")
     .problem(409, "signing_key_changed")
+    .problem(422, "principal_foreign")
     .problem(422, "token_not_ours")
 }

@@ -95,15 +95,21 @@ pub(crate) async fn create(call: Call) -> Answer {
 }
 
 async fn revoke_principal(call: &Call, id: &PrincipalId) -> Result<bool, Problem> {
-    let principal = principal::resolve(call, id.as_str()).await?;
-    let node = Node::principal(&principal.id);
+    // Another issuer's (RULES 1.8) has no record: whoever it is, nothing here could say that it is not.
+    let ours = match id.is_foreign() {
+        true => None,
+        false => Some(principal::resolve(call, id.as_str()).await?),
+    };
+    let node = Node::principal(id);
     if call.services.feed.is_revoked(&node) {
         return Ok(false);
     }
     // Disabled first: so it counts as an operator no more, and the last one is protected by the same guard that
     // protects it everywhere.
-    let change = PrincipalChange { enabled: Some(false), ..PrincipalChange::default() };
-    call.services.principals.change(&principal.id, None, change, &call.caller, call.now).await?;
+    if let Some(principal) = ours {
+        let change = PrincipalChange { enabled: Some(false), ..PrincipalChange::default() };
+        call.services.principals.change(&principal.id, None, change, &call.caller, call.now).await?;
+    }
     let event = AuditEvent {
         at: call.now,
         actor: call.caller.actor.clone(),
@@ -114,7 +120,7 @@ async fn revoke_principal(call: &Call, id: &PrincipalId) -> Result<bool, Problem
         detail: Vec::new(),
         once: None,
     };
-    // principal ids are never used twice, so there is no end after which it could be forgotten
+    // principal ids are never used twice, and another issuer's subject keeps its own, so there is no end after which it could be forgotten
     call.services.feed_store.revoke(node, call.now, None, event).await?;
     Ok(true)
 }
@@ -162,7 +168,7 @@ pub(crate) fn describe_list() -> Described {
 }
 
 pub(crate) fn describe_create() -> Described {
-    let node = pattern("^(api_key:[0-9A-Za-z]{12}|principal:(usr|svc|cli)_[0-9A-Za-z]+)$");
+    let node = pattern("^(api_key:[0-9A-Za-z]{12}|principal:(usr|svc|cli|ext)_[0-9A-Za-z]+)$");
     Described::new(TAG, "Deny everything that descends from a node, for good")
         .body(request(&[("node", node)], &[]), json!({"node": "api_key:4fQ2kZ81mXpA"}))
         .answer(200, "whether that changed anything", defined("Revoked"))

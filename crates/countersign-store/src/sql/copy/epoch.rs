@@ -15,7 +15,7 @@ use crate::{
     },
 };
 use countersign_core::{
-    Node, NodeKind, ScopeSet, Timestamp,
+    Node, NodeKind, PrincipalId, ScopeSet, Timestamp,
     audit::{Actor, AuditEvent, AuditRecord},
 };
 use countersign_methods::{
@@ -356,6 +356,13 @@ impl Ends {
         }
         for (kind, ids) in [(ChangeKind::Changed, self.disabled), (ChangeKind::Revoked, self.revoked)] {
             for id in ids.keys() {
+                // another issuer's has no row (RULES 1.8): the feed alone says that it is over
+                if kind == ChangeKind::Revoked
+                    && PrincipalId::parse(id).is_some_and(|principal| principal.is_foreign())
+                {
+                    changes.push(change(kind, NodeKind::Principal, id));
+                    continue;
+                }
                 let ended = sql("UPDATE principal SET enabled = $2, version = version + 1
                      WHERE id = $1 AND (enabled OR $3)")
                 .bind(id.as_str())

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 const INSPECT: &str = "/admin/v1/tokens/inspect";
 const REVOKE: &str = "/admin/v1/tokens/revoke";
+const FOREIGN: &str = "ext_00000000000000000000";
 
 async fn inspect(world: &World, token: &Value) -> Value {
     let reply = world.post(&world.root, INSPECT, json!({"token": token})).await;
@@ -270,6 +271,7 @@ async fn exactly_one_thing_is_ended_and_it_must_be_there() {
         (json!({"principal": "nobody"}), 404, "principal_unknown"),
         (json!({"signing_key": "x"}), 404, "signing_key_unknown"),
         (json!({"token": "rubbish"}), 422, "token_not_ours"),
+        (json!({"principal": FOREIGN}), 422, "principal_foreign"),
     ] {
         revoke(&world, body).await.refused(status, code);
     }
@@ -293,6 +295,9 @@ async fn where_nobody_signs_in_any_more_tokens_are_still_looked_at_and_called_ba
     for body in [json!({"session": "000000000000"}), json!({"principal": "root"})] {
         revoke(&world, body).await.refused(404, "sessions_off");
     }
+    let foreign = revoke(&world, json!({"principal": FOREIGN})).await.refused(422, "principal_foreign");
+    let detail = foreign["detail"].as_str().unwrap();
+    assert!(detail.contains(&format!("`principal:{FOREIGN}`")) && detail.contains("revocations"), "{detail}");
     let seen = world.post(&world.root, INSPECT, json!({"token": "a.b.c"})).await.expect(200);
     assert_eq!(seen["good"], false);
     let by_id = json!({"jti": "a", "expires_at": "2027-01-15T08:05:00Z"});

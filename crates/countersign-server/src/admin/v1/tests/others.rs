@@ -1,7 +1,16 @@
 //! Routes, audit, revocations.
 
-use crate::{router::BUILT_IN, test_world::World};
+use crate::{
+    router::BUILT_IN,
+    session::tests::person,
+    test_world::{THEIRS, World},
+};
+use bytes::Bytes;
+use countersign_core::check::request::{Peer, Transport};
+use countersign_methods::jwt::foreign::identity::principal_id;
+use http::Request;
 use serde_json::{Value, json};
+use std::{net::Ipv4Addr, time::Duration};
 
 #[tokio::test]
 async fn routes_are_listed_and_a_public_one_is_named_as_such() {
@@ -170,11 +179,58 @@ async fn revoking_a_node_ends_what_descends_from_it_at_once() {
         .collect();
     assert_eq!(nodes.len(), 2);
     assert_eq!(nodes[1], node);
-    for bad in ["principal", "principal:", "session:x", "api_key:short", "principal:usr_short", "password:x"]
-    {
+    for bad in [
+        "principal",
+        "principal:",
+        "principal:ext_short",
+        "session:x",
+        "api_key:short",
+        "principal:usr_short",
+        "password:x",
+    ] {
         let reply = world.post(&root, "/admin/v1/revocations", json!({"node": bad})).await;
         reply.refused(400, "request_malformed");
     }
     let unknown = json!({"node": "principal:svc_00000000000000000000"});
     world.post(&root, "/admin/v1/revocations", unknown).await.refused(404, "principal_unknown");
+}
+
+/// RULES 1.8: who is another issuer's has no record here, and is ended all the same.
+#[tokio::test]
+async fn revoking_a_principal_of_another_issuer_ends_its_tokens_at_once_and_for_good() {
+    let world = World::new().await;
+    person(&world, "ada").await;
+    // what the gateway makes of such a token, whatever stands behind it
+    let get = async |subject: &str| {
+        let request = Request::get("/.countersign/session/").header("host", "api.example.com");
+        let request = request.header("authorization", format!("Bearer {}", world.theirs(subject)));
+        let peer = Peer { address: Ipv4Addr::new(192, 0, 2, 9).into(), transport: Transport::Tls };
+        match world.on_gateway(request.body(Bytes::new()).unwrap(), peer).await {
+            Ok(_) => "ok",
+            Err(denial) => denial.code,
+        }
+    };
+    for (subject, other) in [("carol", "dave"), ("their-ada", "carol-too")] {
+        assert_eq!((get(subject).await, get(other).await), ("ok", "ok"), "{subject}");
+        let id = principal_id(THEIRS, subject);
+        let node = json!({"node": format!("principal:{id}")});
+        let before = world.store.actions();
+        let done = world.post(&world.root, "/admin/v1/revocations", node.clone()).await.expect(200);
+        assert_eq!((&done["changed"], &done["node"]), (&json!(true), &node["node"]));
+        // what was remembered as good, and what is shown for the first time
+        assert_eq!((get(subject).await, get(other).await), ("credential_invalid", "ok"), "{subject}");
+        let seen = json!({"token": world.theirs(subject)});
+        let seen = world.post(&world.root, "/admin/v1/tokens/inspect", seen).await.expect(200);
+        assert_eq!(seen["good"], false, "{seen}");
+        let again = world.post(&world.root, "/admin/v1/revocations", node).await.expect(200);
+        assert_eq!(again["changed"], false);
+        let actions = world.store.actions();
+        assert_eq!(actions[before.len()..], ["revocation.create"], "{actions:?}");
+        // longer than any such token lasts
+        world.advance(Duration::from_secs(8 * 24 * 3600));
+        assert_eq!(get(subject).await, "credential_invalid", "{subject}");
+    }
+    // ours goes on: only what that issuer says of her has ended
+    let ada = world.get(&world.root, "/admin/v1/principals/ada").await.expect(200);
+    assert_eq!(ada["enabled"], true);
 }
