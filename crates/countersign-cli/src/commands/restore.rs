@@ -64,6 +64,7 @@ async fn restore(command: Restore, common: &Common) -> Result<Exit, Failure> {
             "rows": rows(&summary.header),
             "epoch": restored.epoch,
             "ended": restored.ended,
+            "sessions": restored.sessions,
             "records": restored.records,
             "lost": lost,
         }),

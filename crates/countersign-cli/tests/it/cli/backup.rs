@@ -1,6 +1,6 @@
 //! `backup`, `restore` and `migrate`, as a person types them: the server serves meanwhile, and what comes back is served.
 
-use crate::support::{LONG, Process, Served, binary, client, read, run, text};
+use crate::support::{LONG, Process, ROUTES, Served, binary, client, read, run, text};
 use countersign_store::{Store, StoreOptions, local::SystemClock};
 use countersign_testkit::eventually;
 use reqwest::Method;
@@ -13,6 +13,8 @@ use std::{
     process::{Command, Output},
     sync::Arc,
 };
+
+const PASSWORD: &str = "seven unrelated words are long enough";
 
 async fn admin(served: &Served, method: Method, path: &str, body: Value) -> Value {
     let url = format!("https://127.0.0.1:{}/admin/v1/{path}", served.admin);
@@ -32,6 +34,13 @@ async fn key(served: &Served) -> (String, String) {
 async fn status(served: &Served, key: &str) -> u16 {
     let url = format!("https://127.0.0.1:{}/orders/1", served.gateway);
     client(served.folder.path()).get(url).header("x-api-key", key).send().await.unwrap().status().as_u16()
+}
+
+async fn sign_in(served: &Served) {
+    let url = format!("https://127.0.0.1:{}/.countersign/session/login", served.gateway);
+    let body = json!({"username": "ada", "password": PASSWORD});
+    let answer = read(client(served.folder.path()).post(url).json(&body)).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
 }
 
 fn said(output: &Output) -> String {
@@ -54,9 +63,20 @@ fn refused(output: &Output, code: i32, why: &str) {
 async fn what_was_backed_up_while_it_served_is_served_again() {
     let served = Served::prepare("http://127.0.0.1:9");
     let folder = served.folder.path();
+    let resource = "url = \"https://api.example.com\"";
+    let sessions =
+        "[sessions]\naudiences = [\"https://api.example.com\"]\n[passwords]\nmemory_kib = 8192\npasses = 1\n";
+    let configured = served.configuration("http://127.0.0.1:9", &format!("{ROUTES}{sessions}"));
+    let configured = configured.replacen("[admin]", &format!("{resource}\n[admin]"), 1);
+    served.put(&configured.replacen("[[upstreams]]", &format!("{resource}\n[[upstreams]]"), 1));
     let mut process = served.start().await;
     let owner = json!({"kind": "service", "name": "demo", "scopes": ["orders:read"]});
     admin(&served, Method::POST, "principals", owner).await;
+    let ada = json!({"kind": "user", "name": "ada", "scopes": ["orders:read"]});
+    admin(&served, Method::POST, "principals", ada).await;
+    let password = json!({"password": PASSWORD});
+    admin(&served, Method::PUT, "principals/ada/password", password).await;
+    sign_in(&served).await;
     let (_, stays) = key(&served).await;
     let (gone_id, gone) = key(&served).await;
     // nobody is behind the gateway: 502 is a yes
@@ -95,6 +115,7 @@ async fn what_was_backed_up_while_it_served_is_served_again() {
     let record: Value = serde_json::from_str(&text(&restored.stdout)).unwrap();
     // the bootstrap key, and the one that was revoked
     assert_eq!((record["epoch"].as_i64(), record["ended"].as_i64()), (Some(2), Some(2)), "{record}");
+    assert_eq!(record["sessions"], 1, "{record}");
     let recovered = on(folder, "sqlite:restored.db", &["admin", "recover"]);
     assert!(recovered.status.success(), "{}", said(&recovered));
     let mut command = binary();
