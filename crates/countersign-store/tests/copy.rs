@@ -5,8 +5,8 @@
 mod support;
 
 use countersign_core::{
-    Node, PrincipalId, Timestamp,
-    audit::{AuditQuery, AuditRecord, AuditStore, ChainState},
+    Node, NodeKind, PrincipalId, Timestamp,
+    audit::{AuditEvent, AuditQuery, AuditRecord, AuditStore, ChainState},
     check::revocation::Position,
     page::PageRequest,
     principal::Principal,
@@ -16,6 +16,7 @@ use countersign_methods::{
         record::{KeyState, RevocationReason},
         store::{ApiKeyQuery, ApiKeyStore, Rotation},
     },
+    jwt::store::JwtStore,
     principal::store::{PrincipalChange, PrincipalQuery, PrincipalStore},
     revocation::store::{Change, ChangeKind, FeedStore, each_revoked},
     session::{
@@ -472,11 +473,19 @@ async fn rules_4_6_what_ended_after_the_copy_ends_again() {
         .revoke(foreign.clone(), at(211), None, event("revocation.create", &foreign.to_string()))
         .await
         .unwrap();
+    // of its tokens one by itself; one of ours ends with everything that was signed here, and one of long ago by itself
+    let day = 24 * 3600;
+    for (id, called_back) in
+        [("staff:new", LATER - 6 * day), ("ours", LATER - 60), ("staff:old", LATER - 8 * day)]
+    {
+        let event = AuditEvent { at: at(called_back), ..event("token.revoke", id) };
+        source.revoke_token(id, at(called_back), at(LATER + day), event).await.unwrap();
+    }
     let newer = trail(&source).await;
     source.close().await;
 
     let restored = bring(&to.url(), &file, restore(Some(newer.clone()))).await.unwrap();
-    assert_eq!((restored.ended, restored.records), (6, 8));
+    assert_eq!((restored.ended, restored.records), (7, 11));
     // of the change only what was taken away came back
     assert_eq!(restored.lost, [("api_key.create".to_owned(), 1), ("principal.change".to_owned(), 1)]);
     let target = to.open().await;
@@ -500,6 +509,9 @@ async fn rules_4_6_what_ended_after_the_copy_ends_again() {
     let again: Vec<_> = revoked.iter().filter(|c| c.position.0 > at(LATER).as_micros()).collect();
     assert!(again.iter().any(|c| c.node == key_id(5).node() && c.kind == ChangeKind::Revoked), "{again:?}");
     assert!(again.iter().any(|c| c.node == node), "{again:?}");
+    let tokens: Vec<_> = again.iter().filter(|c| c.node.kind == NodeKind::Token).collect();
+    let [one] = &tokens[..] else { panic!("{tokens:?}") };
+    assert_eq!((&*one.node.id, one.until), ("staff:new", Some(at(LATER + day + 60))));
     assert!(again.iter().any(|c| c.node == foreign && c.kind == ChangeKind::Revoked), "{again:?}");
     // the trail knows both what happened and what was lost
     let all = trail(&target).await;

@@ -20,6 +20,7 @@ use countersign_core::{
 };
 use countersign_methods::{
     api_key::record::{KeyId, RevocationReason},
+    jwt::foreign::ForeignIssuer,
     revocation::store::ChangeKind,
     session::record::EndReason,
 };
@@ -163,6 +164,8 @@ struct Ends {
     disabled: BTreeMap<String, Timestamp>,
     /// For good.
     revoked: BTreeMap<String, Timestamp>,
+    /// Of other issuers, each called back by itself. Those of ours end all together.
+    tokens: BTreeMap<String, Timestamp>,
     /// The scopes that a principal had at last; it gets none that the copy has and these have not.
     scopes: BTreeMap<String, ScopeSet>,
 }
@@ -265,7 +268,14 @@ impl Ends {
                 }
                 None => return false,
             },
+            // RULES 1.8: with its issuer's name before it
+            "token.revoke" => {
+                if event.subject.contains(':') {
+                    self.tokens.insert(event.subject.clone(), event.at);
+                }
+            }
             // all of them end, those after the copy too
+            "token.revoke_all" => {}
             action if action.starts_with("session.") => {}
             _ => return false,
         }
@@ -337,6 +347,14 @@ impl Ends {
             .await?;
             if ended > 0 {
                 changes.push(change(ChangeKind::Revoked, NodeKind::SigningKey, &kid));
+            }
+        }
+        for (id, at) in self.tokens {
+            // the trail does not say until when; no such token lasts longer
+            let until = at + ForeignIssuer::MOST_LONGEST + ForeignIssuer::MOST_LEEWAY;
+            if until > now {
+                let node = Node::new(NodeKind::Token, &id);
+                changes.push(NewChange { kind: ChangeKind::Revoked, node, at: now, until: Some(until) });
             }
         }
         for (id, last) in self.scopes {
