@@ -11,7 +11,7 @@ pub const KEYS: &str = "countersign:keys";
 pub const PRINCIPALS: &str = "countersign:principals";
 /// Rotate and revoke the keys that tokens are signed with.
 pub const SIGNING_KEYS: &str = "countersign:signing-keys";
-/// Revoke: a node of the feed, a session, a token, everything of a principal's.
+/// Revoke: a node of the feed, a session, a token, everything of a principal's. A signing key takes [`SIGNING_KEYS`] as well.
 pub const REVOCATIONS: &str = "countersign:revocations";
 /// Read and verify the audit trail.
 pub const AUDIT: &str = "countersign:audit";

@@ -86,6 +86,10 @@ pub struct Limits {
     pub revoke: RateLimit,
     /// What begins a session, or asks for one with nothing in hand, per source network.
     pub login: RateLimit,
+    /// `POST /.countersign/session/refresh`, per session.
+    pub refresh: RateLimit,
+    /// `POST /.countersign/session/exchange`, per principal.
+    pub exchange: RateLimit,
 }
 
 impl Default for Limits {
@@ -95,6 +99,8 @@ impl Default for Limits {
             verify: RateLimit { quota: 120, window: MINUTE },
             revoke: RateLimit { quota: 30, window: MINUTE },
             login: RateLimit { quota: 120, window: MINUTE },
+            refresh: RateLimit { quota: 120, window: MINUTE },
+            exchange: RateLimit { quota: 120, window: MINUTE },
         }
     }
 }

@@ -135,5 +135,6 @@ fn upstream_config(upstream: &UpstreamSettings, loaded: &mut Loaded) -> Result<U
         slow_start: upstream.slow_start,
         upgrades: upstream.upgrades.clone(),
         stream_idle: upstream.stream_idle,
+        signed_identity: upstream.signed_identity,
     })
 }

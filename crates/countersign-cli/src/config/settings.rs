@@ -261,6 +261,7 @@ pub struct UpstreamSettings {
     /// Protocols that a caller may switch to.
     pub upgrades: Vec<Box<str>>,
     pub stream_idle: Duration,
+    pub signed_identity: bool,
     /// The `aud` accepted on its routes, where a route has none of its own (RULES 1.5).
     pub resource: Option<Arc<str>>,
 }

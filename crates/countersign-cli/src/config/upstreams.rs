@@ -54,6 +54,7 @@ fn upstream(table: &Table<'_, '_>, name: &str, external: Option<&Arc<str>>) -> O
         field.choice(&[("http1", Protocol::Http1), ("http2", Protocol::Http2)])
     });
     let stream_idle = table.get("stream_idle").map_or(Some(STREAM_IDLE), |field| field.duration());
+    let signed_identity = table.get("signed_identity").map_or(Some(true), |field| field.boolean());
     Some(UpstreamSettings {
         name: name.to_owned(),
         urls: urls?,
@@ -65,6 +66,7 @@ fn upstream(table: &Table<'_, '_>, name: &str, external: Option<&Arc<str>>) -> O
         slow_start: slow_start?,
         upgrades: upgrades?,
         stream_idle: stream_idle?,
+        signed_identity: signed_identity?,
     })
 }
 

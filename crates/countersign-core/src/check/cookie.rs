@@ -8,8 +8,9 @@ use http::header::COOKIE;
 pub const SESSION: &str = "__Host-session";
 /// What a form of a signed-in person must repeat.
 pub const CSRF: &str = "__Host-countersign-csrf";
-/// The refresh token, which only the session endpoints get to see.
-pub const REFRESH: &str = "__Secure-refresh";
+/// The refresh token. By its prefix no sibling host can set it, as it could with `__Secure-` (RFC 6265bis 4.1.3.2): whose it
+/// is decides who is signed in.
+pub const REFRESH: &str = "__Host-refresh";
 
 /// What neither an upstream gets to see nor an answer of one may set (RULES 3.2, 3.4).
 pub const OURS: [&str; 3] = [SESSION, CSRF, REFRESH];

@@ -23,6 +23,8 @@ pub struct UpstreamConfig {
     pub stream_idle: Duration,
     /// How long an address that comes back takes less than its share; zero: its whole share at once.
     pub slow_start: Duration,
+    /// It is told who calls in a signed `Countersign-Identity`, where anything is signed at all.
+    pub signed_identity: bool,
 }
 
 impl UpstreamConfig {
@@ -39,6 +41,7 @@ impl UpstreamConfig {
             upgrades: vec![WEBSOCKET.into()],
             stream_idle: STREAM_IDLE,
             slow_start: Duration::ZERO,
+            signed_identity: true,
         }
     }
 }

@@ -215,8 +215,8 @@ pub(crate) async fn forward(
     let takes_trailers = http2 && fields.get(&TE).is_some_and(|te| te.eq_ignore_ascii_case(b"trailers"));
     let id = headers::request_id(id).map_err(Failure::Identity)?;
     let identity = match &generation.mint {
-        Some(mint) => mint.token(&permit, upstream.config(), worker)?,
-        None => None,
+        Some(mint) if upstream.config().signed_identity => mint.token(&permit, upstream.config(), worker)?,
+        _ => None,
     };
     let upstream_name = upstream.authority();
     let came =

@@ -52,7 +52,7 @@ impl BuiltIn for Endpoint {
                 "sign-in" => {
                     answer = answer
                         .header("set-cookie", "__Host-session=new; Path=/; Secure; HttpOnly")
-                        .header("set-cookie", "__Secure-refresh=new; Path=/.countersign/session; Secure")
+                        .header("set-cookie", "__Host-refresh=new; Path=/.countersign/session; Secure")
                         .header("cache-control", "no-store, max-age=0")
                         .header("connection", "x-hop")
                         .header("x-hop", "1")

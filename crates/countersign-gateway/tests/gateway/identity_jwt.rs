@@ -167,6 +167,16 @@ async fn rule_3_3_where_there_is_none() {
         assert!(other.rig.upstream.only().field("countersign-identity").is_empty(), "{preset:?}");
         assert_eq!(other.signer.signed(), 0);
     }
+    // an upstream that wants none, and what it was sent does not reach it either
+    let off =
+        |config: &mut GatewayConfig| config.upstreams.iter_mut().for_each(|u| u.signed_identity = false);
+    let other = self::signed(routes(), off).await;
+    assert_eq!(status(&other.rig.get("/a", "Countersign-Identity: evil\r\n").await), 200);
+    assert!(other.rig.upstream.only().field("countersign-identity").is_empty());
+    assert_eq!(
+        (other.rig.upstream.only().field("countersign-principal").len(), other.signer.signed()),
+        (1, 0)
+    );
     let unsigned = Rig::plain().await;
     assert_eq!(status(&unsigned.get("/a", "Countersign-Identity: evil\r\n").await), 200);
     assert!(unsigned.upstream.only().field("countersign-identity").is_empty());
@@ -226,6 +236,29 @@ async fn rule_3_3_one_is_minted_for_30_seconds() {
     clock.set(Timestamp::from_seconds(1_800_000_000));
     let told = signed.told("/a", KEY).await;
     assert_eq!((told["exp"].as_i64(), signed.signer.signed()), (Some(1_800_000_060), 5));
+}
+
+/// RULES 2.6: and no later than what showed who calls.
+#[tokio::test]
+async fn rule_3_3_it_ends_no_later_than_the_credential() {
+    let signed = signed(routes(), |_| {}).await;
+    let clock = signed.rig.fixture.clock.clone();
+    let key = signed.rig.fixture.room(MethodName::ApiKey);
+    let mut known = key.authentication("short", &principal("robot", "").id, "orders:read");
+    known.expires_at = Some(Timestamp::from_micros(1_800_000_040_500_000));
+    key.script("short", countersign_testkit::Answer::Good(Box::new(known)));
+    let exp = async || signed.told("/a", "x-api-key: short\r\n").await["exp"].as_i64().unwrap();
+    assert_eq!(exp().await, 1_800_000_040);
+    // and is minted no more often for it
+    clock.advance(Duration::from_micros(29_999_999));
+    assert_eq!((exp().await, signed.signer.signed()), (1_800_000_040, 1));
+    clock.advance(Duration::from_micros(1));
+    assert_eq!((exp().await, signed.signer.signed()), (1_800_000_040, 2));
+    clock.advance(Duration::from_secs(9));
+    assert_eq!((exp().await, signed.signer.signed()), (1_800_000_040, 2));
+    // `exp` is of whole seconds: in the last part of one there is one that ends with it
+    clock.advance(Duration::from_millis(1499));
+    assert_eq!(exp().await, 1_800_000_041);
 }
 
 #[tokio::test]

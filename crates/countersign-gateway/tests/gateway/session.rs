@@ -31,9 +31,9 @@ async fn rules_3_2_our_cookies_stay_here() {
         (&["__Host-session=secret; a=b"], &["a=b"]),
         (&["a=b; __Host-session=secret"], &["a=b"]),
         (&["a=b; __Host-session=secret; c=\"d\";e=f"], &["a=b; c=\"d\";e=f"]),
-        (&["__Secure-refresh=secret; a=b; __Host-countersign-csrf=secret"], &["a=b"]),
+        (&["__Host-refresh=secret; a=b; __Host-countersign-csrf=secret"], &["a=b"]),
         (&["__Host-session=secret; __Host-session=secret"], &[]),
-        (&["a=b", "__Host-session=secret", "c=d; __Secure-refresh=secret"], &["a=b; c=d"]),
+        (&["a=b", "__Host-session=secret", "c=d; __Host-refresh=secret"], &["a=b; c=d"]),
         (&[" __Host-session = secret ;a=b"], &["a=b"]),
         (&["a=b; =__Host-session=secret"], &["a=b"]),
         (&["__host-session=a; __Host-sessions=b"], &["__host-session=a; __Host-sessions=b"]),
@@ -56,7 +56,7 @@ async fn rules_3_2_our_cookies_stay_here() {
 #[tokio::test]
 async fn rules_3_4_no_upstream_sets_a_cookie_of_ours() {
     let planted = "Set-Cookie: __Host-session=evil; Path=/; Secure\r\nSet-Cookie: own=1; Path=/\r\n\
-                   set-cookie: __Secure-refresh=evil; Max-Age=0\r\nSet-Cookie: =__Host-session=evil\r\n\
+                   set-cookie: __Host-refresh=evil; Max-Age=0\r\nSet-Cookie: =__Host-session=evil\r\n\
                    Set-Cookie: __Host-countersign-csrf=evil\r\nSet-Cookie: __Host-other=2; Path=/; Secure\r\n";
     let head = "Transfer-Encoding: chunked\r\nTrailer: set-cookie\r\n";
     let answer = format!(

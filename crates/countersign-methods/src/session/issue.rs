@@ -4,7 +4,7 @@
 use super::{
     config::SessionConfig,
     record::{EndReason, RefreshFamily, SessionKind, SessionRecord, SessionState, TokenDigest, session_node},
-    store::{Rotated, Rotation, SessionEnded, SessionQuery, SessionStore},
+    store::{KeyEnd, Rotated, Rotation, SessionEnded, SessionQuery, SessionStore},
     token::{NewToken, SessionTokens, TokenKind},
 };
 use crate::principal::caller::Caller;
@@ -82,6 +82,33 @@ pub struct Begun {
 pub struct Refreshed {
     pub record: SessionRecord,
     pub refresh: SecretString,
+}
+
+/// Where a refresh token was shown. Each kind of session has one place for it.
+#[derive(Debug, Clone, Copy)]
+pub enum RefreshPlace<'s> {
+    Body,
+    /// Of the host that was asked.
+    Cookie {
+        host: &'s str,
+    },
+}
+
+impl RefreshPlace<'_> {
+    fn is_of(self, record: &SessionRecord) -> bool {
+        match self {
+            RefreshPlace::Body => record.kind == SessionKind::Native,
+            RefreshPlace::Cookie { host } => {
+                record.kind == SessionKind::JwtCookie && without_port(host) == without_port(&record.host)
+            }
+        }
+    }
+}
+
+/// RFC 6265bis 8.5: cookies know hosts and no ports.
+fn without_port(authority: &str) -> &str {
+    let port = authority.rsplit_once(':').filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
+    port.map_or(authority, |(host, _)| host)
 }
 
 /// What the hall is made of.
@@ -232,11 +259,11 @@ impl SessionIssuer {
             return Err(SessionError::Blind);
         }
         let found = self.parts.store.find(id).await?;
-        let Some(record) = found.filter(|record| record.is_open(now)) else { return Ok(false) };
+        let Some(mut record) = found.filter(|record| record.is_open(now)) else { return Ok(false) };
         if shown.iter().any(|node| self.parts.feed.is_revoked(node)) {
             return Ok(false);
         }
-        match self.hangs_on_what_stands(&record).await {
+        match self.hangs_on_what_stands(&mut record, now).await {
             Ok(()) => Ok(true),
             Err(SessionError::Over) => Ok(false),
             Err(error) => Err(error),
@@ -248,6 +275,7 @@ impl SessionIssuer {
     pub async fn refresh(
         &self,
         token: &[u8],
+        place: RefreshPlace<'_>,
         caller: &Caller,
         now: Timestamp,
     ) -> Result<Refreshed, SessionError> {
@@ -257,9 +285,10 @@ impl SessionIssuer {
         }
         for _ in 0..ATTEMPTS {
             let found = self.parts.store.find(&shown.id).await?;
-            let record = found.filter(|record| record.is_open(now)).ok_or(SessionError::Over)?;
+            let fits = |record: &SessionRecord| record.is_open(now) && place.is_of(record);
+            let mut record = found.filter(fits).ok_or(SessionError::Over)?;
             let family = record.refresh.clone().ok_or(SessionError::Over)?;
-            self.hangs_on_what_stands(&record).await?;
+            self.hangs_on_what_stands(&mut record, now).await?;
             if same(&family.current, &shown.digest) {
                 match self.rotate((token, shown.digest), record, &family, caller, now).await? {
                     Some(refreshed) => return Ok(refreshed),
@@ -318,8 +347,13 @@ impl SessionIssuer {
         }
     }
 
-    /// RULES 2.5: nothing that it hangs on was called back, and its principal is active.
-    async fn hangs_on_what_stands(&self, record: &SessionRecord) -> Result<(), SessionError> {
+    /// RULES 2.5, 2.6: nothing that it hangs on was called back, its principal is active, and it ends no later than a key that
+    /// was exchanged for it: a rotation moves that end forward.
+    async fn hangs_on_what_stands(
+        &self,
+        record: &mut SessionRecord,
+        now: Timestamp,
+    ) -> Result<(), SessionError> {
         let own = [record.node(), Node::principal(&record.principal)];
         if own.iter().chain(&record.parents).any(|node| self.parts.feed.is_revoked(node)) {
             return Err(SessionError::Over);
@@ -328,7 +362,18 @@ impl SessionIssuer {
             Some(standing) => Some(standing),
             None => self.parts.directory.load(&record.principal).await?,
         };
-        if standing.is_some_and(|standing| standing.active) { Ok(()) } else { Err(SessionError::Over) }
+        if !standing.is_some_and(|standing| standing.active) {
+            return Err(SessionError::Over);
+        }
+        let Some(key) = record.key() else { return Ok(()) };
+        match self.parts.store.key_end(key).await? {
+            KeyEnd::Never => Ok(()),
+            KeyEnd::At(end) if now < end => {
+                record.expires_at = record.expires_at.min(end);
+                Ok(())
+            }
+            KeyEnd::At(_) | KeyEnd::Over => Err(SessionError::Over),
+        }
     }
 
     async fn reused(

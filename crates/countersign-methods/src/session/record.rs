@@ -102,7 +102,8 @@ pub struct SessionRecord {
     pub scopes: ScopeSet,
     /// RULES 1.5: the resources that it is for.
     pub audiences: Arc<[Arc<str>]>,
-    /// What it must die with, beside its principal: a password's version, a generation, the key that was exchanged.
+    /// What it must die with, beside its principal: a password's version, a generation, the key that was exchanged. The
+    /// credential that was shown stands first.
     pub parents: Vec<Node>,
     /// RFC 8176: how they signed in, such as `pwd`.
     pub amr: String,
@@ -127,6 +128,11 @@ pub struct SessionRecord {
 impl SessionRecord {
     pub fn node(&self) -> Node {
         session_node(&self.id)
+    }
+
+    /// The key that was exchanged for it.
+    pub fn key(&self) -> Option<&Node> {
+        self.parents.first().filter(|node| node.kind == NodeKind::ApiKey)
     }
 
     /// Neither ended nor over.

@@ -2,7 +2,7 @@
 
 use super::record::{EndReason, SessionRecord, TokenDigest};
 use countersign_core::{
-    BoxFuture, CredentialId, PrincipalId, StoreError, Timestamp,
+    BoxFuture, CredentialId, Node, PrincipalId, StoreError, Timestamp,
     audit::AuditEvent,
     page::{Page, PageRequest},
 };
@@ -42,6 +42,16 @@ pub enum Rotated {
     Lost,
 }
 
+/// Until when a key is good that was exchanged for a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyEnd {
+    Never,
+    /// Its own end, or that of its grace where it was rotated.
+    At(Timestamp),
+    /// Revoked, or there is none.
+    Over,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SessionEnded {
     Now,
@@ -63,6 +73,8 @@ pub trait SessionStore: fmt::Debug + Send + Sync {
         generation: i64,
         event: AuditEvent,
     ) -> BoxFuture<'a, Result<(), StoreError>>;
+    /// RULES 2.6: what became of the key of this node. A rotation moves its end forward, and that of what it was exchanged for.
+    fn key_end<'a>(&'a self, key: &'a Node) -> BoxFuture<'a, Result<KeyEnd, StoreError>>;
     fn find<'a>(&'a self, id: &'a CredentialId) -> BoxFuture<'a, Result<Option<SessionRecord>, StoreError>>;
     fn list<'a>(&'a self, query: SessionQuery) -> BoxFuture<'a, Result<Page<SessionRecord>, StoreError>>;
     /// Compare and swap, in one guarded statement: of many at once one is `Done`. Counts as a use.

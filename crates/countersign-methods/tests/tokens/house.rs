@@ -36,7 +36,7 @@ use countersign_methods::{
     },
     session::{
         config::SessionConfig,
-        issue::{Begin, Begun, Parts as SessionParts, SessionError, SessionIssuer, SignedIn},
+        issue::{Begin, Begun, Parts as SessionParts, RefreshPlace, SessionError, SessionIssuer, SignedIn},
         record::SessionKind,
         token::SessionTokens,
         uses::Uses,
@@ -201,7 +201,8 @@ impl House {
     }
 
     pub(crate) async fn refresh(&self, token: &str) -> Result<String, SessionError> {
-        let refreshed = self.sessions.refresh(token.as_bytes(), &Caller::host(), self.now()).await?;
+        let refreshed =
+            self.sessions.refresh(token.as_bytes(), RefreshPlace::Body, &Caller::host(), self.now()).await?;
         Ok(refreshed.refresh.expose().to_owned())
     }
 

@@ -7,7 +7,7 @@ use countersign_methods::{
     principal::{caller::Caller, store::PrincipalChange},
     session::{
         config::SessionConfig,
-        issue::{Begin, SessionError, SignedIn},
+        issue::{Begin, RefreshPlace, SessionError, SignedIn},
         record::{EndReason, SessionKind, SessionRecord, SessionState, session_node},
         store::SessionStore,
         token::{SessionTokens, TokenKind},
@@ -499,7 +499,11 @@ async fn debug_shows_no_token() {
     let begun = house.begin(SessionKind::Native).await;
     let first = begun.refresh.clone().unwrap();
     let host = Caller::host();
-    let refreshed = house.sessions.refresh(first.expose().as_bytes(), &host, house.now()).await.unwrap();
+    let refreshed = house
+        .sessions
+        .refresh(first.expose().as_bytes(), RefreshPlace::Body, &host, house.now())
+        .await
+        .unwrap();
     let made = tokens().generate(TokenKind::Refresh, &begun.record.id, &SystemEntropy);
     let read = tokens().read(TokenKind::Refresh, first.expose().as_bytes()).unwrap();
     let minted = house.tokens.mint(&begun.record, house.now()).unwrap();

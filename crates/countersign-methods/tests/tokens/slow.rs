@@ -1,12 +1,12 @@
 //! The store in memory behind a wait: of many at once all have read before the first writes.
 
 use countersign_core::{
-    BoxFuture, CredentialId, PrincipalId, StoreError, Timestamp, audit::AuditEvent, page::Page,
+    BoxFuture, CredentialId, Node, PrincipalId, StoreError, Timestamp, audit::AuditEvent, page::Page,
 };
 use countersign_methods::{
     session::{
         record::{EndReason, SessionRecord},
-        store::{Rotated, Rotation, SessionEnded, SessionQuery, SessionStore},
+        store::{KeyEnd, Rotated, Rotation, SessionEnded, SessionQuery, SessionStore},
     },
     signing::{
         record::SigningKeyRecord,
@@ -54,6 +54,10 @@ impl SessionStore for Slow {
         event: AuditEvent,
     ) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async move { SessionStore::create(&*self.0, record, generation, event).await })
+    }
+
+    fn key_end<'a>(&'a self, key: &'a Node) -> BoxFuture<'a, Result<KeyEnd, StoreError>> {
+        Box::pin(async { answered(self.0.key_end(key).await).await })
     }
 
     fn find<'a>(&'a self, id: &'a CredentialId) -> BoxFuture<'a, Result<Option<SessionRecord>, StoreError>> {

@@ -1,18 +1,14 @@
 //! The cookies of a session (RFC 6265bis). Nothing in them can be read by a script, and none of them leaves its host.
 
-use crate::{call::Facts, problem::Problem};
+use crate::{call::Facts, problem::Problem, services::Sessions};
 use countersign_core::check::{cookie, request::One};
 use countersign_crypto::SecretString;
-use countersign_methods::session::token::TokenKind;
+use countersign_methods::session::{
+    issue::{SessionError, from_network},
+    token::TokenKind,
+};
 use http::{HeaderValue, Response, header::SET_COOKIE};
 use std::time::Duration;
-
-/// What a browser may hold of a session, and in which cookie.
-pub(crate) const TOKENS: [(TokenKind, &str); 2] =
-    [(TokenKind::Cookie, cookie::SESSION), (TokenKind::Refresh, cookie::REFRESH)];
-
-/// Where the refresh token's cookie goes: to the endpoints of the session, and nowhere else.
-const REFRESH_PATH: &str = "/.countersign/session";
 
 impl Facts {
     /// RULES 1.6: two of one name are none.
@@ -24,37 +20,39 @@ impl Facts {
     }
 }
 
-/// `lifetime`: until the session ends however much it is used; the server's word counts, not the browser's.
-pub(crate) fn set_session<B>(
-    response: &mut Response<B>,
-    value: &SecretString,
-    lifetime: Duration,
-) -> Result<(), Problem> {
-    let (name, value, seconds) = (cookie::SESSION, value.expose(), lifetime.as_secs());
-    append(response, &format!("{name}={value}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age={seconds}"))
+/// Every session that the browser came with, by whatever it holds of one, is over.
+pub(crate) async fn sign_out(facts: &Facts, sessions: &Sessions) -> Result<(), SessionError> {
+    let caller = from_network(facts.peer.address, facts.request);
+    for (kind, name) in [(TokenKind::Cookie, cookie::SESSION), (TokenKind::Refresh, cookie::REFRESH)] {
+        if let Some(token) = facts.cookie(name) {
+            sessions.issuer.sign_out(kind, token, &caller, facts.now).await?;
+        }
+    }
+    match facts.cookie(cookie::SESSION) {
+        Some(token) => sessions.sign_out_by_access_token(facts, token).await,
+        None => Ok(()),
+    }
 }
 
-pub(crate) fn set_refresh<B>(
+/// `lifetime`: until the session ends however much it is used; the server's word counts, not the browser's.
+pub(crate) fn set<B>(
     response: &mut Response<B>,
+    name: &str,
     value: &SecretString,
     lifetime: Duration,
 ) -> Result<(), Problem> {
-    let (name, value, seconds) = (cookie::REFRESH, value.expose(), lifetime.as_secs());
-    append(
-        response,
-        &format!("{name}={value}; Path={REFRESH_PATH}; Secure; HttpOnly; SameSite=Strict; Max-Age={seconds}"),
-    )
+    let (value, seconds) = (value.expose(), lifetime.as_secs());
+    let text = format!("{name}={value}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age={seconds}");
+    let mut value = HeaderValue::try_from(text).map_err(|_| Problem::internal())?;
+    value.set_sensitive(true);
+    response.headers_mut().append(SET_COOKIE, value);
+    Ok(())
 }
 
 /// Also where there was none: whatever the browser keeps under our names is gone.
 pub(crate) fn clear<B>(response: &mut Response<B>) -> Result<(), Problem> {
-    set_session(response, &SecretString::default(), Duration::ZERO)?;
-    set_refresh(response, &SecretString::default(), Duration::ZERO)
-}
-
-fn append<B>(response: &mut Response<B>, text: &str) -> Result<(), Problem> {
-    let mut value = HeaderValue::try_from(text).map_err(|_| Problem::internal())?;
-    value.set_sensitive(true);
-    response.headers_mut().append(SET_COOKIE, value);
+    for name in [cookie::SESSION, cookie::REFRESH] {
+        set(response, name, &SecretString::default(), Duration::ZERO)?;
+    }
     Ok(())
 }

@@ -6,8 +6,9 @@ use crate::{
     call::{Answer, Facts},
     problem::Problem,
 };
-use countersign_core::MethodName;
+use countersign_core::{Authentication, CredentialId, Node, NodeKind};
 use countersign_methods::session::{issue::SignedIn, record::SessionKind};
+use http::StatusCode;
 
 pub(crate) async fn exchange(facts: Facts) -> Answer {
     let sessions = facts.sessions()?;
@@ -17,15 +18,49 @@ pub(crate) async fn exchange(facts: Facts) -> Answer {
     let permit = facts.permit().ok_or_else(Problem::internal)?;
     let known = permit.subject().ok_or_else(Problem::internal)?;
     let authentication = &known.authentication;
+    let shown = shown(authentication).ok_or_else(Problem::internal)?;
+    if let Some(what) = held_to(authentication) {
+        return Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "exchange_refused",
+            format!("the key has {what} of its own, which a session would not have; use the key itself"),
+        ));
+    }
+    let (services, principal) = (&facts.services, authentication.principal.as_str().as_bytes());
+    services.charge("exchanges by this principal", principal, &services.limits.exchange)?;
+    let others = authentication.lineage.iter().filter(|node| *node != shown);
     let who = SignedIn {
         principal: authentication.principal.clone(),
         scopes: known.scopes.clone(),
-        parents: authentication.lineage.iter().cloned().collect(),
-        amr: if authentication.method == MethodName::Basic { "pwd" } else { "key" },
+        parents: std::iter::once(shown).chain(others).cloned().collect(),
+        amr: match shown.kind {
+            NodeKind::Password => "pwd",
+            NodeKind::AppPassword => "app_password",
+            _ => "key",
+        },
         ends_at: authentication.expires_at,
         at: authentication.authenticated_at,
     };
     let begun = login::begin(&facts, &sessions, who, SessionKind::Native, scope).await?;
     let refresh = begun.refresh.ok_or_else(Problem::internal)?;
     tokens::native(&sessions, &begun.record, &refresh, facts.now)
+}
+
+/// The node of the credential itself, among all that it descends from.
+fn shown(authentication: &Authentication) -> Option<&Node> {
+    let is_credential =
+        |node: &&Node| matches!(node.kind, NodeKind::Password | NodeKind::AppPassword | NodeKind::ApiKey);
+    let own = |node: &&Node| CredentialId::of(node) == authentication.credential;
+    authentication.lineage.iter().filter(is_credential).find(own)
+}
+
+/// What narrows the credential and would narrow no session (RULES 2.6).
+fn held_to(authentication: &Authentication) -> Option<&'static str> {
+    if !authentication.networks.is_empty() {
+        return Some("networks");
+    }
+    if authentication.limit.is_some() {
+        return Some("a limit");
+    }
+    authentication.plan.is_some().then_some("a plan")
 }

@@ -2,7 +2,7 @@
 //! page may ask for cookies too; whoever is no browser gets tokens. A wrong password, nobody's name and too many of either are
 //! one answer (RULES 5.1).
 
-use super::{cookies, page, tokens};
+use super::{cookies, page, refresh, tokens};
 use crate::{
     call::{Answer, Facts},
     problem::Problem,
@@ -31,20 +31,18 @@ pub(crate) async fn show(facts: Facts) -> Answer {
     let back = query.optional("return_to", read::text);
     query.finish(Some(()))?;
     let back = back.filter(|back| is_here(back));
-    if let Some(token) = facts.cookie(cookie::REFRESH) {
-        let caller = from_network(facts.peer.address, facts.request);
-        if let Ok(refreshed) = sessions.issuer.refresh(token, &caller, facts.now).await {
-            let mut response = match &back {
-                Some(back) => see_other(Some(back))?,
-                None => signed_in_page(&facts, None)?,
-            };
-            let cookies = (None, Some(&refreshed.refresh));
-            tokens::set(&mut response, &sessions, &refreshed.record, cookies, facts.now)?;
-            return Ok(response);
-        }
-    }
+    // first: a session that stands is not exchanged for another one by looking at a page
     if is_signed_in(&facts, &sessions).await {
         return signed_in_page(&facts, back.as_deref());
+    }
+    if let Some(Ok(refreshed)) = refresh::by_cookie(&facts, &sessions).await {
+        let mut response = match &back {
+            Some(back) => see_other(Some(back))?,
+            None => signed_in_page(&facts, None)?,
+        };
+        let cookies = (None, Some(&refreshed.refresh));
+        tokens::set(&mut response, &sessions, &refreshed.record, cookies, facts.now)?;
+        return Ok(response);
     }
     page::login(&*facts.services.entropy, &facts.services.answers.realm, back.as_deref(), None)
 }
@@ -108,7 +106,9 @@ pub(crate) async fn login(facts: Facts) -> Answer {
         return tokens::native(&sessions, &begun.record, &refresh, facts.now);
     }
     // ASVS 7.2.4: what the browser had before is over
-    sign_out_before(&facts, &sessions).await;
+    if let Err(error) = cookies::sign_out(&facts, &sessions).await {
+        tracing::warn!(%error, request = %facts.request, "the session before could not be ended; it ends by itself");
+    }
     let mut response = if is_form { see_other(back.as_deref())? } else { tokens::opened(&begun.record)? };
     let cookies = (begun.cookie.as_ref(), begun.refresh.as_ref());
     tokens::set(&mut response, &sessions, &begun.record, cookies, facts.now)?;
@@ -146,16 +146,6 @@ pub(super) async fn begin(
     let asked = Begin { kind, host, scopes, agent: agent.to_owned() };
     let caller = from_network(facts.peer.address, facts.request);
     Ok(sessions.issuer.begin(who, asked, &caller, facts.now).await?)
-}
-
-async fn sign_out_before(facts: &Facts, sessions: &Sessions) {
-    let caller = from_network(facts.peer.address, facts.request);
-    for (kind, name) in cookies::TOKENS {
-        let Some(token) = facts.cookie(name) else { continue };
-        if let Err(error) = sessions.issuer.sign_out(kind, token, &caller, facts.now).await {
-            tracing::warn!(%error, request = %facts.request, "the session before could not be ended; it ends by itself");
-        }
-    }
 }
 
 /// RFC 6749 3.3: words with one space between them.

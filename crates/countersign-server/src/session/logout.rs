@@ -4,12 +4,15 @@
 use super::{cookies, login, page};
 use crate::{
     call::{Answer, Facts, no_content},
-    problem::Problem,
     services::Sessions,
     words::read,
 };
 use countersign_core::authorization_header;
-use countersign_methods::session::{issue::from_network, record::EndReason, token::TokenKind};
+use countersign_methods::session::{
+    issue::{SessionError, from_network},
+    record::EndReason,
+    token::TokenKind,
+};
 use http::header::AUTHORIZATION;
 
 pub(crate) async fn show(facts: Facts) -> Answer {
@@ -35,28 +38,31 @@ pub(crate) async fn logout(facts: Facts) -> Answer {
         sessions.issuer.sign_out(TokenKind::Refresh, token.as_bytes(), &caller, facts.now).await?;
         return Ok(no_content());
     }
-    if facts.headers().contains_key(AUTHORIZATION) {
-        by_access_token(&facts, &sessions).await?;
+    if let Some(field) = facts.headers().get(AUTHORIZATION) {
+        let header = authorization_header::parse(field.as_bytes()).ok();
+        if let Some(header) = header.filter(|header| header.scheme_is("bearer")) {
+            sessions.sign_out_by_access_token(&facts, header.credentials).await?;
+        }
         return Ok(no_content());
     }
     facts.demand_own_page()?;
-    for (kind, name) in cookies::TOKENS {
-        if let Some(token) = facts.cookie(name) {
-            sessions.issuer.sign_out(kind, token, &caller, facts.now).await?;
-        }
-    }
+    cookies::sign_out(&facts, &sessions).await?;
     let mut response = if is_form { login::see_other(None)? } else { no_content() };
     cookies::clear(&mut response)?;
     Ok(response)
 }
 
-async fn by_access_token(facts: &Facts, sessions: &Sessions) -> Result<(), Problem> {
-    let field = facts.headers().get(AUTHORIZATION).map(http::HeaderValue::as_bytes).unwrap_or_default();
-    let header = authorization_header::parse(field).ok().filter(|header| header.scheme_is("bearer"));
-    let text = header.and_then(|header| std::str::from_utf8(header.credentials).ok());
-    let read = text.and_then(|text| sessions.tokens.read(text, facts.now).ok());
-    let Some((token, _)) = read else { return Ok(()) };
-    let caller = from_network(facts.peer.address, facts.request).signed_in(&token.principal, &token.session);
-    sessions.issuer.end(&token.session, EndReason::SignedOut, &caller, facts.now).await?;
-    Ok(())
+impl Sessions {
+    /// The session of one that is still good, wherever it stood. Any other text ends nothing.
+    pub(super) async fn sign_out_by_access_token(
+        &self,
+        facts: &Facts,
+        shown: &[u8],
+    ) -> Result<(), SessionError> {
+        let read = std::str::from_utf8(shown).ok().and_then(|text| self.tokens.read(text, facts.now).ok());
+        let Some((token, _)) = read else { return Ok(()) };
+        let caller =
+            from_network(facts.peer.address, facts.request).signed_in(&token.principal, &token.session);
+        self.issuer.end(&token.session, EndReason::SignedOut, &caller, facts.now).await.map(|_| ())
+    }
 }

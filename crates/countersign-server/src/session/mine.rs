@@ -7,7 +7,11 @@ use crate::{
     services::Sessions,
     words::{read, time},
 };
-use countersign_core::{CredentialId, PrincipalId, Timestamp, check::decision::Permit, page::PageRequest};
+use countersign_core::{
+    CredentialId, Node, NodeKind, PrincipalId, Timestamp,
+    check::decision::{Known, Permit},
+    page::PageRequest,
+};
 use countersign_methods::{
     principal::caller::Caller,
     session::{
@@ -71,7 +75,10 @@ pub(crate) async fn show(facts: Facts) -> Answer {
     let known = permit.subject().ok_or_else(Problem::internal)?;
     let current = &known.authentication.credential;
     let standing = &known.standing;
-    let found = open(&sessions, &standing.principal, facts.now).await?;
+    let mut found = open(&sessions, &standing.principal, facts.now).await?;
+    if is_alone(known) {
+        found.retain(|record| record.id == *current);
+    }
     ok(&Mine {
         principal: standing.principal.as_str(),
         name: standing.name.as_str(),
@@ -90,7 +97,7 @@ pub(crate) async fn end_all(facts: Facts) -> Answer {
     let mut query = facts.query()?;
     let others = query.optional("others", read::flag);
     query.finish(Some(()))?;
-    let (caller, principal, current) = asks(&facts)?;
+    let (caller, principal, current) = asks(&facts, None)?;
     if others == Some(true) {
         sessions.issuer.end_others(&principal, &current, &caller, facts.now).await?;
         return ended(false);
@@ -104,8 +111,8 @@ pub(crate) async fn end(facts: Facts) -> Answer {
     let sessions = facts.sessions()?;
     facts.query()?.finish(Some(()))?;
     let id = facts.path().rsplit('/').next().unwrap_or_default();
-    let (caller, principal, current) = asks(&facts)?;
     let id = CredentialId::new(id);
+    let (caller, principal, current) = asks(&facts, Some(&id))?;
     let found = sessions.issuer.find(&id).await?.filter(|record| record.principal == principal);
     if found.is_none() {
         return Err(Problem::not_found("session_unknown", "you have no such session"));
@@ -139,9 +146,21 @@ fn permit(facts: &Facts) -> Result<Arc<Permit>, Problem> {
     Ok(permit)
 }
 
-fn asks(facts: &Facts) -> Result<(Caller, PrincipalId, CredentialId), Problem> {
+/// RULES 2.6: what a key or an app password was exchanged for does not reach beyond itself, as they would not.
+fn is_alone(known: &Known) -> bool {
+    let narrow = |node: &Node| matches!(node.kind, NodeKind::ApiKey | NodeKind::AppPassword);
+    known.authentication.lineage.iter().any(narrow)
+}
+
+/// Who may end this session, or all of them.
+fn asks(facts: &Facts, ends: Option<&CredentialId>) -> Result<(Caller, PrincipalId, CredentialId), Problem> {
     let permit = permit(facts)?;
     let known = permit.subject().ok_or_else(Problem::internal)?;
+    if is_alone(known) && ends != Some(&known.authentication.credential) {
+        let detail = "what a key or an app password was exchanged for ends itself and no other session: \
+                      sign in with the password, or ask an operator";
+        return Err(Problem::new(StatusCode::FORBIDDEN, "session_required", detail));
+    }
     let caller = Caller::from_permit(&permit, facts.peer.address, facts.request);
     let authentication = &known.authentication;
     let (principal, session) = (authentication.principal.clone(), authentication.credential.clone());

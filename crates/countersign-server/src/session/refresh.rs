@@ -5,40 +5,63 @@ use super::tokens;
 use crate::{
     call::{Answer, Facts},
     problem::Problem,
-    services::network_of,
+    services::{Sessions, network_of},
     words::read,
 };
 use countersign_core::check::cookie;
-use countersign_methods::session::issue::from_network;
+use countersign_methods::session::issue::{RefreshPlace, Refreshed, from_network};
 
 pub(crate) async fn refresh(facts: Facts) -> Answer {
     let sessions = facts.sessions()?;
     let mut body = facts.members_if_any()?;
     let token = body.optional("refresh_token", read::text);
     body.finish(Some(()))?;
-    let services = &facts.services;
-    let caller = from_network(facts.peer.address, facts.request);
     if let Some(token) = token {
-        let refreshed = sessions.issuer.refresh(token.as_bytes(), &caller, facts.now).await;
-        let refreshed = refreshed.inspect_err(|_| note_refused(&facts))?;
+        let refreshed = of(&facts, &sessions, token.as_bytes(), RefreshPlace::Body).await?;
         return tokens::native(&sessions, &refreshed.record, &refreshed.refresh, facts.now);
     }
-    let network = network_of(facts.peer.address);
-    let Some(token) = facts.cookie(cookie::REFRESH) else {
+    if facts.cookie(cookie::REFRESH).is_some() {
+        facts.demand_own_page()?;
+    }
+    let Some(refreshed) = by_cookie(&facts, &sessions).await else {
+        let (services, network) = (&facts.services, network_of(facts.peer.address));
         services.charge("refreshes without a token from this network", &network, &services.limits.login)?;
         return Err(Problem::malformed(
             "there is no `refresh_token` in the body and no cookie that holds one; sign in first",
         ));
     };
-    facts.demand_own_page()?;
-    let refreshed = sessions.issuer.refresh(token, &caller, facts.now).await;
-    let refreshed = refreshed.inspect_err(|_| note_refused(&facts))?;
+    let refreshed = refreshed?;
     let mut response = tokens::opened(&refreshed.record)?;
     tokens::set(&mut response, &sessions, &refreshed.record, (None, Some(&refreshed.refresh)), facts.now)?;
     Ok(response)
 }
 
-/// Made-up tokens never reach the store, and what bears our mark was given out: there is nothing to guess, and nothing is charged.
-fn note_refused(facts: &Facts) {
-    tracing::info!(request = %facts.request, peer = %facts.peer.address, "a refresh was refused");
+/// `None`: the browser came without one.
+pub(super) async fn by_cookie(facts: &Facts, sessions: &Sessions) -> Option<Result<Refreshed, Problem>> {
+    let token = facts.cookie(cookie::REFRESH)?;
+    let place = RefreshPlace::Cookie { host: facts.authority().unwrap_or_default() };
+    Some(of(facts, sessions, token, place).await)
+}
+
+/// Made-up tokens never reach the store, and what bears our mark was given out: there is nothing to guess. But each refresh is
+/// written down, and so a session has a number of them.
+async fn of(
+    facts: &Facts,
+    sessions: &Sessions,
+    token: &[u8],
+    place: RefreshPlace<'_>,
+) -> Result<Refreshed, Problem> {
+    if let Some((_, Some(session))) = sessions.issuer.recognise(token) {
+        let services = &facts.services;
+        services.charge(
+            "refreshes of this session",
+            session.as_str().as_bytes(),
+            &services.limits.refresh,
+        )?;
+    }
+    let caller = from_network(facts.peer.address, facts.request);
+    let refreshed = sessions.issuer.refresh(token, place, &caller, facts.now).await;
+    Ok(refreshed.inspect_err(|_| {
+        tracing::info!(request = %facts.request, peer = %facts.peer.address, "a refresh was refused");
+    })?)
 }

@@ -8,7 +8,7 @@ use crate::{
     words::time,
 };
 use axum::body::Body;
-use countersign_core::Timestamp;
+use countersign_core::{Timestamp, check::cookie};
 use countersign_crypto::SecretString;
 use countersign_methods::{
     jwt::issue::TokenError,
@@ -79,17 +79,17 @@ pub(crate) fn set(
     response: &mut Response<Body>,
     sessions: &Sessions,
     record: &SessionRecord,
-    (cookie, refresh): (Option<&SecretString>, Option<&SecretString>),
+    (opaque, refresh): (Option<&SecretString>, Option<&SecretString>),
     now: Timestamp,
 ) -> Result<(), Problem> {
     let lifetime = record.expires_at.since(now);
-    if let Some(cookie) = cookie {
-        cookies::set_session(response, cookie, lifetime)?;
+    if let Some(opaque) = opaque {
+        cookies::set(response, cookie::SESSION, opaque, lifetime)?;
     }
     if let Some(refresh) = refresh {
         let minted = sessions.tokens.mint(record, now)?;
-        cookies::set_session(response, &minted.token, minted.expires_in)?;
-        cookies::set_refresh(response, refresh, lifetime)?;
+        cookies::set(response, cookie::SESSION, &minted.token, minted.expires_in)?;
+        cookies::set(response, cookie::REFRESH, refresh, lifetime)?;
     }
     Ok(())
 }

@@ -13,7 +13,7 @@ use countersign_core::{
 };
 use countersign_methods::session::{
     record::{EndReason, RefreshFamily, SessionKind, SessionRecord, SessionState, TokenDigest, session_node},
-    store::{Rotated, Rotation, SessionEnded, SessionQuery, SessionStore},
+    store::{KeyEnd, Rotated, Rotation, SessionEnded, SessionQuery, SessionStore},
 };
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
@@ -234,6 +234,24 @@ impl SessionStore for Store {
             })
         });
         Box::pin(async move { write.await.map(|_| ()) })
+    }
+
+    fn key_end<'a>(&'a self, key: &'a Node) -> BoxFuture<'a, Result<KeyEnd, StoreError>> {
+        let id = key.id.to_string();
+        self.read(move |conn| {
+            Box::pin(async move {
+                let row: Option<(Option<i64>,)> =
+                    sql("SELECT expires_at FROM api_key WHERE id = $1 AND state <> 'revoked'")
+                        .bind(id)
+                        .optional(conn)
+                        .await?;
+                Ok(match row {
+                    Some((Some(end),)) => KeyEnd::At(Timestamp::from_micros(end)),
+                    Some((None,)) => KeyEnd::Never,
+                    None => KeyEnd::Over,
+                })
+            })
+        })
     }
 
     fn find<'a>(&'a self, id: &'a CredentialId) -> BoxFuture<'a, Result<Option<SessionRecord>, StoreError>> {

@@ -121,6 +121,7 @@ macro_rules! conformance_cases {
                 what_is_over_is_not_rotated,
                 of_fifty_rotations_at_once_one_is_done,
                 a_session_ends_once,
+                a_key_that_was_exchanged_ends_as_it_does_itself,
                 of_fifty_ends_at_once_one_writes,
                 the_other_sessions_end_and_this_one_stays,
                 everything_before_now_ends_with_its_generation,

@@ -1,17 +1,21 @@
 //! The port of the sessions.
 
-use super::{Ports, at, event, fifty, scopes, service};
+use super::{Ports, at, event, fifty, key, key_id, scopes, service};
 use countersign_core::{
     CredentialId, Node, NodeKind, PrincipalId, StoreError, Timestamp, page::PageRequest, principal::Principal,
 };
 use countersign_methods::{
+    api_key::{
+        record::{ApiKeyRecord, KeyId, RevocationReason},
+        store::Rotation as ApiKeyRotation,
+    },
     principal::store::PrincipalChange,
     revocation::store::ChangeKind,
     session::{
         record::{
             EndReason, RefreshFamily, SessionKind, SessionRecord, SessionState, TokenDigest, session_node,
         },
-        store::{Rotated, Rotation, SessionEnded, SessionQuery},
+        store::{KeyEnd, Rotated, Rotation, SessionEnded, SessionQuery},
     },
 };
 use std::time::Duration;
@@ -159,6 +163,34 @@ pub async fn a_session_needs_its_principal_as_it_was_read(ports: Ports) {
     assert_eq!(try_to(session(2, &owner), 0).await, changed, "disabled");
     assert_eq!(ports.sessions.find(&session_id(2)).await.unwrap(), None);
     assert_eq!(ports.trail("session.create").await.len(), 1);
+}
+
+/// RULES 2.6.
+pub async fn a_key_that_was_exchanged_ends_as_it_does_itself(ports: Ports) {
+    let owner = ports.owner(1).await;
+    let end = async |id: &KeyId| ports.sessions.key_end(&id.node()).await.unwrap();
+    let made = [
+        ApiKeyRecord { expires_at: Some(at(5000)), ..key(1, &owner) },
+        ApiKeyRecord { expires_at: None, ..key(2, &owner) },
+    ];
+    for record in &made {
+        ports.keys.create(record.clone(), event("api_key.create", record.id.as_str())).await.unwrap();
+    }
+    assert_eq!(end(&key_id(1)).await, KeyEnd::At(at(5000)));
+    assert_eq!(end(&key_id(2)).await, KeyEnd::Never);
+    assert_eq!(end(&key_id(3)).await, KeyEnd::Over);
+    let rotation = ApiKeyRotation {
+        predecessor: key_id(1),
+        version: made[0].version,
+        at: at(100),
+        predecessor_expires_at: at(200),
+        successor: key(3, &owner),
+    };
+    ports.keys.rotate(rotation, event("api_key.rotate", key_id(1).as_str())).await.unwrap();
+    assert_eq!(end(&key_id(1)).await, KeyEnd::At(at(200)));
+    let reason = RevocationReason::Operator;
+    ports.keys.revoke(&key_id(2), None, at(100), reason, event("api_key.revoke", "2")).await.unwrap();
+    assert_eq!(end(&key_id(2)).await, KeyEnd::Over);
 }
 
 pub async fn sessions_are_listed_the_newest_first(ports: Ports) {

@@ -5,10 +5,11 @@ use countersign_core::{
     BoxFuture, CredentialId, Node, PrincipalId, StoreError, Timestamp, audit::AuditEvent, page::Page,
 };
 use countersign_methods::{
+    api_key::record::{ApiKeyRecord, KeyState},
     revocation::store::ChangeKind,
     session::{
         record::{EndReason, SessionRecord, SessionState, session_node},
-        store::{Rotated, Rotation, SessionEnded, SessionQuery, SessionStore},
+        store::{KeyEnd, Rotated, Rotation, SessionEnded, SessionQuery, SessionStore},
     },
 };
 
@@ -38,6 +39,15 @@ impl SessionStore for MemoryStore {
             state.sessions.insert(record.id.clone(), record);
             state.tell(event);
             Ok(())
+        })
+    }
+
+    fn key_end<'a>(&'a self, key: &'a Node) -> BoxFuture<'a, Result<KeyEnd, StoreError>> {
+        self.answer(|state| {
+            let kept = state.keys.values().find(|record| record.id.as_str() == &*key.id);
+            let end = |record: &ApiKeyRecord| record.expires_at.map_or(KeyEnd::Never, KeyEnd::At);
+            let kept = kept.filter(|record| !matches!(record.state, KeyState::Revoked { .. }));
+            Ok(kept.map_or(KeyEnd::Over, end))
         })
     }
 

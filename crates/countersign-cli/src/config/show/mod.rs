@@ -377,6 +377,7 @@ fn upstream(upstream: &UpstreamSettings) -> Value {
         slow_start,
         upgrades,
         stream_idle,
+        signed_identity,
         resource,
     } = upstream;
     let url = |url: &url::Url| words(url.as_str().trim_end_matches('/'));
@@ -413,6 +414,7 @@ fn upstream(upstream: &UpstreamSettings) -> Value {
         ("health", json!(health)),
         ("upgrades", json!(upgrades)),
         ("stream_idle", json!(time(*stream_idle))),
+        ("signed_identity", json!(signed_identity)),
         // zero cannot be said, and is what nothing says
         ("slow_start", if slow_start.is_zero() { Value::Null } else { json!(time(*slow_start)) }),
         ("resource", json!(resource.as_deref())),

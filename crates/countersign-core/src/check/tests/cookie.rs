@@ -88,11 +88,11 @@ fn what_sets_one_of_ours() {
         (b"__Host-session", true),
         (b"\t __Host-session =a", true),
         (b"__Host-countersign-csrf=a", true),
-        (b"__Secure-refresh=a; Max-Age=0", true),
+        (b"__Host-refresh=a; Max-Age=0", true),
         // what has no name is sent back as if its value began with one
         (b"=__Host-session=a", true),
         (b" = __Host-session=a", true),
-        (b"=__Secure-refresh", true),
+        (b"=__Host-refresh", true),
         (b"a=b; __Host-session=c", false),
         (b"a=__Host-session", false),
         (b"__Host-sessions=a", false),

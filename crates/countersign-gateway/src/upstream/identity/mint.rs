@@ -100,8 +100,9 @@ impl Mint {
                 return Ok(Some(minted.token.clone()));
             }
         }
-        let claims = self.claims(subject, permit.actors(), audience, now, worker);
-        let minted = self.mint(&claims, permit, audience, now, revisions)?;
+        let end = end(permit, now);
+        let claims = self.claims(subject, permit.actors(), audience, (now, end), worker);
+        let minted = self.mint(&claims, permit, audience, (now, end), revisions)?;
         let token = minted.token.clone();
         let (young, old) = &mut *self.entries.borrow_mut();
         if young.len() >= MOST_ENTRIES && !young.contains_key(&key) {
@@ -116,7 +117,7 @@ impl Mint {
         claims: &Map<String, Value>,
         permit: &Permit,
         audience: &Arc<str>,
-        now: Timestamp,
+        (now, end): (Timestamp, Timestamp),
         revisions: (i64, u64),
     ) -> Result<Minted, Failure> {
         let token = self.identity.signer.sign(claims).ok_or(Failure::NoIdentityKey)?;
@@ -135,7 +136,8 @@ impl Mint {
             _audience: audience.clone(),
             _known: known.map(|known| (known.authentication.clone(), known.standing.clone())).collect(),
             at: now,
-            until: Timestamp::from_seconds(now.as_seconds() + LIFETIME).saturating_sub(LEFT),
+            // of what ends sooner than that, one is enough
+            until: Timestamp::from_seconds(now.as_seconds() + LIFETIME).saturating_sub(LEFT).min(end),
             revisions,
         })
     }
@@ -145,14 +147,14 @@ impl Mint {
         subject: &Known,
         actors: &[Known],
         audience: &str,
-        now: Timestamp,
+        (now, end): (Timestamp, Timestamp),
         worker: &Worker,
     ) -> Map<String, Value> {
         let mut claims = who(subject);
         claims.insert("iss".into(), json!(*self.identity.issuer));
         claims.insert("aud".into(), json!(audience));
         claims.insert("iat".into(), json!(now.as_seconds()));
-        claims.insert("exp".into(), json!(now.as_seconds() + LIFETIME));
+        claims.insert("exp".into(), json!(end.as_seconds()));
         // 128 random bits, as any id of ours
         claims.insert("jti".into(), json!(worker.request_id().to_string()));
         claims.insert("kind".into(), json!(subject.standing.kind.as_str()));
@@ -166,6 +168,15 @@ impl Mint {
         }
         claims
     }
+}
+
+/// RULES 2.6: no later than what showed who calls, to the second in which that ends.
+fn end(permit: &Permit, now: Timestamp) -> Timestamp {
+    let known = permit.subject().into_iter().chain(permit.actors());
+    let ends = known.filter_map(|known| known.authentication.expires_at).min();
+    let usual = now.as_seconds() + LIFETIME;
+    let end = ends.map_or(usual, |end| usual.min(end.as_seconds()).max(now.as_seconds() + 1));
+    Timestamp::from_seconds(end)
 }
 
 /// What is said of the subject and of each actor alike.

@@ -30,6 +30,8 @@ use countersign_methods::{
         store::TokenRevoked,
         verify::Failure,
     },
+    operator,
+    principal::caller::{Bound, Caller},
     session::{config::SessionConfig, record::SessionState, token::TokenKind},
     signing::issue::SigningError,
 };
@@ -341,6 +343,7 @@ pub(crate) async fn revoke(call: Call) -> Answer {
             Ended { what: "principal", id: id.to_string(), changed: true, sessions: Some(ended) }
         }
         Target::SigningKey(kid) => {
+            may_end_signing_keys(caller)?;
             let changed = match services.signing.revoke(&kid, caller, now).await {
                 Ok(_) => true,
                 Err(SigningError::Removed) => false,
@@ -361,6 +364,17 @@ fn ours(id_or_name: &str) -> Result<(), Problem> {
          node `principal:{id}` refuses all of it for good, `token` or `jti` here one token"
     );
     Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "principal_foreign", detail))
+}
+
+/// Everybody's tokens end with a signing key, so it takes what ending one by its own URL takes.
+fn may_end_signing_keys(caller: &Caller) -> Result<(), Problem> {
+    let holds = |bound: &Bound| bound.scopes.iter().any(|scope| scope.as_str() == operator::SIGNING_KEYS);
+    if caller.bound.as_ref().is_some_and(holds) {
+        return Ok(());
+    }
+    let detail =
+        format!("ending a signing key needs `{}`; ask for a credential that has it", operator::SIGNING_KEYS);
+    Err(Problem::new(StatusCode::FORBIDDEN, "scope_missing", detail))
 }
 
 fn one(what: &'static str, id: String, changed: bool) -> Ended {

@@ -7,7 +7,11 @@ use countersign_crypto::jose::Algorithm;
 use countersign_methods::{
     basic::issue::app_password::NewAppPassword,
     jwt::claims,
-    session::{issue::from_network, token::TokenKind},
+    session::{
+        issue::{RefreshPlace, from_network},
+        record::SessionKind,
+        token::TokenKind,
+    },
     signing::record::KeyPurpose,
 };
 use countersign_tower::respond::{self, Options};
@@ -71,6 +75,7 @@ async fn given(world: &World) -> Given {
     let (host, now) = (Caller::host(), world.clock.now());
     let app = world.services.basic.create_app_password(app, &host, now).await.unwrap();
     let app = app.reveal().1.expose().to_owned();
+    let browsers = jwt_cookie::kept(world, "api.example.com", SessionKind::JwtCookie).await.refresh;
     let forged = {
         let made = text("refresh_token");
         let (body, mark) = made.rsplit_once('.').unwrap();
@@ -78,7 +83,7 @@ async fn given(world: &World) -> Given {
     };
     let all: Vec<(&'static str, String, &'static [Spot])> = vec![
         ("an access token", text("access_token"), &[Spot::MineBearer, Spot::MineCookie]),
-        ("a refresh token", text("refresh_token"), &[Spot::RefreshBody, Spot::RefreshCookie]),
+        ("a refresh token", text("refresh_token"), &[Spot::RefreshBody]),
         ("a session's cookie", cookie, &[Spot::MineCookie]),
         ("an identity JWT", identity("countersign-identity+jwt"), &[]),
         ("an identity JWT that says it is an access token", identity("at+jwt"), &[]),
@@ -88,6 +93,7 @@ async fn given(world: &World) -> Given {
             &[Spot::OrdersBearer, Spot::OrdersKey, Spot::ExchangeBearer],
         ),
         ("an app password", app, &[Spot::ExchangeBasic]),
+        ("a browser's refresh token", browsers, &[Spot::RefreshCookie]),
         ("a refresh token of nobody's making", forged, &[]),
         ("a key of nobody's making", crate::test_world::forged(&world.root), &[]),
         ("what is nothing", "x".repeat(40), &[]),
@@ -110,7 +116,7 @@ async fn shown(world: &World, at: Spot, value: &str, n: usize) -> (u16, String) 
         format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair))
     };
     let cookie = |name: &str| format!("{name}={value}");
-    let (session, refresh) = (cookie("__Host-session"), cookie("__Secure-refresh"));
+    let (session, refresh) = (cookie("__Host-session"), cookie("__Host-refresh"));
     let request = match at {
         Spot::MineBearer => request(Method::GET, "session/", &[("authorization", &bearer)], ""),
         Spot::MineCookie => request(Method::GET, "session/", &[("cookie", &session)], ""),
@@ -225,8 +231,9 @@ async fn the_hall_keeps_its_two_kinds_apart() {
         let is_cookie = what.contains("cookie");
         let found = sessions.of_cookie(value.as_bytes(), now).await.unwrap();
         assert_eq!(found.is_some(), is_cookie, "{what}");
-        if *what != "a refresh token" {
-            assert!(sessions.refresh(value.as_bytes(), &caller, now).await.is_err(), "{what}");
+        if !["a refresh token", "a browser's refresh token"].contains(what) {
+            let refreshed = sessions.refresh(value.as_bytes(), RefreshPlace::Body, &caller, now).await;
+            assert!(refreshed.is_err(), "{what}");
             sessions.sign_out(TokenKind::Refresh, value.as_bytes(), &caller, now).await.unwrap();
         }
         if !is_cookie {

@@ -1,6 +1,8 @@
 //! Sessions as a browser and a program meet them, and as whoever attacks them does.
 
 mod confusion;
+mod exchange;
+mod jwt_cookie;
 
 use crate::test_world::{ISSUER, RESOURCE, Reply, World};
 use bytes::Bytes;
@@ -298,27 +300,6 @@ async fn a_new_password_ends_what_was_signed_in_with_the_old_one() {
     world.services.basic.set_password(&ada.id, new, &Caller::host(), world.clock.now()).await.unwrap();
     assert_eq!(mine(&world, ("authorization", &bearer(&tokens["access_token"]))).await, "credential_invalid");
     assert_eq!(mine(&world, ("cookie", &cookie)).await, "credential_missing");
-    refresh(&world, &tokens["refresh_token"]).await.refused(401, "session_over");
-}
-
-#[tokio::test]
-async fn a_key_is_exchanged_for_a_session_below_it() {
-    // RULES 2.6
-    let world = World::new().await;
-    let key = world.key("robot", "orders:read").await;
-    let exchange = |scope: &str| {
-        let body = json!({"scope": scope}).to_string();
-        request(Method::POST, "session/exchange", &[JSON, ("authorization", &format!("Bearer {key}"))], &body)
-    };
-    let refused = world.on_gateway(exchange("orders:read orders:write"), TLS).await.unwrap();
-    refused.refused(403, "scope_beyond_owner");
-    let tokens = world.on_gateway(exchange("orders:read"), TLS).await.unwrap().expect(200);
-    assert_eq!(mine(&world, ("authorization", &bearer(&tokens["access_token"]))).await, "ok");
-    let keys = world.get(&world.root, "/admin/v1/api-keys?owner=robot").await.expect(200);
-    let id = keys["items"][0]["id"].as_str().unwrap();
-    let path = format!("/admin/v1/api-keys/{id}/revoke");
-    world.with(&world.root, Method::POST, &path, ("if-match", "*"), json!({})).await.expect(200);
-    assert_ne!(mine(&world, ("authorization", &bearer(&tokens["access_token"]))).await, "ok");
     refresh(&world, &tokens["refresh_token"]).await.refused(401, "session_over");
 }
 

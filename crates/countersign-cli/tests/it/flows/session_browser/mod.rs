@@ -16,7 +16,7 @@ use webdriver::{Browser, Cookie, ENTER, TAB};
 
 const PASSWORD: &str = "seven unrelated words are long enough";
 const SESSION: &str = "__Host-session";
-const REFRESH: &str = "__Secure-refresh";
+const REFRESH: &str = "__Host-refresh";
 
 /// Asks the API when it is told to by any tab, and refreshes first where the word says so.
 const PAGE: &str = "<!doctype html><html lang=\"en\"><title>Orders</title><output id=\"said\"></output>

@@ -284,6 +284,12 @@ async fn exactly_one_thing_is_ended_and_it_must_be_there() {
     world.post(&reader, REVOKE, json!({"principal": "root"})).await.refused(403, "scope_missing");
     let revoker = world.key("revoker", "countersign:revocations").await;
     world.post(&revoker, INSPECT, json!({"token": "x"})).await.refused(403, "scope_missing");
+    // everybody's tokens end with it
+    let keys = world.get(&world.root, "/admin/v1/signing-keys").await.expect(200);
+    let by_kid = json!({"signing_key": keys["items"][0]["kid"]});
+    world.post(&revoker, REVOKE, by_kid.clone()).await.refused(403, "scope_missing");
+    let both = world.key("both", "countersign:revocations countersign:signing-keys").await;
+    assert_eq!(world.post(&both, REVOKE, by_kid).await.expect(200)["changed"], true);
     for body in [json!({}), json!({"token": 1}), json!({"token": "x", "jti": "y"})] {
         world.post(&world.root, INSPECT, body).await.refused(400, "request_malformed");
     }

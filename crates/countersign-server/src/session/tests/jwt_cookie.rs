@@ -1,0 +1,123 @@
+//! The access token in a cookie and the refresh token in another: whose they are decides who is signed in, so nobody may put
+//! theirs in the place of somebody else's (RULES 1.6, session fixation).
+
+use super::*;
+use countersign_core::CredentialId;
+use countersign_methods::session::{
+    issue::{Begin, SignedIn, from_network},
+    record::SessionKind,
+};
+
+/// Both cookies of a session of ada's at that host, as a browser keeps them.
+pub(super) struct Kept {
+    id: CredentialId,
+    session: String,
+    pub(super) refresh: String,
+}
+
+pub(super) async fn kept(world: &World, host: &str, kind: SessionKind) -> Kept {
+    let name = PrincipalName::parse("ada").unwrap();
+    let ada = world.services.principal_store.find_by_name(&name).await.unwrap().unwrap();
+    let now = world.clock.now();
+    let who = SignedIn {
+        principal: ada.id,
+        scopes: ada.scopes,
+        parents: Vec::new(),
+        amr: "pwd",
+        ends_at: None,
+        at: now,
+    };
+    let asked = Begin { kind, host: host.into(), scopes: None, agent: String::new() };
+    let sessions = world.services.sessions.as_ref().unwrap();
+    let caller = from_network([192, 0, 2, 9].into(), countersign_core::RequestId([7; 16]));
+    let begun = sessions.issuer.begin(who, asked, &caller, now).await.unwrap();
+    Kept {
+        session: sessions.tokens.mint(&begun.record, now).unwrap().token.expose().to_owned(),
+        refresh: begun.refresh.unwrap().expose().to_owned(),
+        id: begun.record.id,
+    }
+}
+
+async fn is_open(world: &World, kept: &Kept) -> bool {
+    let sessions = world.services.sessions.as_ref().unwrap();
+    sessions.issuer.find(&kept.id).await.unwrap().unwrap().is_open(world.clock.now())
+}
+
+/// What `POST refresh` and the login page make of these cookies: both set a session, or neither.
+async fn sets(world: &World, cookie: &str) -> bool {
+    let page = send(world, Method::GET, "session/login?return_to=%2Fa", &[("cookie", cookie)], "").await;
+    let posted = send(world, Method::POST, "session/refresh", &[OWN, ("cookie", cookie)], "").await;
+    let set = !cookies(&page).is_empty();
+    assert_eq!(page.status, if set { 303 } else { 200 });
+    assert_eq!(!cookies(&posted).is_empty(), set, "{cookie}");
+    set
+}
+
+#[tokio::test]
+async fn a_refresh_token_counts_in_its_own_place_alone() {
+    let world = World::new().await;
+    person(&world, "ada").await;
+    let rows = [
+        ("api.example.com", SessionKind::JwtCookie, true),
+        // cookies know no ports
+        ("api.example.com:8443", SessionKind::JwtCookie, true),
+        ("www.example.com", SessionKind::JwtCookie, false),
+        ("example.com", SessionKind::JwtCookie, false),
+        ("api.example.com", SessionKind::Native, false),
+    ];
+    for (host, kind, good) in rows {
+        let kept = kept(&world, host, kind).await;
+        assert_eq!(sets(&world, &format!("__Host-refresh={}", kept.refresh)).await, good, "{host} {kind:?}");
+        assert!(is_open(&world, &kept).await);
+    }
+    let kept = kept(&world, "api.example.com", SessionKind::JwtCookie).await;
+    // a name that a sibling host could set as well, and two of the right one
+    assert!(!sets(&world, &format!("__Secure-refresh={}", kept.refresh)).await);
+    assert!(!sets(&world, &format!("__Host-refresh={0}; __Host-refresh={0}", kept.refresh)).await);
+    // a browser's gives no token to a script
+    refresh(&world, &json!(kept.refresh)).await.refused(401, "session_over");
+    assert!(is_open(&world, &kept).await);
+}
+
+#[tokio::test]
+async fn no_page_changes_who_is_signed_in() {
+    let world = World::new().await;
+    person(&world, "ada").await;
+    let (own, other) = (
+        kept(&world, "api.example.com", SessionKind::JwtCookie).await,
+        kept(&world, "api.example.com", SessionKind::JwtCookie).await,
+    );
+    let cookie = format!("__Host-session={}; __Host-refresh={}", own.session, other.refresh);
+    let page = send(&world, Method::GET, "session/login", &[("cookie", &cookie)], "").await;
+    assert!(cookies(&page).is_empty());
+    assert!(String::from_utf8(page.body.to_vec()).unwrap().contains("You are signed in"));
+    // over, it is refreshed by what is there
+    world.advance(Duration::from_secs(300));
+    let page = send(&world, Method::GET, "session/login?return_to=%2Fa", &[("cookie", &cookie)], "").await;
+    assert_eq!((page.status.as_u16(), cookies(&page).len()), (303, 2));
+    for set in cookies(&page) {
+        assert!(set.starts_with("__Host-"), "{set}");
+        assert!(set.contains("; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age="), "{set}");
+    }
+}
+
+#[tokio::test]
+async fn signing_out_ends_a_session_by_whatever_is_left_of_it() {
+    let world = World::new().await;
+    person(&world, "ada").await;
+    let session = |kept: &Kept| format!("__Host-session={}", kept.session);
+    let refresh = |kept: &Kept| format!("__Host-refresh={}", kept.refresh);
+    for (has_session, refreshes) in [(true, 1), (true, 0), (false, 1), (true, 2)] {
+        let kept = kept(&world, "api.example.com", SessionKind::JwtCookie).await;
+        let left = has_session.then(|| session(&kept)).into_iter();
+        let cookie = left.chain(vec![refresh(&kept); refreshes]).collect::<Vec<_>>().join("; ");
+        let out = send(&world, Method::POST, "session/logout", &[OWN, ("cookie", &cookie)], "").await;
+        assert_eq!((out.status.as_u16(), is_open(&world, &kept).await), (204, false), "{cookie}");
+    }
+    // and so does signing in again
+    let kept = kept(&world, "api.example.com", SessionKind::JwtCookie).await;
+    let body = format!("username=ada&password={}", PASSWORD.replace(' ', "+"));
+    let before = session(&kept);
+    send(&world, Method::POST, "session/login", &[FORM, OWN, ("cookie", &before)], &body).await;
+    assert!(!is_open(&world, &kept).await);
+}
