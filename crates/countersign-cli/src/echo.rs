@@ -25,10 +25,13 @@ pub struct Echo {
 }
 
 impl Echo {
-    /// On a free port of loopback.
-    pub async fn start() -> Result<Self, Failure> {
+    /// On this port of loopback, or where that is taken on a free one.
+    pub async fn start(port: u16) -> Result<Self, Failure> {
         let failed = |e: std::io::Error| Failure::failed(format!("cannot start the echo API: {e}"));
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(failed)?;
+        let listener = match TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await {
+            Ok(listener) => listener,
+            Err(_) => TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(failed)?,
+        };
         let address = listener.local_addr().map_err(failed)?;
         let stop = CancellationToken::new();
         let task = tokio::spawn(accept(listener, stop.clone()));

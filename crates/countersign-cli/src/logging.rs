@@ -20,7 +20,7 @@ pub fn start(environment: &Environment, reader: Reader, format: LogFormat) -> Wo
     let filter = match environment.get("COUNTERSIGN_LOG") {
         Some(directives) => EnvFilter::builder().parse_lossy(directives),
         None if reader == Reader::Developer => {
-            EnvFilter::new("warn,countersign_cli=info,countersign_gateway=info")
+            EnvFilter::new("warn,countersign_cli=info,countersign_gateway=info,countersign_server=info")
         }
         None => EnvFilter::new("info"),
     };

@@ -84,11 +84,11 @@ pub struct Limits {
     pub verify: RateLimit,
     /// `POST /revoke` and `POST /password`, per source network.
     pub revoke: RateLimit,
-    /// What begins a session, or asks for one with nothing in hand, per source network.
+    /// Sign-ins per person, and what asks for a session with nothing in hand per source network.
     pub login: RateLimit,
     /// `POST /.countersign/session/refresh`, per session.
     pub refresh: RateLimit,
-    /// `POST /.countersign/session/exchange`, per principal.
+    /// `POST /.countersign/session/exchange`, per credential.
     pub exchange: RateLimit,
 }
 

@@ -67,6 +67,7 @@ use countersign_methods::{
     session::{
         config::SessionConfig,
         issue::{Parts as SessionParts, SessionIssuer},
+        record::SessionKind,
         token::SessionTokens,
     },
     signing::{
@@ -145,6 +146,7 @@ async fn signed(
     memory: &Arc<ChangeMemory>,
     directory: &Arc<LocalDirectory>,
     (entropy, clock): (Arc<SeededEntropy>, Arc<ManualClock>),
+    jwt_cookie: bool,
 ) -> (Arc<SigningKeyIssuer>, Arc<SessionIssuer>, Arc<JwtIssuer>) {
     let seal = Arc::new(SealKeys::new(vec![(1, [3; 32])]).unwrap());
     let keys = Arc::new(SigningKeys::new(seal));
@@ -152,7 +154,8 @@ async fn signed(
         SigningKeyIssuer::new(kept.clone(), keys.clone(), SigningConfig::default(), entropy.clone());
     signing.advance(clock.now()).await.unwrap();
     let marks = Arc::new(MarkKeys::new(vec![(1, [4; 32])]).unwrap());
-    let config = SessionConfig { audiences: Arc::new([RESOURCE.into()]), ..SessionConfig::default() };
+    let config =
+        SessionConfig { audiences: Arc::new([RESOURCE.into()]), jwt_cookie, ..SessionConfig::default() };
     let sessions = SessionIssuer::new(SessionParts {
         store: store.clone(),
         feed: memory.clone(),
@@ -228,15 +231,20 @@ impl World {
 
     /// With other routes before the admin API than its own.
     pub(crate) async fn judged_by(admin_routes: Vec<Route>) -> Self {
-        Self::built(admin_routes, true).await
+        Self::built(admin_routes, Some(SessionKind::Cookie)).await
     }
 
     /// Of a configuration in which nobody signs in.
     pub(crate) async fn without_sessions() -> Self {
-        Self::built(admin_routes(), false).await
+        Self::built(admin_routes(), None).await
     }
 
-    async fn built(admin_routes: Vec<Route>, signs_in: bool) -> Self {
+    pub(crate) async fn with_jwt_cookie() -> Self {
+        Self::built(admin_routes(), Some(SessionKind::JwtCookie)).await
+    }
+
+    /// `browsers`: how their sessions are kept.
+    async fn built(admin_routes: Vec<Route>, browsers: Option<SessionKind>) -> Self {
         let store = Arc::new(MemoryStore::new());
         let clock = Arc::new(ManualClock::default());
         let entropy = Arc::new(SeededEntropy::new(1));
@@ -302,8 +310,9 @@ impl World {
         // of a store of their own: what is in the trail is what a test did
         let kept = Arc::new(MemoryStore::new());
         kept.tell(Arc::downgrade(&memory));
+        let is_jwt = browsers == Some(SessionKind::JwtCookie);
         let (signing, sessions, tokens) =
-            signed((&store, &kept), &memory, &directory, (entropy.clone(), clock.clone())).await;
+            signed((&store, &kept), &memory, &directory, (entropy.clone(), clock.clone()), is_jwt).await;
         let their_key = SigningKey::generate(Algorithm::Es256).unwrap();
         let jwt = Arc::new(JwtAuthenticator::new(JwtParts {
             issuer: tokens.clone(),
@@ -329,7 +338,7 @@ impl World {
             basic: Arc::new(basic),
             signing,
             jwt: jwt.clone(),
-            sessions: signs_in.then(|| Arc::new(Sessions { issuer: sessions, tokens })),
+            sessions: browsers.map(|_| Arc::new(Sessions { issuer: sessions, tokens })),
             api_key_store: store.clone(),
             principal_store: store.clone(),
             basic_store: store.clone(),

@@ -18,7 +18,7 @@ use countersign_methods::{
 use countersign_store::{Store, StoreOptions, local::SystemClock};
 use countersign_testkit::conformance::{
     at, event, service,
-    session::{rotation, session},
+    session::{ROOM, rotation, session},
 };
 use measure::{SPAN, measured};
 use std::{sync::Arc, time::Instant};
@@ -41,7 +41,7 @@ async fn main() {
             tokio::spawn(async move {
                 for n in (maker..OTHERS).step_by(50) {
                     let event = event("session.create", "x");
-                    SessionStore::create(&*store, session(n, &owner), 0, event).await.unwrap();
+                    SessionStore::create(&*store, session(n, &owner), 0, ROOM, event).await.unwrap();
                 }
             })
         })

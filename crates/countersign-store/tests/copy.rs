@@ -34,7 +34,7 @@ use countersign_store::{
 };
 use countersign_testkit::conformance::{
     Ports, at, event, key, key_id, scopes,
-    session::{rotation, session, session_id},
+    session::{ROOM, rotation, session, session_id},
     signing::signing_key,
 };
 use std::{
@@ -93,7 +93,7 @@ async fn sign_in(store: &Arc<Store>, owner: &Principal) {
         SessionRecord { refresh: None, cookie: session(2, owner).refresh.map(|f| f.current), ..lasting(2) };
     for record in [lasting(1), cookie, lasting(3), session(4, owner)] {
         let event = event("session.create", record.id.as_str());
-        SessionStore::create(&**store, record, 0, event).await.unwrap();
+        SessionStore::create(&**store, record, 0, ROOM, event).await.unwrap();
     }
     SessionStore::rotate(&**store, rotation(1, 0, 1, at(60)), event("session.refresh", "x")).await.unwrap();
     end(store, 3).await;
@@ -560,8 +560,8 @@ async fn sessions_end(from: &str, to: &str) {
     let (was, file) = (sessions(&source).await, write(from).await);
     // after the copy: another one, and everything called back
     let late = event("session.create", "late");
-    SessionStore::create(&*source, session(9, &owner), 0, late).await.unwrap();
-    let all = event("session.end_all", owner.id.as_str());
+    SessionStore::create(&*source, session(9, &owner), 0, ROOM, late).await.unwrap();
+    let all = event("token.revoke_all", owner.id.as_str());
     assert_eq!(source.end_generation(&owner.id, at(200), at(9000), all).await.unwrap(), Some((0, 4)));
     let newer = trail(&source).await;
     source.close().await;
@@ -585,12 +585,15 @@ async fn sessions_end(from: &str, to: &str) {
         let principal = countersign_testkit::conformance::service(n).id;
         let node = Node::generation(&principal, 0);
         assert!(revoked.iter().any(|c| c.node == node && c.until.is_none()), "{n}: {revoked:?}");
+        // nor does what was signed after that, for whom everything was called back after the copy
+        let later = Node::generation(&principal, 1);
+        assert_eq!(revoked.iter().any(|c| c.node == later), principal == owner.id, "{n}: {revoked:?}");
         // none that began after the copy begins again
         let generation = target.generation(&principal).await.unwrap().unwrap();
         assert_eq!(generation, at(LATER).as_micros());
     }
     let try_to = |generation| {
-        SessionStore::create(&*target, session(20, &owner), generation, event("session.create", "x"))
+        SessionStore::create(&*target, session(20, &owner), generation, ROOM, event("session.create", "x"))
     };
     try_to(0).await.unwrap_err();
     try_to(1).await.unwrap_err();

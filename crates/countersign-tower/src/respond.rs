@@ -242,7 +242,9 @@ fn words(kind: DenialKind, code: &str) -> (&'static str, &'static str) {
         "token_expired" => {
             ("token expired", "the token was valid and has expired; refresh it, or sign in again")
         }
-        "token_revoked" => ("token revoked", "the token, or the session it is of, was ended; sign in again"),
+        "token_revoked" => {
+            ("token revoked", "the token, or the session it is of, was ended; refresh it, or sign in again")
+        }
         "scope_missing" => {
             ("scope missing", "the credential does not carry a scope that this operation needs")
         }
@@ -250,7 +252,8 @@ fn words(kind: DenialKind, code: &str) -> (&'static str, &'static str) {
         "network_not_allowed" => ("network not allowed", "the credential may not be used from this network"),
         "origin_not_allowed" => (
             "origin not allowed",
-            "a page of another origin may not act with a password or session that the browser remembers",
+            "a page of another origin, or one that the browser does not name, may not act with a password or session that it \
+             remembers; a program leaves the cookie out",
         ),
         "certificate_required" => ("certificate required", "this API needs a client certificate"),
         "route_unknown" => ("not found", "nothing is served under this host and path"),

@@ -30,7 +30,8 @@ pub enum Token {
   countersign token revoke --token-file token
   countersign token revoke --principal ada
   countersign token revoke --session pmtXomPawLjX --yes
-  countersign token revoke --jti YBUrOQiuiVovdSf7pWpAq5 --expires-at 2027-01-31T12:00:00Z --yes")]
+  countersign token revoke --jti YBUrOQiuiVovdSf7pWpAq5 --expires-at $(date -ud +5min +%FT%TZ) --yes
+  countersign token revoke --jti staff:9b1d --expires-at 2027-01-31T12:00:00Z --yes")]
     Revoke(Revoke),
 }
 
@@ -50,7 +51,8 @@ pub struct Revoke {
     /// A session, by its public id
     #[arg(long, value_name = "ID", group = "what")]
     session: Option<String>,
-    /// Every session of this user or service, and all that was signed for it until now
+    /// Every session of this user or service, and all that was signed here for it until now; not what an external issuer signed
+    /// for one that is in its `local`
     #[arg(long, value_name = "NAME", group = "what")]
     principal: Option<String>,
     /// All that this key signed, by its `kid`

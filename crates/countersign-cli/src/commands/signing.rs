@@ -26,6 +26,9 @@ pub enum SigningKey {
         at_once: bool,
     },
     /// End a key, everywhere, within a second, and with it all that it signed; another signs in its place
+    ///
+    /// An upstream that verifies `Countersign-Identity` with PyJWT or jose may refuse what the other one signs until its library
+    /// fetches the keys anew, up to 30 seconds.
     #[command(before_help = "Examples:
   countersign signing-key revoke kxliyHknn445n4FLqoNZVntyjpN5J6nUysrG1b7VfiM
   countersign signing-key revoke kxliyHknn445n4FLqoNZVntyjpN5J6nUysrG1b7VfiM --yes")]

@@ -60,6 +60,7 @@ use tokio_util::sync::CancellationToken;
 
 const DIRECTORY_CAPACITY: usize = 100_000;
 const COUNTER_CAPACITY: usize = 200_000;
+const DOOR_COUNTER_CAPACITY: usize = 20_000;
 /// Last uses are written this often; a crash loses no more of them.
 const FLUSH_EVERY: Duration = Duration::from_secs(3);
 const RETIRE_EVERY: Duration = Duration::from_secs(1);
@@ -108,7 +109,7 @@ pub async fn start(settings: &Settings, rooms: Rooms) -> Result<Running, Failure
     let authenticators: Vec<Arc<dyn Authenticator>> =
         vec![authenticator.clone(), rooms.passwords.clone(), rooms.authenticator.clone()];
 
-    let point = |routes: &Arc<RouteTableCell>| {
+    let point = |routes: &Arc<RouteTableCell>, counter: &Arc<LocalCounter>| {
         Arc::new(DecisionPoint::new(Parts {
             routes: routes.clone(),
             authenticators: authenticators.clone(),
@@ -121,9 +122,10 @@ pub async fn start(settings: &Settings, rooms: Rooms) -> Result<Running, Failure
     };
     let routes = gateway_table(settings, &authenticators)?;
     let routes = cell(routes.with_plans(settings.plans.clone()));
-    let gateway_point = point(&routes);
+    let gateway_point = point(&routes, &counter);
     let door_table = cell(door_table(settings, &authenticators)?);
-    let door = point(&door_table);
+    // RULES 2.4: whoever fails at the gateway keeps no operator of their network from revoking
+    let door = point(&door_table, &Arc::new(LocalCounter::new(DOOR_COUNTER_CAPACITY)));
 
     let mut loaded = Loaded::default();
     loaded.identity = sessions::identity(settings, &rooms);

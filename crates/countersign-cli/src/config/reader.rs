@@ -157,6 +157,10 @@ impl<'d, 'i> Field<'d, 'i> {
         None
     }
 
+    pub(super) fn is_url(&self) -> bool {
+        self.value.as_str().is_some_and(|text| text.contains("://"))
+    }
+
     pub(super) fn is_string(&self) -> bool {
         self.value.is_str()
     }

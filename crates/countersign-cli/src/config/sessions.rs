@@ -68,6 +68,9 @@ fn config(section: &Table<'_, '_>, word: &str) -> Option<SessionConfig> {
         section.problem_at("absolute", format!("`{absolute}` is shorter than `idle`, `{idle}`"));
     }
     let grace = section.get("grace").map_or(Some(usual.grace), |field| field.parsed(grace));
+    let per_credential = section.get("per_credential").map_or(Some(usual.per_credential), |field| {
+        field.integer(1..=10_000).and_then(|most| u32::try_from(most).ok())
+    });
     let jwt_cookie = section
         .get("cookie")
         .map_or(Some(usual.jwt_cookie), |field| field.choice(&[("session", false), ("jwt", true)]));
@@ -78,6 +81,7 @@ fn config(section: &Table<'_, '_>, word: &str) -> Option<SessionConfig> {
         idle: idle?,
         absolute: absolute?,
         grace: grace?,
+        per_credential: per_credential?,
         jwt_cookie: jwt_cookie?,
     })
 }

@@ -144,7 +144,7 @@ impl Deployment {
     async fn with_faces((gateway, issuer): (&str, &str), rest: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         certify(folder.path());
-        let echo = Echo::start().await.unwrap();
+        let echo = Echo::start(0).await.unwrap();
         let text = configuration(0, 0, 0, &echo.url(), rest);
         let text = text.replacen("[admin]", &format!("{gateway}\n[admin]"), 1);
         let text = text.replacen("[[upstreams]]", &format!("{issuer}\n[[upstreams]]"), 1);

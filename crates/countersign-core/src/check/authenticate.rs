@@ -191,7 +191,7 @@ async fn one(
         }
         match cached {
             Cached::Hit(known) if fits(&known, room.method(), &presented) => return Ok(known),
-            Cached::Revoked(kind) => return Err(revocation::revoked(kind)),
+            Cached::Revoked(kind) => return Err(revocation::revoked(room.method(), kind)),
             Cached::Hit(_) | Cached::Miss => {}
         }
     }
@@ -223,7 +223,7 @@ async fn one(
                 }
                 return Ok(known);
             }
-            Descent::Revoked(kind) => return Err(revocation::revoked(kind)),
+            Descent::Revoked(kind) => return Err(revocation::revoked(room.method(), kind)),
             Descent::Stale => {}
         }
     }

@@ -15,6 +15,12 @@ pub const REFRESH: &str = "__Host-refresh";
 /// What neither an upstream gets to see nor an answer of one may set (RULES 3.2, 3.4).
 pub const OURS: [&str; 3] = [SESSION, CSRF, REFRESH];
 
+/// What no upstream gets to see, also where a route shows it the credential: these are shown to us alone.
+pub const NEVER_SHOWN: [&str; 2] = [CSRF, REFRESH];
+
+/// RFC 6265bis 5.6: name and value together. No browser keeps a longer one, so whoever sends it is none.
+pub const MAX_COOKIE: usize = 4096;
+
 /// Bytes of cookies that are looked at. Who sends more has none.
 pub const MAX_COOKIES: usize = 16 * 1024;
 
@@ -51,17 +57,17 @@ pub fn pair(text: &[u8]) -> (&[u8], &[u8]) {
     (trimmed(name), trimmed(value))
 }
 
-/// Is this pair one of ours? Case counts in the name of a cookie. A browser may store what has no name and send it back as its
-/// value alone, which then reads as a cookie of the name that it begins with (RFC 6265bis 5.7, step 20).
-pub fn is_ours(text: &[u8]) -> bool {
-    let is_named = |name: &[u8]| OURS.iter().any(|ours| ours.as_bytes() == name);
+/// Is this pair of one of those names? Case counts in the name of a cookie. A browser may store what has no name and send it back
+/// as its value alone, which then reads as a cookie of the name that it begins with (RFC 6265bis 5.7, step 20).
+pub fn is_one_of(names: &[&str], text: &[u8]) -> bool {
+    let is_named = |name: &[u8]| names.iter().any(|own| own.as_bytes() == name);
     let (name, value) = pair(text);
     is_named(name) || (name.is_empty() && is_named(pair(value).0))
 }
 
 /// Does this `Set-Cookie` set one of ours?
 pub fn sets_ours(line: &[u8]) -> bool {
-    line.split(|byte| *byte == b';').next().is_some_and(is_ours)
+    line.split(|byte| *byte == b';').next().is_some_and(|pair| is_one_of(&OURS, pair))
 }
 
 /// RFC 9110 5.6.3: optional white space.

@@ -5,7 +5,7 @@ use super::{
     Case,
     limit::RateLimit,
     path,
-    request::One,
+    request::{One, Transport},
     route::{Cors, Route},
 };
 use crate::{
@@ -210,6 +210,8 @@ impl Denial {
         let request = &case.request;
         matches!(*request.method, Method::GET | Method::HEAD)
             && case.compiled.signs_in()
+            // RULES 1.7: nobody could sign in there
+            && request.peer.transport != Transport::Plain
             && request.takes_the_window()
             && request.headers.one(&AUTHORIZATION) == One::Absent
             && !self.known.iter().any(|known| known.authentication.method == MethodName::Jwt)

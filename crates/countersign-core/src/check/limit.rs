@@ -5,7 +5,7 @@ use super::{
     decision::{Denial, DenialKind, Known, LimitState, Refused},
     route::{LimitBy, Route},
 };
-use crate::clock::Timestamp;
+use crate::{Authentication, Node, NodeKind, clock::Timestamp};
 use std::{
     fmt,
     hash::{DefaultHasher, Hash, Hasher},
@@ -181,7 +181,7 @@ pub(super) fn charge(
         let key = match (limit.by, known.first()) {
             (LimitBy::Route, _) => seed.key(&"route"),
             (LimitBy::Principal, Some(k)) => seed.key(&("principal", k.authentication.principal.as_str())),
-            (LimitBy::Credential, Some(k)) => seed.key(&("credential", credential(k))),
+            (LimitBy::Credential, Some(k)) => seed.key(&("credential", Shown(&k.authentication))),
             (_, None) => continue,
         };
         tally.charge(key, &limit.limit);
@@ -197,7 +197,7 @@ pub(super) fn charge(
     }
     for k in known {
         if let Some(limit) = &k.authentication.limit {
-            tally.charge(seeds.credential.key(&credential(k)), limit);
+            tally.charge(seeds.credential.key(&Shown(&k.authentication)), limit);
         }
     }
     match tally.over {
@@ -211,8 +211,25 @@ pub(super) fn charge(
     }
 }
 
-fn credential(known: &Known) -> (&'static str, &str) {
-    (known.authentication.method.as_str(), known.authentication.credential.as_str())
+/// A credential as it is counted: what was given out for a key or a password counts as these do, since whoever has them gets
+/// another one whenever they like. So does whoever an issuer signs for.
+struct Shown<'k>(&'k Authentication);
+
+impl Hash for Shown<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let is_given =
+            |node: &&Node| matches!(node.kind, NodeKind::Password | NodeKind::AppPassword | NodeKind::ApiKey);
+        let mut count = 0;
+        for node in self.0.lineage.iter().filter(is_given) {
+            node.hash(state);
+            count += 1;
+        }
+        if count == 0 && self.0.is_foreign() {
+            self.0.principal.as_str().hash(state);
+        } else if count == 0 {
+            (self.0.method.as_str(), self.0.credential.as_str()).hash(state);
+        }
+    }
 }
 
 struct Tally<'a> {

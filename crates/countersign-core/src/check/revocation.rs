@@ -6,7 +6,7 @@ use super::{
     decision::{Denial, DenialKind, Known, Permit, Refused},
 };
 use crate::{
-    BoxFuture, NodeKind, Scope, ScopeSet,
+    BoxFuture, MethodName, NodeKind, Scope, ScopeSet,
     authentication::{Authentication, Lineage, Node},
     clock::Timestamp,
     directory::Standing,
@@ -63,11 +63,18 @@ pub(super) fn descent(lineage: &Lineage, read_at: Position, feed: &dyn Revocatio
 
 impl DecisionPoint {
     /// For what outlives its decision, a stream that is still open (RULES 2.5): has nothing that it descends from been
-    /// revoked, and is every principal active? A store that does not answer is no reason to close.
+    /// revoked, is every principal active, and does each key or password still last? That a signed token is over ends none: it
+    /// stands for a session, which goes on. A store that does not answer is no reason to close.
     pub async fn stands(&self, permit: &Permit) -> bool {
+        let now = self.parts.clock.now();
         for known in permit.subject().into_iter().chain(permit.actors()) {
             let authentication = &known.authentication;
             if authentication.lineage.iter().any(|node| self.parts.feed.is_revoked(node)) {
+                return false;
+            }
+            let lasts = authentication.method == MethodName::Jwt
+                || authentication.expires_at.is_none_or(|end| now < end);
+            if !lasts {
                 return false;
             }
             let directory = &self.parts.directory;
@@ -108,15 +115,15 @@ pub(super) async fn hear(case: &mut Case<'_>) {
 }
 
 /// Revoked after the secret verified. Only the end of the key, app password or token itself is told to its holder; what happened
-/// to its owner is not.
-pub(super) fn revoked(kind: NodeKind) -> Refused {
+/// to its owner is not. A token ends with whatever it hangs on.
+pub(super) fn revoked(method: MethodName, kind: NodeKind) -> Refused {
     match kind {
+        kind if method == MethodName::Jwt && kind != NodeKind::Principal => {
+            Denial::refused(DenialKind::Unauthenticated, "token_revoked", "token, session or parent revoked")
+        }
         NodeKind::ApiKey => Denial::refused(DenialKind::Unauthenticated, "key_revoked", "key revoked"),
         NodeKind::AppPassword => {
             Denial::refused(DenialKind::Unauthenticated, "app_password_revoked", "app password revoked")
-        }
-        NodeKind::Token | NodeKind::Session | NodeKind::Generation | NodeKind::SigningKey => {
-            Denial::refused(DenialKind::Unauthenticated, "token_revoked", "token or session revoked")
         }
         NodeKind::Principal => {
             Denial::refused(DenialKind::Unauthenticated, "credential_invalid", "principal revoked")

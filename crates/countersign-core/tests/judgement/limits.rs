@@ -2,10 +2,12 @@
 
 use crate::support::{route, told, with_alice};
 use countersign_core::{
+    Authentication, Lineage,
     MethodName::{ApiKey, Jwt, OAuth},
+    Node, NodeKind, ScopeSet,
     check::{
         limit::{PlanName, RateLimit},
-        route::{LimitBy, Route, RouteLimit, SecurityRequirement},
+        route::{Alternative, LimitBy, Route, RouteLimit, SecurityRequirement},
     },
 };
 use countersign_testkit::{Answer, Fixture, Headers, principal};
@@ -63,6 +65,51 @@ async fn rule_2_4_by_principal_credential_and_route() {
         assert_eq!(pass(&fixture, "/other", KEY).await, 3, "{by:?}: another route counts for itself");
         fixture.clock.advance(Duration::from_secs(60));
         assert_eq!(pass(&fixture, "/", KEY).await, 3, "{by:?}: a window later");
+    }
+}
+
+/// Otherwise whoever has a key would have as many as it is exchanged for sessions.
+#[tokio::test]
+async fn rule_2_4_what_was_given_for_a_credential_counts_as_it_does() {
+    let either = Alternative(vec![(Jwt, ScopeSet::default())]);
+    let mut all = route("/", "api_key");
+    if let SecurityRequirement::AnyOf(alternatives) = &mut all.security {
+        alternatives.push(either);
+    }
+    let fixture = fixture([limited(all, LimitBy::Credential, 3)]);
+    let (key, jwt) = (fixture.room(ApiKey).node("alice"), fixture.room(Jwt));
+    let alice = principal("alice", "").id;
+    for (name, parents) in [
+        ("of-key", vec![key.clone()]),
+        ("of-key-too", vec![key]),
+        ("of-password", vec![Node::new(NodeKind::Password, "alice.1")]),
+        ("of-password-too", vec![Node::new(NodeKind::Password, "alice.1")]),
+        ("of-another", vec![Node::new(NodeKind::Password, "bob.1")]),
+        ("of-its-own", vec![]),
+    ] {
+        let mut session = jwt.authentication(name, &alice, "");
+        let own = [Node::principal(&alice), Node::new(NodeKind::Session, name)];
+        session.lineage = Lineage::new(own.into_iter().chain(parents));
+        jwt.script(name, Answer::Good(Box::new(session)));
+    }
+    let theirs =
+        Authentication { issuer: Some("https://idp.example".into()), ..jwt.authentication("", &alice, "") };
+    for name in ["theirs", "theirs-too"] {
+        let lineage = Lineage::new([Node::principal(&alice), Node::new(NodeKind::Token, name)]);
+        jwt.script(name, Answer::Good(Box::new(Authentication { lineage, ..theirs.clone() })));
+    }
+    assert_eq!(pass(&fixture, "/", KEY).await, 3);
+    for (name, expected) in [
+        ("theirs", 3),
+        ("theirs-too", 0),
+        ("of-key", 0),
+        ("of-key-too", 0),
+        ("of-password", 3),
+        ("of-password-too", 0),
+        ("of-another", 3),
+        ("of-its-own", 3),
+    ] {
+        assert_eq!(pass(&fixture, "/", &[("x-jwt", name)]).await, expected, "{name}");
     }
 }
 

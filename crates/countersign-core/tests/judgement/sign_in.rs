@@ -106,4 +106,7 @@ async fn nobody_else_is_sent_there() {
     let plain = fixture.ask(GET, "/page/a", &[NAVIGATES, PAGE, ALICE], "192.0.2.1", Transport::Plain).await;
     let Decision::Deny(plain) = plain else { panic!("allowed over plain http") };
     assert_eq!((told(&plain), plain.sign_in), ((403, "tls_required"), None));
+    let plain = fixture.ask(GET, "/page/a", &[NAVIGATES, PAGE], "192.0.2.1", Transport::Plain).await;
+    let Decision::Deny(plain) = plain else { panic!("allowed over plain http") };
+    assert_eq!((told(&plain), plain.sign_in), (MISSING, None));
 }

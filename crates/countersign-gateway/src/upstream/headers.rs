@@ -127,9 +127,7 @@ pub(crate) fn request(
         }
     }
     if seen.cookies {
-        if !route.forward_credential {
-            without_our_cookies(fields);
-        }
+        without_cookies(if route.forward_credential { &cookie::NEVER_SHOWN } else { &cookie::OURS }, fields);
         join_cookies(fields);
     }
 
@@ -344,14 +342,14 @@ fn route_headers(route: &Route) -> impl Iterator<Item = &HeaderName> {
 }
 
 /// RULES 3.2: our cookies stay here; what is between them goes on as it is.
-fn without_our_cookies(fields: &mut Fields) {
+fn without_cookies(names: &[&str], fields: &mut Fields) {
     let pairs = |line| <[u8]>::split(line, |byte: &u8| *byte == b';');
-    if !fields.all(&COOKIE).flat_map(pairs).any(cookie::is_ours) {
+    if !fields.all(&COOKIE).flat_map(pairs).any(|pair| cookie::is_one_of(names, pair)) {
         return;
     }
     let mut kept: Vec<HeaderValue> = Vec::new();
     for line in fields.all(&COOKIE) {
-        let pairs: Vec<&[u8]> = pairs(line).filter(|pair| !cookie::is_ours(pair)).collect();
+        let pairs: Vec<&[u8]> = pairs(line).filter(|pair| !cookie::is_one_of(names, pair)).collect();
         let line = pairs.join(&b';');
         // of what came as such; a line of which nothing is left is none
         kept.extend(HeaderValue::from_bytes(line.trim_ascii()).ok().filter(|line| !line.is_empty()));

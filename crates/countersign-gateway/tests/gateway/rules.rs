@@ -2,11 +2,12 @@
 
 use crate::support::{Act, KEY, OK, PATIENCE, Rig, Upstream, code, needs, status};
 use countersign_core::{
-    MethodName,
-    check::route::{MethodSet, Route, SecurityRequirement},
+    Clock, MethodName, ScopeSet,
+    check::route::{Alternative, MethodSet, Route, SecurityRequirement},
 };
 use countersign_testkit::eventually;
 use http::Method;
+use std::time::Duration;
 
 /// M.2 rule 5: deny by default; a public route is public for its own path and methods and for nothing near them.
 #[tokio::test]
@@ -86,6 +87,38 @@ async fn a_store_that_does_not_answer_is_503() {
     let answer = rig.get("/a", "").await;
     assert_eq!((status(&answer), code(&answer).as_str()), (503, "store_unavailable"), "{answer}");
     assert!(rig.upstream.requests().is_empty());
+}
+
+/// RULES 2.6: a stream lasts no longer than a key. That a token is over says nothing of the session it stands for.
+#[tokio::test]
+async fn m2_8_an_open_stream_ends_with_its_key_and_outlives_a_token() {
+    let all = [Route::new("/key", "api", needs("")), {
+        let jwt = Alternative(vec![(MethodName::Jwt, ScopeSet::default())]);
+        Route::new("/token", "api", SecurityRequirement::AnyOf(vec![jwt]))
+    }];
+    let upstream = Upstream::start(|_| {
+        Act::answer("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n")
+    });
+    let rig = Rig::with(upstream.await, all.into(), |_| {}).await;
+    let robot = countersign_testkit::principal("robot", "").id;
+    for method in [MethodName::ApiKey, MethodName::Jwt] {
+        let room = rig.fixture.room(method);
+        let mut known = room.authentication("short", &robot, "");
+        known.expires_at = Some(rig.fixture.clock.now() + Duration::from_secs(60));
+        room.script("short", countersign_testkit::Answer::Good(Box::new(known)));
+    }
+    let mut clients = Vec::new();
+    for (path, field) in [("/key", "x-api-key"), ("/token", "x-jwt")] {
+        let mut client = rig.connect().await;
+        client.write(format!("GET {path} HTTP/1.1\r\nHost: a.example\r\n{field}: short\r\n\r\n")).await;
+        clients.push(client);
+    }
+    eventually(PATIENCE, || async { rig.upstream.open() == 2 }).await;
+    rig.fixture.clock.advance(Duration::from_secs(60));
+    clients[0].rest().await;
+    eventually(PATIENCE, || async { rig.upstream.open() == 1 }).await;
+    let answer = rig.get("/token", "x-jwt: short\r\n").await;
+    assert_eq!((status(&answer), rig.upstream.open()), (401, 1), "{answer}");
 }
 
 /// RULES 2.5 and M.2 rule 8: an open stream ends with what permitted it, and only then.

@@ -47,9 +47,12 @@ async fn rules_3_2_our_cookies_stay_here() {
             assert!(!got.text().contains("secret"), "{target} {lines:?}");
         }
     }
-    assert_eq!(status(&rig.get("/forward/a", "Cookie: __Host-session=a; b=c\r\n").await), 200);
+    // where the credential is shown, what is for us alone is not
+    let cookies = "Cookie: __Host-session=a; __Host-refresh=secret; b=c; __Host-countersign-csrf=secret\r\n";
+    assert_eq!(status(&rig.get("/forward/a", cookies).await), 200);
     let got = rig.upstream.requests().pop().unwrap();
     assert_eq!(got.field("cookie"), ["__Host-session=a; b=c"]);
+    assert!(!got.text().contains("secret"));
 }
 
 /// RULES 3.4: no upstream gives or takes a session, whichever part of its answer it says so in.

@@ -108,6 +108,10 @@ impl JwtAuthenticator {
         &self.parts.issuer
     }
 
+    pub fn issuers(&self) -> &ForeignIssuers {
+        &self.parts.foreign
+    }
+
     /// A Bearer value, as at the gateway.
     pub async fn judge(&self, token: &str, now: Timestamp) -> Result<Authentication, Failure> {
         self.look_up_and_verify(Place::Authorization, token.as_bytes(), now).await

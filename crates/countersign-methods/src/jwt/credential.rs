@@ -17,9 +17,6 @@ use countersign_core::{
 };
 use http::header::AUTHORIZATION;
 
-/// RFC 6265bis 5.6: no browser keeps a longer one, so whoever sends it is none.
-const LONGEST_COOKIE: usize = 4096;
-
 /// A value of this room's, and where it stood.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Shown<'r> {
@@ -47,7 +44,7 @@ pub fn find<'r>(request: &CheckRequest<'r>, cookies: bool) -> Option<Shown<'r>> 
         return None;
     }
     match cookie::one(request.headers, cookie::SESSION) {
-        One::Single(value) if value.len() <= LONGEST_COOKIE && (is_compact(value) || is_word(value)) => {
+        One::Single(value) if value.len() <= cookie::MAX_COOKIE && (is_compact(value) || is_word(value)) => {
             Some(Shown { place: Place::Cookie, value })
         }
         _ => None,

@@ -19,6 +19,8 @@ pub struct SessionConfig {
     pub absolute: Duration,
     /// RULES 4.2: so long the refresh token before the present one gets that same one again.
     pub grace: Duration,
+    /// So many are open that began with one credential; for one more the oldest of those ends.
+    pub per_credential: u32,
     /// The access token itself stands in the cookie.
     pub jwt_cookie: bool,
 }
@@ -38,6 +40,7 @@ impl Default for SessionConfig {
             idle: 7 * DAY,
             absolute: 30 * DAY,
             grace: Duration::from_secs(10),
+            per_credential: 500,
             jwt_cookie: false,
         }
     }

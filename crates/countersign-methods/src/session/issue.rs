@@ -4,7 +4,7 @@
 use super::{
     config::SessionConfig,
     record::{EndReason, RefreshFamily, SessionKind, SessionRecord, SessionState, TokenDigest, session_node},
-    store::{KeyEnd, Rotated, Rotation, SessionEnded, SessionQuery, SessionStore},
+    store::{KeyEnd, Room, Rotated, Rotation, SessionEnded, SessionQuery, SessionStore},
     token::{NewToken, SessionTokens, TokenKind},
 };
 use crate::principal::caller::Caller;
@@ -221,7 +221,8 @@ impl SessionIssuer {
             ("amr", record.amr.clone()),
         ];
         let event = caller.event(now, "session.create", id.as_str(), detail);
-        match self.parts.store.create(record.clone(), generation, event).await {
+        let room = Room { most: config.per_credential, until: now + SessionConfig::REMEMBERED };
+        match self.parts.store.create(record.clone(), generation, room, event).await {
             Ok(()) => {}
             // disabled, or called back, while they signed in
             Err(StoreError::Conflict(_)) => return Err(SessionError::Over),
@@ -309,6 +310,31 @@ impl SessionIssuer {
         Err(SessionError::Store(StoreError::Unavailable(
             "a session changed faster than it could be read".into(),
         )))
+    }
+
+    /// For a new access token without a step of the chain: where an answer may be lost, or be no answer to whoever has the token,
+    /// a step would make a copy of what they still hold. Ends nothing.
+    pub async fn renew(
+        &self,
+        token: &[u8],
+        place: RefreshPlace<'_>,
+        now: Timestamp,
+    ) -> Result<SessionRecord, SessionError> {
+        let shown = self.parts.tokens.read(TokenKind::Refresh, token).ok_or(SessionError::Over)?;
+        if self.parts.feed.is_blind(now) {
+            return Err(SessionError::Blind);
+        }
+        let found = self.parts.store.find(&shown.id).await?;
+        let fits = |record: &SessionRecord| record.is_open(now) && place.is_of(record);
+        let mut record = found.filter(fits).ok_or(SessionError::Over)?;
+        let family = record.refresh.as_ref().ok_or(SessionError::Over)?;
+        let previous = family.previous.as_ref().map(|(previous, _)| previous);
+        let graced = previous.filter(|_| now.since(family.rotated_at) < self.parts.config.grace);
+        if !std::iter::once(&family.current).chain(graced).any(|good| same(good, &shown.digest)) {
+            return Err(SessionError::Over);
+        }
+        self.hangs_on_what_stands(&mut record, now).await?;
+        Ok(record)
     }
 
     /// `None`: somebody was faster.

@@ -37,16 +37,20 @@ pub enum EndReason {
     Revoked,
     /// A refresh token came a second time: somebody has a copy.
     Reuse,
+    /// Too many others began since with the same credential.
+    Displaced,
 }
 
 impl EndReason {
-    pub const ALL: [EndReason; 3] = [EndReason::SignedOut, EndReason::Revoked, EndReason::Reuse];
+    pub const ALL: [EndReason; 4] =
+        [EndReason::SignedOut, EndReason::Revoked, EndReason::Reuse, EndReason::Displaced];
 
     pub fn as_str(self) -> &'static str {
         match self {
             EndReason::SignedOut => "signed_out",
             EndReason::Revoked => "revoked",
             EndReason::Reuse => "reuse",
+            EndReason::Displaced => "displaced",
         }
     }
 

@@ -17,6 +17,15 @@ pub struct SessionQuery {
     pub page: PageRequest,
 }
 
+/// How many may be open that began with one credential: those whose first parent is the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// With the new one.
+    pub most: u32,
+    /// Until then it is remembered that one ended.
+    pub until: Timestamp,
+}
+
 /// One step of a chain of refresh tokens.
 #[derive(Clone)]
 pub struct Rotation {
@@ -66,11 +75,12 @@ pub trait SessionStore: fmt::Debug + Send + Sync {
     fn generation<'a>(&'a self, principal: &'a PrincipalId)
     -> BoxFuture<'a, Result<Option<i64>, StoreError>>;
     /// `Conflict("principal_changed")` where the principal is gone, disabled, or at another generation than the one that is
-    /// given; `Conflict("session_exists")`.
+    /// given; `Conflict("session_exists")`. Where there is no room, the oldest open ones of its credential end, each node into the feed.
     fn create<'a>(
         &'a self,
         record: SessionRecord,
         generation: i64,
+        room: Room,
         event: AuditEvent,
     ) -> BoxFuture<'a, Result<(), StoreError>>;
     /// RULES 2.6: what became of the key of this node. A rotation moves its end forward, and that of what it was exchanged for.

@@ -6,7 +6,7 @@ use countersign_core::{
 use countersign_methods::{
     session::{
         record::{EndReason, SessionRecord},
-        store::{KeyEnd, Rotated, Rotation, SessionEnded, SessionQuery, SessionStore},
+        store::{KeyEnd, Room, Rotated, Rotation, SessionEnded, SessionQuery, SessionStore},
     },
     signing::{
         record::SigningKeyRecord,
@@ -51,9 +51,10 @@ impl SessionStore for Slow {
         &'a self,
         record: SessionRecord,
         generation: i64,
+        room: Room,
         event: AuditEvent,
     ) -> BoxFuture<'a, Result<(), StoreError>> {
-        Box::pin(async move { SessionStore::create(&*self.0, record, generation, event).await })
+        Box::pin(async move { SessionStore::create(&*self.0, record, generation, room, event).await })
     }
 
     fn key_end<'a>(&'a self, key: &'a Node) -> BoxFuture<'a, Result<KeyEnd, StoreError>> {

@@ -93,6 +93,11 @@ impl Members {
         value
     }
 
+    /// Nothing was wrong so far.
+    pub(crate) fn is_good(&self) -> bool {
+        self.faults.is_empty()
+    }
+
     /// For what no single member can know: two that exclude each other.
     pub(crate) fn fault(&mut self, member: &str, detail: impl Into<String>) {
         self.faults.push(Fault { member: member.into(), detail: detail.into() });

@@ -377,12 +377,16 @@ fn request_id(services: &Services, request: &Request<Body>) -> RequestId {
     })
 }
 
+fn peer(request: &Request<Body>) -> Option<Peer> {
+    request.extensions().get::<Peer>().copied()
+}
+
 async fn operate(
     operation: &'static Operation,
     services: Arc<Services>,
     request: Request<Body>,
 ) -> Response<Body> {
-    let id = request_id(&services, &request);
+    let (id, from) = (request_id(&services, &request), peer(&request));
     let work = async {
         let (mut parts, body) = request.into_parts();
         let permit = parts.extensions.get::<Arc<Permit>>().cloned();
@@ -408,7 +412,7 @@ async fn operate(
         let facts = Facts::read(services, id, peer, parts, (body, operation.most)).await?;
         (operation.handler)(Call { facts, caller, id: subject.unwrap_or_default() }).await
     };
-    settle(operation.name, id, work).await
+    settle(operation.name, (id, from), work).await
 }
 
 /// What runs for whoever was let through to it.
@@ -421,7 +425,7 @@ struct Open {
 
 async fn serve(operation: Open, services: Arc<Services>, request: Request<Body>) -> Response<Body> {
     let Open { name, handler, most } = operation;
-    let id = request_id(&services, &request);
+    let (id, from) = (request_id(&services, &request), peer(&request));
     let work = async {
         let (parts, body) = request.into_parts();
         let Some(peer) = parts.extensions.get::<Peer>().copied() else {
@@ -431,7 +435,7 @@ async fn serve(operation: Open, services: Arc<Services>, request: Request<Body>)
         let facts = Facts::read(services, id, peer, parts, (body, most)).await?;
         handler(facts).await
     };
-    settle(name, id, work).await
+    settle(name, (id, from), work).await
 }
 
 /// A permit for one operation is no permit for another.
@@ -445,7 +449,7 @@ async fn attend(
     if permit.and_then(|permit| permit.route().name.split(' ').next()) != Some(name) {
         let id = request_id(&services, &request);
         tracing::error!(operation = name, "reached without a decision for it; nothing was done");
-        return settle(name, id, async { Err(Problem::internal()) }).await;
+        return settle(name, (id, peer(&request)), async { Err(Problem::internal()) }).await;
     }
     serve(Open { name, handler: operation.handler, most: MAX_BODY }, services, request).await
 }
@@ -453,7 +457,7 @@ async fn attend(
 /// Whatever became of it, there is one answer: a document, a problem, or a problem in place of a panic.
 async fn settle(
     operation: &'static str,
-    id: RequestId,
+    (id, from): (RequestId, Option<Peer>),
     work: impl Future<Output = Answer>,
 ) -> Response<Body> {
     let answer = AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| {
@@ -470,7 +474,8 @@ async fn settle(
             if let Some(reason) = &problem.reason {
                 tracing::error!(operation, request = %id, reason, "the store did not answer");
             }
-            tracing::info!(operation, request = %id, status = problem.status.as_u16(), code = problem.code, "refused");
+            let peer = from.map(|peer| tracing::field::display(peer.address));
+            tracing::info!(operation, request = %id, peer, status = problem.status.as_u16(), code = problem.code, "refused");
             problem.render(id)
         }
     }

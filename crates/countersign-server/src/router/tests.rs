@@ -181,7 +181,7 @@ async fn head_is_answered_as_get_without_the_body() {
 
 #[tokio::test]
 async fn a_panic_is_an_answer() {
-    let answer = settle("test", RequestId([0; 16]), async { panic!("a test") }).await;
+    let answer = settle("test", (RequestId([0; 16]), None), async { panic!("a test") }).await;
     assert_eq!(answer.status().as_u16(), 500);
 }
 

@@ -26,8 +26,12 @@ pub(crate) async fn exchange(facts: Facts) -> Answer {
             format!("the key has {what} of its own, which a session would not have; use the key itself"),
         ));
     }
-    let (services, principal) = (&facts.services, authentication.principal.as_str().as_bytes());
-    services.charge("exchanges by this principal", principal, &services.limits.exchange)?;
+    let services = &facts.services;
+    services.charge(
+        "exchanges of this credential",
+        shown.to_string().as_bytes(),
+        &services.limits.exchange,
+    )?;
     let others = authentication.lineage.iter().filter(|node| *node != shown);
     let who = SignedIn {
         principal: authentication.principal.clone(),

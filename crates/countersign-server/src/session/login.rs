@@ -6,7 +6,7 @@ use super::{cookies, page, refresh, tokens};
 use crate::{
     call::{Answer, Facts},
     problem::Problem,
-    services::{Sessions, network_of},
+    services::Sessions,
     words::read,
 };
 use axum::body::Body;
@@ -15,7 +15,7 @@ use countersign_methods::{
     basic::issue::BasicError,
     session::{
         issue::{Begin, Begun, SignedIn, from_network},
-        record::SessionKind,
+        record::{EndReason, SessionKind},
     },
 };
 use http::{
@@ -35,13 +35,12 @@ pub(crate) async fn show(facts: Facts) -> Answer {
     if is_signed_in(&facts, &sessions).await {
         return signed_in_page(&facts, back.as_deref());
     }
-    if let Some(Ok(refreshed)) = refresh::by_cookie(&facts, &sessions).await {
+    if let Some(Ok(record)) = refresh::renewed_by_cookie(&facts, &sessions).await {
         let mut response = match &back {
             Some(back) => see_other(Some(back))?,
             None => signed_in_page(&facts, None)?,
         };
-        let cookies = (None, Some(&refreshed.refresh));
-        tokens::set(&mut response, &sessions, &refreshed.record, cookies, facts.now)?;
+        tokens::set_access(&mut response, &sessions, &record, facts.now)?;
         return Ok(response);
     }
     page::login(&*facts.services.entropy, &facts.services.answers.realm, back.as_deref(), None)
@@ -66,9 +65,6 @@ pub(crate) async fn login(facts: Facts) -> Answer {
         facts.demand_own_page()?;
     }
     let services = &facts.services;
-    let network = network_of(facts.peer.address);
-    services.charge("sign-ins from this network", &network, &services.limits.login)?;
-
     let from = facts.peer.address;
     let back = back.filter(|back: &String| is_here(back));
     let signed_in = services.basic.sign_in(&user, &password, from, facts.now).await;
@@ -91,6 +87,8 @@ pub(crate) async fn login(facts: Facts) -> Answer {
         }
         Err(error) => return Err(error.into()),
     };
+    // those that fail are slowed down by whoever knows whose place this is (RULES 5.1)
+    services.charge("sign-ins of this person", principal.id.as_str().as_bytes(), &services.limits.login)?;
     let kind = if wants_cookie { sessions.browser_kind() } else { SessionKind::Native };
     let who = SignedIn {
         scopes: principal.scopes.clone(),
@@ -100,7 +98,12 @@ pub(crate) async fn login(facts: Facts) -> Answer {
         ends_at: None,
         at: facts.now,
     };
-    let begun = begin(&facts, &sessions, who, kind, scope).await?;
+    let mut begun = begin(&facts, &sessions, who.clone(), kind, scope.clone()).await?;
+    if kind == SessionKind::JwtCookie && !tokens::fits_a_cookie(&sessions, &begun.record, facts.now)? {
+        let caller = from_network(facts.peer.address, facts.request);
+        sessions.issuer.end(&begun.record.id, EndReason::Displaced, &caller, facts.now).await?;
+        begun = begin(&facts, &sessions, who, SessionKind::Cookie, scope).await?;
+    }
     if !wants_cookie {
         let refresh = begun.refresh.ok_or_else(Problem::internal)?;
         return tokens::native(&sessions, &begun.record, &refresh, facts.now);

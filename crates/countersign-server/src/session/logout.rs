@@ -38,11 +38,11 @@ pub(crate) async fn logout(facts: Facts) -> Answer {
         sessions.issuer.sign_out(TokenKind::Refresh, token.as_bytes(), &caller, facts.now).await?;
         return Ok(no_content());
     }
-    if let Some(field) = facts.headers().get(AUTHORIZATION) {
-        let header = authorization_header::parse(field.as_bytes()).ok();
-        if let Some(header) = header.filter(|header| header.scheme_is("bearer")) {
-            sessions.sign_out_by_access_token(&facts, header.credentials).await?;
-        }
+    // a browser may add a password that it remembers: it signs out by its cookies all the same
+    let field = facts.headers().get(AUTHORIZATION).filter(|_| !is_form);
+    let header = field.and_then(|field| authorization_header::parse(field.as_bytes()).ok());
+    if let Some(header) = header.filter(|header| header.scheme_is("bearer")) {
+        sessions.sign_out_by_access_token(&facts, header.credentials).await?;
         return Ok(no_content());
     }
     facts.demand_own_page()?;

@@ -9,7 +9,10 @@ use crate::{
     words::read,
 };
 use countersign_core::check::cookie;
-use countersign_methods::session::issue::{RefreshPlace, Refreshed, from_network};
+use countersign_methods::session::{
+    issue::{RefreshPlace, Refreshed, from_network},
+    record::SessionRecord,
+};
 
 pub(crate) async fn refresh(facts: Facts) -> Answer {
     let sessions = facts.sessions()?;
@@ -36,8 +39,21 @@ pub(crate) async fn refresh(facts: Facts) -> Answer {
     Ok(response)
 }
 
+/// A new access token alone. `None`: the browser came without a refresh token.
+pub(super) async fn renewed_by_cookie(
+    facts: &Facts,
+    sessions: &Sessions,
+) -> Option<Result<SessionRecord, Problem>> {
+    let token = facts.cookie(cookie::REFRESH)?;
+    let place = RefreshPlace::Cookie { host: facts.authority().unwrap_or_default() };
+    Some(match charge(facts, sessions, token) {
+        Ok(()) => sessions.issuer.renew(token, place, facts.now).await.map_err(Problem::from),
+        Err(problem) => Err(problem),
+    })
+}
+
 /// `None`: the browser came without one.
-pub(super) async fn by_cookie(facts: &Facts, sessions: &Sessions) -> Option<Result<Refreshed, Problem>> {
+async fn by_cookie(facts: &Facts, sessions: &Sessions) -> Option<Result<Refreshed, Problem>> {
     let token = facts.cookie(cookie::REFRESH)?;
     let place = RefreshPlace::Cookie { host: facts.authority().unwrap_or_default() };
     Some(of(facts, sessions, token, place).await)
@@ -45,20 +61,19 @@ pub(super) async fn by_cookie(facts: &Facts, sessions: &Sessions) -> Option<Resu
 
 /// Made-up tokens never reach the store, and what bears our mark was given out: there is nothing to guess. But each refresh is
 /// written down, and so a session has a number of them.
+fn charge(facts: &Facts, sessions: &Sessions, token: &[u8]) -> Result<(), Problem> {
+    let Some((_, Some(session))) = sessions.issuer.recognise(token) else { return Ok(()) };
+    let services = &facts.services;
+    services.charge("refreshes of this session", session.as_str().as_bytes(), &services.limits.refresh)
+}
+
 async fn of(
     facts: &Facts,
     sessions: &Sessions,
     token: &[u8],
     place: RefreshPlace<'_>,
 ) -> Result<Refreshed, Problem> {
-    if let Some((_, Some(session))) = sessions.issuer.recognise(token) {
-        let services = &facts.services;
-        services.charge(
-            "refreshes of this session",
-            session.as_str().as_bytes(),
-            &services.limits.refresh,
-        )?;
-    }
+    charge(facts, sessions, token)?;
     let caller = from_network(facts.peer.address, facts.request);
     let refreshed = sessions.issuer.refresh(token, place, &caller, facts.now).await;
     Ok(refreshed.inspect_err(|_| {

@@ -87,11 +87,30 @@ pub(crate) fn set(
         cookies::set(response, cookie::SESSION, opaque, lifetime)?;
     }
     if let Some(refresh) = refresh {
-        let minted = sessions.tokens.mint(record, now)?;
-        cookies::set(response, cookie::SESSION, &minted.token, minted.expires_in)?;
+        set_access(response, sessions, record, now)?;
         cookies::set(response, cookie::REFRESH, refresh, lifetime)?;
     }
     Ok(())
+}
+
+pub(crate) fn set_access(
+    response: &mut Response<Body>,
+    sessions: &Sessions,
+    record: &SessionRecord,
+    now: Timestamp,
+) -> Result<(), Problem> {
+    let minted = sessions.tokens.mint(record, now)?;
+    cookies::set(response, cookie::SESSION, &minted.token, minted.expires_in)
+}
+
+/// RFC 6265bis 5.6: browsers keep no longer one, and the room reads none.
+pub(crate) fn fits_a_cookie(
+    sessions: &Sessions,
+    record: &SessionRecord,
+    now: Timestamp,
+) -> Result<bool, Problem> {
+    let minted = sessions.tokens.mint(record, now)?;
+    Ok(cookie::SESSION.len() + minted.token.expose().len() <= cookie::MAX_COOKIE)
 }
 
 /// To a script of a page of ours: nothing that it could leak.

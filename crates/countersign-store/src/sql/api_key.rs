@@ -4,6 +4,7 @@ use super::{
     Store,
     dialect::{Conn, Failed, row, sql},
     revocation::{NewChange, parse_nodes, write_nodes},
+    session,
     unit::Purpose,
 };
 use countersign_core::{
@@ -372,6 +373,7 @@ impl ApiKeyStore for Store {
                     return Err(Failed::Conflict("key_changed"));
                 }
                 insert(&mut unit.conn, &successor).await?;
+                session::end_with_key(&mut unit.conn, &successor.owner, &predecessor.node(), predecessor_expires_at).await?;
                 unit.change(NewChange { kind: ChangeKind::Changed, node: predecessor.node(), at, until: None });
                 unit.audit(event);
                 Ok(())

@@ -13,7 +13,7 @@ use countersign_core::{
 };
 use countersign_methods::session::{
     record::{EndReason, RefreshFamily, SessionKind, SessionRecord, SessionState, TokenDigest, session_node},
-    store::{KeyEnd, Rotated, Rotation, SessionEnded, SessionQuery, SessionStore},
+    store::{KeyEnd, Room, Rotated, Rotation, SessionEnded, SessionQuery, SessionStore},
 };
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
@@ -190,6 +190,62 @@ async fn end_all(
     Ok(ended.iter().map(|(id,)| CredentialId::new(id)).collect())
 }
 
+/// Which ended because the new one has the place of the oldest. Where several begin at once one more may stay.
+async fn displace(conn: &mut Conn<'_>, new: &SessionRecord, most: u32) -> Result<Vec<CredentialId>, Failed> {
+    let at = new.created_at.as_micros();
+    let open: Vec<(i64, String, String)> = sql("SELECT created_at, id, parents FROM session
+         WHERE principal = $1 AND id <> $2 AND ended_at IS NULL AND expires_at > $3 AND last_used_at > $3 - idle")
+    .bind(new.principal.as_str())
+    .bind(new.id.as_str())
+    .bind(at)
+    .all(conn)
+    .await?;
+    let is_like = |parents: &str| parse_nodes(parents).is_some_and(|p| p.first() == new.parents.first());
+    let open = open.into_iter().filter(|(_, _, parents)| is_like(parents));
+    let mut open: Vec<(i64, String)> = open.map(|(at, id, _)| (at, id)).collect();
+    let most = usize::try_from(most).unwrap_or(usize::MAX);
+    open.sort();
+    open.truncate((open.len() + 1).saturating_sub(most));
+    // in the order in which uses are written, so that two transactions never wait for each other crosswise
+    open.sort_by(|a, b| a.1.cmp(&b.1));
+    let mut ended = Vec::new();
+    for (_, id) in open {
+        let now = sql("UPDATE session SET ended_at = $2, end_reason = $3 WHERE id = $1 AND ended_at IS NULL")
+            .bind(id.as_str())
+            .bind(at)
+            .bind(EndReason::Displaced.as_str())
+            .execute(conn)
+            .await?;
+        ended.extend((now == 1).then(|| CredentialId::new(&id)));
+    }
+    Ok(ended)
+}
+
+/// RULES 2.6: what this key was exchanged for ends no later than it does. One that is being begun meanwhile is looked after when it
+/// is refreshed.
+pub(super) async fn end_with_key(
+    conn: &mut Conn<'_>,
+    owner: &PrincipalId,
+    key: &Node,
+    end: Timestamp,
+) -> Result<(), Failed> {
+    let open: Vec<(String, String)> = sql("SELECT id, parents FROM session
+         WHERE principal = $1 AND ended_at IS NULL AND expires_at > $2 ORDER BY id /* update */")
+    .bind(owner.as_str())
+    .bind(end.as_micros())
+    .all(conn)
+    .await?;
+    let is_of = |parents: &str| parse_nodes(parents).is_some_and(|parents| parents.first() == Some(key));
+    for (id, _) in open.iter().filter(|(_, parents)| is_of(parents)) {
+        sql("UPDATE session SET expires_at = $2 WHERE id = $1")
+            .bind(id.as_str())
+            .bind(end.as_micros())
+            .execute(conn)
+            .await?;
+    }
+    Ok(())
+}
+
 /// `MICROSECONDS.ID` of the last one seen, or from before the first one.
 fn parse_cursor(after: Option<&str>) -> Result<(i64, String), Failed> {
     // `~` stands behind every character of an id
@@ -223,12 +279,16 @@ impl SessionStore for Store {
         &'a self,
         record: SessionRecord,
         generation: i64,
+        room: Room,
         event: AuditEvent,
     ) -> BoxFuture<'a, Result<(), StoreError>> {
         let write = self.write(Purpose::Ordinary, move |unit| {
             Box::pin(async move {
                 unit.claim(&event).await?;
                 insert(&mut unit.conn, &record, generation).await?;
+                for id in displace(&mut unit.conn, &record, room.most).await? {
+                    unit.change(NewChange::revoked(session_node(&id), record.created_at, Some(room.until)));
+                }
                 unit.audit(event);
                 Ok(())
             })

@@ -122,6 +122,7 @@ macro_rules! conformance_cases {
                 of_fifty_rotations_at_once_one_is_done,
                 a_session_ends_once,
                 a_key_that_was_exchanged_ends_as_it_does_itself,
+                for_one_more_than_there_is_room_for_the_oldest_ends,
                 of_fifty_ends_at_once_one_writes,
                 the_other_sessions_end_and_this_one_stays,
                 everything_before_now_ends_with_its_generation,
@@ -157,7 +158,7 @@ macro_rules! conformance_cases {
 }
 
 /// 2027-01-15, in whole seconds from there.
-pub fn at(seconds: i64) -> Timestamp {
+pub const fn at(seconds: i64) -> Timestamp {
     Timestamp::from_seconds(1_800_000_000 + seconds)
 }
 

@@ -15,7 +15,7 @@ use countersign_methods::{
         record::{
             EndReason, RefreshFamily, SessionKind, SessionRecord, SessionState, TokenDigest, session_node,
         },
-        store::{KeyEnd, Rotated, Rotation, SessionEnded, SessionQuery},
+        store::{KeyEnd, Room, Rotated, Rotation, SessionEnded, SessionQuery},
     },
 };
 use std::time::Duration;
@@ -62,8 +62,11 @@ pub fn rotation(n: u32, from: u32, to: u32, when: Timestamp) -> Rotation {
     Rotation { id: session_id(n), from: token(from), to: token(to), sealed, at: when }
 }
 
+/// More than any test fills but the one that means to.
+pub const ROOM: Room = Room { most: 1000, until: at(9000) };
+
 async fn create(ports: &Ports, record: &SessionRecord) {
-    let made = ports.sessions.create(record.clone(), 0, event("session.create", record.id.as_str()));
+    let made = ports.sessions.create(record.clone(), 0, ROOM, event("session.create", record.id.as_str()));
     made.await.unwrap();
 }
 
@@ -150,7 +153,7 @@ pub async fn a_session_needs_its_principal_as_it_was_read(ports: Ports) {
     create(&ports, &session(1, &owner)).await;
     let try_to = |record: SessionRecord, generation| {
         let ports = ports.clone();
-        async move { ports.sessions.create(record, generation, event("session.create", "refused")).await }
+        async move { ports.sessions.create(record, generation, ROOM, event("session.create", "refused")).await }
     };
     let other = SessionRecord { host: "other.example".into(), ..session(1, &owner) };
     assert_eq!(try_to(other, 0).await, Err(StoreError::Conflict("session_exists")));
@@ -163,6 +166,38 @@ pub async fn a_session_needs_its_principal_as_it_was_read(ports: Ports) {
     assert_eq!(try_to(session(2, &owner), 0).await, changed, "disabled");
     assert_eq!(ports.sessions.find(&session_id(2)).await.unwrap(), None);
     assert_eq!(ports.trail("session.create").await.len(), 1);
+}
+
+pub async fn for_one_more_than_there_is_room_for_the_oldest_ends(ports: Ports) {
+    let (owner, other) = (ports.owner(1).await, ports.owner(2).await);
+    for n in 1..=4 {
+        create(&ports, &session(n, &owner)).await;
+    }
+    create(&ports, &session(11, &other)).await;
+    let parents = vec![Node::new(NodeKind::Password, "another")];
+    create(&ports, &SessionRecord { parents, ..session(12, &owner) }).await;
+    // neither what ended nor what was not used for too long takes room
+    end(&ports, 2, 10).await;
+    let rested = SessionRecord { idle: Duration::from_secs(1), ..session(5, &owner) };
+    create(&ports, &rested).await;
+    let begin = async |n: u32, most: u32| {
+        let room = Room { most, ..ROOM };
+        let record = SessionRecord { created_at: at(20), ..session(n, &owner) };
+        let made = ports.sessions.create(record, 0, room, event("session.create", session_id(n).as_str()));
+        made.await.unwrap();
+    };
+    begin(6, 4).await;
+    assert_eq!(revoked(&ports).await.len(), 1, "1, 3, 4 and the new one have room; the end is that of 2");
+    begin(7, 3).await;
+    let displaced = SessionState::Ended { at: at(20), reason: EndReason::Displaced };
+    let state = async |n| found(&ports, n).await.state;
+    assert_eq!([state(1).await, state(3).await], [displaced; 2]);
+    for n in [4, 5, 6, 7, 11, 12] {
+        assert_eq!(state(n).await, SessionState::Open, "{n}");
+    }
+    let nodes: Vec<Node> = revoked(&ports).await.into_iter().map(|(node, ..)| node).collect();
+    assert_eq!(nodes, [1, 2, 3].map(|n| session_node(&session_id(n))));
+    assert!(revoked(&ports).await.iter().all(|(.., until)| *until == Some(at(9000))));
 }
 
 /// RULES 2.6.
@@ -186,8 +221,19 @@ pub async fn a_key_that_was_exchanged_ends_as_it_does_itself(ports: Ports) {
         predecessor_expires_at: at(200),
         successor: key(3, &owner),
     };
+    // what it was exchanged for ends with it, and what else hangs on it does not
+    let generation = Node::generation(&owner.id, 0);
+    let (own, other) = (key_id(1).node(), key_id(2).node());
+    let parents =
+        [vec![own.clone(), generation.clone()], vec![other.clone(), own.clone()], vec![generation, own]];
+    for (n, parents) in (1..).zip(parents) {
+        create(&ports, &SessionRecord { parents, ..session(n, &owner) }).await;
+    }
+    let ends = async |n| found(&ports, n).await.expires_at;
+    let before = [ends(1).await, ends(2).await, ends(3).await];
     ports.keys.rotate(rotation, event("api_key.rotate", key_id(1).as_str())).await.unwrap();
     assert_eq!(end(&key_id(1)).await, KeyEnd::At(at(200)));
+    assert_eq!([ends(1).await, ends(2).await, ends(3).await], [at(200), before[1], before[2]]);
     let reason = RevocationReason::Operator;
     ports.keys.revoke(&key_id(2), None, at(100), reason, event("api_key.revoke", "2")).await.unwrap();
     assert_eq!(end(&key_id(2)).await, KeyEnd::Over);
@@ -400,7 +446,7 @@ pub async fn everything_before_now_ends_with_its_generation(ports: Ports) {
     }
     let create = |generation| {
         let record = session(4, &one);
-        ports.sessions.create(record, generation, event("session.create", "late"))
+        ports.sessions.create(record, generation, ROOM, event("session.create", "late"))
     };
     assert_eq!(create(0).await, Err(StoreError::Conflict("principal_changed")));
     create(1).await.unwrap();
@@ -427,7 +473,7 @@ pub async fn no_session_slips_past_the_end_of_its_generation(ports: Ports) {
                 assert_eq!(ended, 0);
                 return Ok(());
             }
-            ports.sessions.create(session(n, &owner), 0, event("session.create", "x")).await
+            ports.sessions.create(session(n, &owner), 0, ROOM, event("session.create", "x")).await
         }
     });
     let results = results.await;

@@ -285,7 +285,10 @@ impl ApiKeyStore for MemoryStore {
             predecessor.state = KeyState::Rotated { at: rotation.at, successor: rotation.successor.id };
             predecessor.expires_at = Some(rotation.predecessor_expires_at);
             predecessor.version += 1;
-            let node = predecessor.id.node();
+            let (node, end) = (predecessor.id.node(), rotation.predecessor_expires_at);
+            for session in state.sessions.values_mut().filter(|session| session.key() == Some(&node)) {
+                session.expires_at = session.expires_at.min(end);
+            }
             state.keys.insert(rotation.successor.id, rotation.successor);
             state.change(ChangeKind::Changed, node, rotation.at, None);
             state.tell(event);

@@ -9,7 +9,7 @@ use countersign_methods::{
     revocation::store::ChangeKind,
     session::{
         record::{EndReason, SessionRecord, SessionState, session_node},
-        store::{KeyEnd, Rotated, Rotation, SessionEnded, SessionQuery, SessionStore},
+        store::{KeyEnd, Room, Rotated, Rotation, SessionEnded, SessionQuery, SessionStore},
     },
 };
 
@@ -25,6 +25,7 @@ impl SessionStore for MemoryStore {
         &'a self,
         record: SessionRecord,
         generation: i64,
+        room: Room,
         event: AuditEvent,
     ) -> BoxFuture<'a, Result<(), StoreError>> {
         self.answer(|state| {
@@ -36,7 +37,21 @@ impl SessionStore for MemoryStore {
             if !enabled || state.generation(&record.principal) != Some(generation) {
                 return Err(StoreError::Conflict("principal_changed"));
             }
+            let at = record.created_at;
+            let mut open: Vec<(Timestamp, CredentialId)> = (state.sessions.values())
+                .filter(|other| other.principal == record.principal && other.is_open(at))
+                .filter(|other| other.parents.first() == record.parents.first())
+                .map(|other| (other.created_at, other.id.clone()))
+                .collect();
+            open.sort();
+            open.truncate((open.len() + 1).saturating_sub(room.most as usize));
             state.sessions.insert(record.id.clone(), record);
+            for (_, id) in open {
+                if let Some(other) = state.sessions.get_mut(&id) {
+                    other.state = SessionState::Ended { at, reason: EndReason::Displaced };
+                }
+                state.change(ChangeKind::Revoked, session_node(&id), at, Some(room.until));
+            }
             state.tell(event);
             Ok(())
         })

@@ -90,7 +90,7 @@ pub fn run(dev: Dev, common: &Common) -> Result<Exit, Failure> {
 async fn serve(dev: Dev, place: Place, environment: Environment) -> Result<Exit, Failure> {
     let mut stop = Signals::new()?;
     let world = World::of_machine();
-    let echo = if dev.demo { Some(Echo::start().await?) } else { None };
+    let echo = if dev.demo { Some(Echo::start(written_port(&place, &environment)).await?) } else { None };
     let upstream = match (&echo, &dev.upstream) {
         (Some(echo), _) => Some(echo.url()),
         (None, Some(url)) => Some(url.as_str().trim_end_matches('/').to_owned()),
@@ -114,6 +114,13 @@ async fn serve(dev: Dev, place: Place, environment: Environment) -> Result<Exit,
         echo.stop().await;
     }
     Ok(Exit::Ok)
+}
+
+/// Of the upstream, as the last time wrote it down: whoever reads the file finds the echo API there. 0: none.
+fn written_port(place: &Place, environment: &Environment) -> u16 {
+    let settings = place.config.exists().then(|| place.read(environment).0.ok()).flatten();
+    let url = settings.as_ref().and_then(|settings| settings.upstreams.first()?.urls.first());
+    url.filter(|url| url.host_str() == Some("127.0.0.1")).and_then(url::Url::port).unwrap_or_default()
 }
 
 /// The folder, its certificates and its configuration; whatever is there already stays.
@@ -293,10 +300,14 @@ fn greet(settings: &Settings, place: &Place, demo: bool) {
     let issuer = settings.issuer.as_ref().map_or_else(String::new, |issuer| {
         format!("  revoke    https://localhost:{}/revoke\n", issuer.listen.port())
     });
+    let sign_in = match settings.sessions {
+        Some(_) => format!("  sign in   https://localhost:{port}/.countersign/session/login\n"),
+        None => String::new(),
+    };
     say(&format!(
         "Countersign for development: only this machine can reach it. Data in `{folder}`.\n\n\
          \x20 gateway   https://localhost:{port}  ->  {upstream}\n\
-         \x20 admin     https://localhost:{}\n{issuer}\n\
+         {sign_in}  admin     https://localhost:{}\n{issuer}\n\
          Next, in a second terminal, in the same folder:\n\n\
          \x20 countersign key create demo --scope orders:read --header{dir} > key\n\
          \x20 curl --cacert {folder}/{AUTHORITY} -H @key https://localhost:{port}/orders/1\n",

@@ -5,6 +5,7 @@ use super::{
     report::MISSING,
     routes::transpose,
 };
+use crate::private_file;
 use countersign_core::{Scope, ScopeSet, principal::PrincipalName};
 use countersign_crypto::{SecretBytes, jose::Algorithm};
 use countersign_methods::jwt::foreign::{
@@ -93,6 +94,10 @@ fn issuer(table: &Table<'_, '_>) -> Option<ForeignIssuer> {
 
 /// `"discovery"`, or one of `{ url = ".." }`, `{ file = ".." }` and `{ secret_file = ".." }`.
 fn jwks(field: &Field<'_, '_>) -> Option<KeyOrigin> {
+    if field.is_url() {
+        field.problem("is `\"discovery\"` or a table: a URL stands in `{ url = \"..\" }`");
+        return None;
+    }
     if field.is_string() {
         return field.choice(&[(DISCOVERY, ())]).map(|()| KeyOrigin::Discovery);
     }
@@ -112,6 +117,7 @@ fn jwks(field: &Field<'_, '_>) -> Option<KeyOrigin> {
         (None, None, Some(secret)) => secret.parsed(|text| {
             let path = secret.folder().join(text);
             let read = secret.read_file(&path).map_err(|why| format!("`{}`: {why}", path.display()))?;
+            private_file::read_given(&path).map_err(|failure| failure.what)?;
             Ok(KeyOrigin::Secret(SecretBytes::new(read.into_bytes())))
         }),
         _ => {

@@ -1,6 +1,7 @@
 use crate::config::tests::{SMALL, problems, read};
 use countersign_crypto::jose::Algorithm;
 use countersign_methods::jwt::foreign::{ClaimNames, ExpectedTyp, ForeignIssuer, KeyOrigin};
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 const LEAST: &str =
@@ -66,6 +67,10 @@ fn each_mistake_is_named_where_it_stands() {
         ("jwks = { url = \"https://u:hunter2@a/\" }", "issuers[0].jwks.url: holds credentials"),
         ("jwks = { url = \"file:///etc/passwd\" }", "issuers[0].jwks.url: `file:///etc/passwd` is not"),
         ("jwks = { file = \"/nonexistent\" }", "issuers[0].jwks.file: there is no file"),
+        (
+            "jwks = \"https://idp.example.com/jwks\"",
+            "issuers[0].jwks: is `\"discovery\"` or a table: a URL stands in",
+        ),
         ("jwks = { secret_file = \"/nonexistent\" }", "issuers[0].jwks.secret_file: `/nonexistent`"),
         ("algorithms = [\"none\"]", "issuers[0].algorithms[0]: `none` is not one of"),
         ("algorithms = [\"RS512\"]", "issuers[0].algorithms[0]: `RS512` is not one of"),
@@ -125,6 +130,10 @@ fn a_secret_is_read_from_its_file_and_shown_nowhere() {
     let path = folder.path().join("secret");
     let more = format!("jwks = {{ secret_file = \"{}\" }}\n", path.display());
     std::fs::write(&path, "hunter2 hunter2 hunter2 hunter2!\n").unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let found = wrong(&more);
+    assert!(found[0].contains("can be read or written by others (mode 0644)"), "{found:?}");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
     let issuer = good(&more);
     assert_eq!(issuer.algorithms, [Algorithm::Hs256]);
     let KeyOrigin::Secret(secret) = &issuer.keys else { panic!("{issuer:?}") };

@@ -1,5 +1,6 @@
 use super::*;
 use crate::config::{ConfigError, Environment, parse, report::Report, walk};
+use crate::private_file;
 use serde_json::{Map, Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,7 +16,7 @@ pub(in crate::config) fn maximal() -> tempfile::TempDir {
         std::fs::write(folder.path().join(name), "").unwrap();
     }
     std::fs::write(folder.path().join("keys.json"), "{}").unwrap();
-    std::fs::write(folder.path().join("hs256.secret"), "a secret of 32 bytes, or of more\n").unwrap();
+    private_file::write(&folder.path().join("hs256.secret"), b"a secret of 32 bytes, or of more\n").unwrap();
     std::fs::write(folder.path().join("c.toml"), MAXIMAL).unwrap();
     folder
 }

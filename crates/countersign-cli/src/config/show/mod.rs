@@ -344,9 +344,10 @@ fn passwords_table(PasswordSettings { config, threads, waiting, breached }: &Pas
 
 fn sessions_table(sessions: &SessionConfig) -> Value {
     // the word is that of `[api_keys]`
-    let SessionConfig { word: _, audiences, access, idle, absolute, grace, jwt_cookie } = sessions;
+    let SessionConfig { word: _, audiences, access, idle, absolute, grace, per_credential, jwt_cookie } =
+        sessions;
     json!({
-        "access_lifetime": time(*access), "idle": time(*idle), "absolute": time(*absolute),
+        "access_lifetime": time(*access), "idle": time(*idle), "absolute": time(*absolute), "per_credential": per_credential,
         "grace": if grace.is_zero() { "0s".to_owned() } else { time(*grace) },
         "cookie": if *jwt_cookie { "jwt" } else { "session" },
         "audiences": audiences.iter().map(words).collect::<Value>(),

@@ -43,7 +43,7 @@ fn people_sign_in_only_where_the_section_is() {
 #[test]
 fn everything_can_be_said() {
     let keys = "[api_keys]\nword = \"acme\"\nrealm = \"Acme\"\n";
-    let lines = "access_lifetime = \"15m\"\nidle = \"5m\"\nabsolute = \"5m\"\ngrace = \"0s\"\ncookie = \"jwt\"\n\
+    let lines = "per_credential = 7\naccess_lifetime = \"15m\"\nidle = \"5m\"\nabsolute = \"5m\"\ngrace = \"0s\"\ncookie = \"jwt\"\n\
                  audiences = [\"https://api.example.com\", \"https://b.example.com\"]\n";
     let settings = read(&with(&format!("{lines}{keys}"))).unwrap();
     let expected = SessionConfig {
@@ -52,6 +52,7 @@ fn everything_can_be_said() {
         access: 15 * MINUTE,
         idle: 5 * MINUTE,
         absolute: 5 * MINUTE,
+        per_credential: 7,
         grace: Duration::ZERO,
         jwt_cookie: true,
     };
@@ -71,6 +72,8 @@ fn what_is_too_long_or_too_short_is_an_error() {
         ("access_lifetime = 5", 1, "sessions.access_lifetime: must be a string, not a number"),
         ("idle = \"4m\"", 1, "sessions.idle: is not from `5m` to `90d`"),
         ("idle = \"91d\"", 1, "sessions.idle: is not from `5m` to `90d`"),
+        ("per_credential = 0", 1, "sessions.per_credential: must be from 1 to 10000"),
+        ("per_credential = 10001", 1, "sessions.per_credential: must be from 1 to 10000"),
         ("absolute = \"366d\"", 1, "sessions.absolute: is not from `5m` to `365d`"),
         ("absolute = \"1d\"", 0, "sessions.absolute: `1d` is shorter than `idle`, `7d`"),
         ("idle = \"31d\"", 0, "sessions.absolute: `30d` is shorter than `idle`, `31d`"),

@@ -53,7 +53,7 @@ fn said(served: &Served, message: &str, words: &str) -> bool {
 async fn a_reload_under_load_drops_no_request() {
     const CLIENTS: usize = 4;
     const REQUESTS: usize = 300;
-    let (one, other) = (Echo::start().await.unwrap(), Echo::start().await.unwrap());
+    let (one, other) = (Echo::start(0).await.unwrap(), Echo::start(0).await.unwrap());
     let (served, process, secret) = serve(&one).await;
     let done = Arc::new(AtomicUsize::new(0));
     let load: Vec<_> = (0..CLIENTS)
@@ -104,7 +104,7 @@ async fn a_reload_under_load_drops_no_request() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bad_file_keeps_the_last_good_one_and_is_told_as_validate_tells_it() {
-    let echo = Echo::start().await.unwrap();
+    let echo = Echo::start(0).await.unwrap();
     let (served, process, secret) = serve(&echo).await;
     let good = served.configuration(&echo.url(), ROUTES);
     let bad = good
@@ -149,7 +149,7 @@ async fn a_bad_file_keeps_the_last_good_one_and_is_told_as_validate_tells_it() {
 /// Editors write in place: read once nothing moves any more. And a file may be away for a while.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_written_in_place_and_one_that_comes_back_are_read() {
-    let echo = Echo::start().await.unwrap();
+    let echo = Echo::start(0).await.unwrap();
     let (served, process, _) = serve(&echo).await;
     let file = served.folder.path().join("countersign.toml");
     let good = served.configuration(&echo.url(), ROUTES);

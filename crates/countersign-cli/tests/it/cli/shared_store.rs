@@ -8,7 +8,7 @@ use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_revocation_made_in_one_process_is_seen_by_the_other_within_a_second() {
-    let echo = Echo::start().await.unwrap();
+    let echo = Echo::start(0).await.unwrap();
     let served = Served::prepare(&echo.url());
     let (gateway, admin) = (free_port(), free_port());
     let second = configuration(gateway, admin, free_port(), &echo.url(), ROUTES);

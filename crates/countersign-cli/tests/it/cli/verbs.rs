@@ -27,7 +27,7 @@ impl Console {
 
     /// The file is what is made of this.
     pub(super) async fn of(file: impl FnOnce(&Served, &str) -> String) -> Self {
-        let echo = Echo::start().await.unwrap();
+        let echo = Echo::start(0).await.unwrap();
         let served = Served::prepare(&echo.url());
         served.put(&file(&served, &echo.url()));
         let process = Some(served.start().await);
@@ -294,7 +294,7 @@ async fn an_authority_that_is_not_ours_is_not_trusted() {
 /// Keys of another product: from its export into the gateway, with every bad line named first.
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_from_elsewhere() {
-    let echo = Echo::start().await.unwrap();
+    let echo = Echo::start(0).await.unwrap();
     let served = Served::prepare(&echo.url());
     let taken = format!("{ROUTES}[api_keys]\nimported_prefixes = [\"acme_\"]\n");
     served.put(&served.configuration(&echo.url(), &taken));
@@ -403,7 +403,7 @@ async fn keys_from_elsewhere() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn more_keys_than_one_request_takes() {
-    let echo = Echo::start().await.unwrap();
+    let echo = Echo::start(0).await.unwrap();
     let served = Served::prepare(&echo.url());
     let taken = format!("{ROUTES}[api_keys]\nimported_prefixes = [\"\"]\n");
     served.put(&served.configuration(&echo.url(), &taken));

@@ -28,7 +28,7 @@ fn basic(user: &str, password: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rules_1_7_a_good_credential_on_plain_http_is_flagged_and_ended() {
-    let echo = Echo::start().await.unwrap();
+    let echo = Echo::start(0).await.unwrap();
     let served = Served::prepare(&echo.url());
     let plain = free_port();
     let route = "[[routes]]\npath = \"/legacy\"\nupstream = \"api\"\n\

@@ -98,7 +98,7 @@ async fn a_key_stands_in_the_routes_header_and_in_the_query_only_where_the_route
 #[tokio::test(flavor = "multi_thread")]
 async fn rules_1_7_plain_http_is_for_loopback() {
     let folder = tempfile::tempdir().unwrap();
-    let echo = countersign_cli::echo::Echo::start().await.unwrap();
+    let echo = countersign_cli::echo::Echo::start(0).await.unwrap();
     let text = format!(
         "[gateway]\nlisten = \"127.0.0.1:0\"\nworkers = 1\nidentity = \"consumer\"\n[admin]\nlisten = \"127.0.0.1:0\"\n\
          [[upstreams]]\nname = \"api\"\nurl = \"{}\"\n{}",

@@ -20,7 +20,7 @@ use crate::{
 };
 use countersign_core::{
     Authentication, CredentialId, MethodName, Node, NodeKind, PrincipalId, Timestamp,
-    check::route::SecurityRequirement,
+    check::route::SecurityRequirement, directory::Standing,
 };
 use countersign_methods::{
     jwt::{
@@ -38,6 +38,7 @@ use countersign_methods::{
 use http::StatusCode;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use std::sync::Arc;
 
 /// What was shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -195,7 +196,7 @@ fn recognised(call: &Call, token: &str) -> (Kind, Option<String>, Option<String>
 async fn present(call: &Call, verdict: Result<&Authentication, &Failure>) -> Result<Vec<Check>, Problem> {
     let Ok(known) = verdict else {
         const WHY: &str = "a check before it failed";
-        return Ok(["aud", "revocation", "principal", "session"]
+        return Ok(["aud", "revocation", "principal", "scope", "session"]
             .map(|name| Check::not_reached(name, WHY))
             .into());
     };
@@ -203,7 +204,9 @@ async fn present(call: &Call, verdict: Result<&Authentication, &Failure>) -> Res
     let feed = &call.services.feed;
     let descent = look::descent(&known.lineage);
     checks.extend(descent.iter().map(|node| look::revocation(node, feed.is_revoked(node))));
-    checks.push(active(call, known).await?);
+    let standing = standing(call, known).await?;
+    checks.push(active(known, standing.as_deref()));
+    checks.push(scope(known, standing.as_deref()));
     if let Some(node) = descent.iter().find(|node| node.kind == NodeKind::Session) {
         checks.push(its_session(call, node).await?);
     }
@@ -244,19 +247,24 @@ fn audience(call: &Call, known: &Authentication) -> Check {
     Check::passed("aud", format!("for {}", list(&found)))
 }
 
-async fn active(call: &Call, known: &Authentication) -> Result<Check, Problem> {
-    const NAME: &str = "principal";
-    let principal = &known.principal;
+/// Of the principal that it speaks for: as its issuer describes it, or ours.
+async fn standing(call: &Call, known: &Authentication) -> Result<Option<Arc<Standing>>, Problem> {
+    if let Some(foreign) = &known.foreign {
+        return Ok(Some(foreign.clone()));
+    }
     let directory = &call.services.directory;
-    let standing = match (&known.foreign, directory.standing(principal)) {
-        (Some(standing), _) => {
-            let name = quoted(standing.name.as_str()).to_string();
-            return Ok(Check::passed(NAME, format!("{name} is its issuer's")).of(principal.to_string()));
+    match directory.standing(&known.principal) {
+        Some(standing) => Ok(Some(standing)),
+        None => Ok(directory.load(&known.principal).await?),
+    }
+}
+
+fn active(known: &Authentication, standing: Option<&Standing>) -> Check {
+    const NAME: &str = "principal";
+    match standing {
+        Some(standing) if known.foreign.is_some() => {
+            Check::passed(NAME, format!("{} is its issuer's", quoted(standing.name.as_str())))
         }
-        (None, Some(standing)) => Some(standing),
-        (None, None) => directory.load(principal).await?,
-    };
-    Ok(match standing {
         Some(standing) if standing.active => {
             Check::passed(NAME, format!("{} is enabled", quoted(standing.name.as_str())))
         }
@@ -267,7 +275,19 @@ async fn active(call: &Call, known: &Authentication) -> Result<Check, Problem> {
         ),
         None => Check::failed(NAME, "there is no such principal", "sign in as somebody who is here"),
     }
-    .of(principal.to_string()))
+    .of(known.principal.to_string())
+}
+
+/// What is left of what it says, by its issuer's entry and by what its principal may do now (RULES 1.1, 1.8). A token without
+/// scopes is good for routes that ask for none.
+fn scope(known: &Authentication, standing: Option<&Standing>) -> Check {
+    let counts = match standing {
+        Some(standing) if known.foreign.is_none() => known.scopes.intersection(&standing.scopes),
+        _ => known.scopes.clone(),
+    };
+    let says =
+        if counts.is_empty() { "none counts here".to_owned() } else { format!("what counts here: {counts}") };
+    Check::passed("scope", says)
 }
 
 /// Only its end counts, which the feed tells every gateway: that a session rested too long stops no token of it before its time.
@@ -327,6 +347,7 @@ pub(crate) async fn revoke(call: Call) -> Answer {
         // it is over: nothing would be refused that is not
         Target::Id(jti, until) if until <= now => one("token", jti, false),
         Target::Id(jti, until) => {
+            known_issuer(&call, &jti)?;
             let revoked = services.jwt.issuer().revoke_id(&jti, until, caller, now).await?;
             one("token", jti, revoked == TokenRevoked::Now)
         }
@@ -354,6 +375,16 @@ pub(crate) async fn revoke(call: Call) -> Answer {
         }
     };
     ok(&ended)
+}
+
+/// A name that is mistyped would call back nothing, and be told that it did.
+fn known_issuer(call: &Call, jti: &str) -> Result<(), Problem> {
+    let Some((name, _)) = jti.split_once(':') else { return Ok(()) };
+    if call.services.jwt.issuers().iter().any(|trusted| trusted.config.name.as_str() == name) {
+        return Ok(());
+    }
+    let detail = format!("{} is the name of no entry of `[[issuers]]`", quoted(name));
+    Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "issuer_unknown", detail))
 }
 
 /// RULES 2.5: "everything until now" is a generation, which only tokens of ours carry.
@@ -417,7 +448,8 @@ fn target(body: &mut Members, now: Timestamp) -> Option<Target> {
     let session = body.optional("session", read::text).map(Target::Session);
     let principal = body.optional("principal", read::text).map(Target::Principal);
     let signing_key = body.optional("signing_key", read::text).map(Target::SigningKey);
-    if jti.is_some() != expires_at.is_some() {
+    // what is wrong with one of them is said already
+    if body.is_good() && jti.is_some() != expires_at.is_some() {
         body.fault("jti", "stands with `expires_at`, the token's `exp`: so long it is remembered");
     }
     if let Some((jti, until)) = jti.as_ref().zip(expires_at)
@@ -428,7 +460,7 @@ fn target(body: &mut Members, now: Timestamp) -> Option<Target> {
     let id = jti.zip(expires_at).map(|(jti, until)| Target::Id(jti, until));
     let mut named = [token, id, session, principal, signing_key].into_iter().flatten();
     let first = named.next();
-    if first.is_none() || named.next().is_some() {
+    if body.is_good() && (first.is_none() || named.next().is_some()) {
         body.fault("", "give one of `token`, `jti` with `expires_at`, `session`, `principal`, `signing_key`");
     }
     first
@@ -540,6 +572,7 @@ pub(crate) fn describe_revoke() -> Described {
     .problem(404, "principal_unknown")
     .problem(404, "signing_key_unknown")
     .problem(409, "signing_key_changed")
+    .problem(422, "issuer_unknown")
     .problem(422, "principal_foreign")
     .problem(422, "token_not_ours")
 }

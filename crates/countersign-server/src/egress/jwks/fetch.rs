@@ -72,7 +72,12 @@ async fn discover(issuer: &str, egress: &Egress) -> Result<Url, FetchError> {
         // escaped where it is shown, and no longer than a line
         return Err(FetchError::OtherIssuer { said: said.chars().take(200).collect() });
     }
-    address(&jwks_uri)
+    let url = address(&jwks_uri)?;
+    // an issuer elsewhere does not say what is asked for on this machine
+    if url.scheme() != "https" && !issuer.starts_with("http://") {
+        return Err(FetchError::Address(jwks_uri.chars().take(200).collect()));
+    }
+    Ok(url)
 }
 
 /// Of `https://host/a`: `https://host/a/.well-known/openid-configuration`, and

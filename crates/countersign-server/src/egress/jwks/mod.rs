@@ -12,7 +12,7 @@ use super::Egress;
 use countersign_core::{Clock, Timestamp};
 use countersign_crypto::{
     Entropy,
-    jose::{JwkSet, LONGEST_JWK_SET},
+    jose::{JwkSet, JwkSetError, LONGEST_JWK_SET},
 };
 use countersign_methods::jwt::foreign::{ForeignIssuer, Freshness, KeyOrigin, KeySource, KnownKeys};
 use fetch::{FetchError, Found};
@@ -232,6 +232,11 @@ impl IssuerKeys {
         let mut state = self.state();
         state.attempts += 1;
         state.failed += 1;
+        // it was reached, and said so: a key that its issuer took back is believed no longer
+        if matches!(error, FetchError::Keys(JwkSetError::NoKey(_))) {
+            self.known.write().unwrap_or_else(PoisonError::into_inner).take();
+            state.keys = 0;
+        }
         state.failures = state.failures.saturating_add(1);
         state.error = Some(error.to_string());
         let kept =

@@ -67,7 +67,7 @@ async fn a_key_is_exchanged_for_a_session_below_it() {
     assert_eq!(access(&world, &tokens).await, "ok");
     let path = format!("/admin/v1/api-keys/{}/revoke", id_of_key(&world, "robot").await);
     world.with(&world.root, Method::POST, &path, ("if-match", "*"), json!({})).await.expect(200);
-    assert_ne!(access(&world, &tokens).await, "ok");
+    assert_eq!(access(&world, &tokens).await, "token_revoked");
     refresh(&world, &tokens["refresh_token"]).await.refused(401, "session_over");
 }
 

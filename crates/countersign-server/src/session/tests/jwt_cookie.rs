@@ -3,6 +3,7 @@
 
 use super::*;
 use countersign_core::CredentialId;
+use countersign_methods::principal::store::PrincipalChange;
 use countersign_methods::session::{
     issue::{Begin, SignedIn, from_network},
     record::SessionKind,
@@ -94,11 +95,68 @@ async fn no_page_changes_who_is_signed_in() {
     // over, it is refreshed by what is there
     world.advance(Duration::from_secs(300));
     let page = send(&world, Method::GET, "session/login?return_to=%2Fa", &[("cookie", &cookie)], "").await;
-    assert_eq!((page.status.as_u16(), cookies(&page).len()), (303, 2));
-    for set in cookies(&page) {
+    assert_eq!((page.status.as_u16(), cookies(&page).len()), (303, 1));
+    assert!(cookies(&page)[0].starts_with("__Host-session=ey"), "{:?}", cookies(&page));
+    let posted = send(&world, Method::POST, "session/refresh", &[OWN, ("cookie", &cookie)], "").await;
+    assert_eq!((posted.status.as_u16(), cookies(&posted).len()), (200, 2));
+    for set in cookies(&posted) {
         assert!(set.starts_with("__Host-"), "{set}");
         assert!(set.contains("; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age="), "{set}");
     }
+}
+
+/// Any page may send the browser there, and need not wait for the answer; a step of the chain that the browser never hears of
+/// would make a thief of it.
+#[tokio::test]
+async fn looking_at_the_page_uses_no_refresh_token_up() {
+    let world = World::new().await;
+    person(&world, "ada").await;
+    let kept = kept(&world, "api.example.com", SessionKind::JwtCookie).await;
+    let cookie = format!("__Host-refresh={}", kept.refresh);
+    for method in [Method::GET, Method::HEAD, Method::GET] {
+        let fields = [("sec-fetch-site", "cross-site"), ("cookie", &*cookie)];
+        let page = send(&world, method, "session/login?return_to=%2Fa", &fields, "").await;
+        assert_eq!((page.status.as_u16(), cookies(&page).len()), (303, 1));
+        world.advance(Duration::from_secs(11));
+    }
+    let posted = send(&world, Method::POST, "session/refresh", &[OWN, ("cookie", &cookie)], "").await;
+    assert_eq!(posted.status, 200);
+    // the one before counts for as long as it does elsewhere, and what it is no more it tells nobody
+    assert!(sets(&world, &sent_back(&cookies(&posted)[1])).await);
+    let page = async || send(&world, Method::GET, "session/login", &[("cookie", &cookie)], "").await;
+    world.advance(Duration::from_secs(11));
+    assert!(cookies(&page().await).is_empty());
+    assert!(is_open(&world, &kept).await);
+    assert!(!world.store.actions().contains(&"session.reuse".to_owned()));
+}
+
+#[tokio::test]
+async fn a_token_that_no_browser_would_keep_is_none() {
+    let world = World::with_jwt_cookie().await;
+    let body = format!("username=ada&password={}", PASSWORD.replace(' ', "+"));
+    let login = async || send(&world, Method::POST, "session/login", &[FORM, OWN], &body).await;
+    person(&world, "ada").await;
+    let reply = login().await;
+    assert_eq!(cookies(&reply).len(), 2);
+    assert!(cookies(&reply)[0].starts_with("__Host-session=ey"));
+    let many: String = (0..63).map(|n| format!("orders:{n:053} ")).collect();
+    let name = PrincipalName::parse("ada").unwrap();
+    let ada = world.services.principal_store.find_by_name(&name).await.unwrap().unwrap();
+    let scopes = Some(ScopeSet::parse(many.trim()).unwrap());
+    let change = PrincipalChange { scopes, ..PrincipalChange::default() };
+    let (host, now) = (Caller::host(), world.clock.now());
+    world.services.principals.change(&ada.id, None, change, &host, now).await.unwrap();
+    let reply = login().await;
+    assert_eq!((reply.status.as_u16(), cookies(&reply).len()), (303, 1));
+    let set = &cookies(&reply)[0];
+    assert!(set.starts_with("__Host-session=cs_session_"), "{set}");
+    assert_eq!(mine(&world, ("cookie", &sent_back(set))).await, "ok");
+    let shown = send(&world, Method::GET, "session/", &[("cookie", &sent_back(set))], "").await.expect(200);
+    assert_eq!(
+        shown["sessions"].as_array().unwrap().len(),
+        2,
+        "what was begun for nothing has ended: {shown}"
+    );
 }
 
 #[tokio::test]

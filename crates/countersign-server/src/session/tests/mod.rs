@@ -184,8 +184,10 @@ async fn a_browser_gets_a_cookie_that_says_nothing() {
     assert!(set[0].ends_with("; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=2592000"), "{}", set[0]);
     let cookie = sent_back(&set[0]);
     assert_eq!(mine(&world, ("cookie", &cookie)).await, "ok");
-    // signed out, it is as absent as none
-    let out = send(&world, Method::POST, "session/logout", &[OWN, ("cookie", &cookie)], "").await;
+    // signed out, it is as absent as none; whatever password the browser remembers for the host
+    let remembered = ("authorization", "Basic YWRhOnJlbWVtYmVyZWQ=");
+    let fields = [OWN, ("cookie", &cookie), remembered];
+    let out = send(&world, Method::POST, "session/logout", &fields, "").await;
     assert_eq!(out.status, 204);
     assert!(cookies(&out).iter().all(|set| set.contains("Max-Age=0")), "{:?}", cookies(&out));
     assert_eq!(mine(&world, ("cookie", &cookie)).await, "credential_missing");
@@ -298,7 +300,7 @@ async fn a_new_password_ends_what_was_signed_in_with_the_old_one() {
     let ada = world.services.principal_store.find_by_name(&name).await.unwrap().unwrap();
     let new = ("five other words do as well", None);
     world.services.basic.set_password(&ada.id, new, &Caller::host(), world.clock.now()).await.unwrap();
-    assert_eq!(mine(&world, ("authorization", &bearer(&tokens["access_token"]))).await, "credential_invalid");
+    assert_eq!(mine(&world, ("authorization", &bearer(&tokens["access_token"]))).await, "token_revoked");
     assert_eq!(mine(&world, ("cookie", &cookie)).await, "credential_missing");
     refresh(&world, &tokens["refresh_token"]).await.refused(401, "session_over");
 }

@@ -57,9 +57,10 @@ pub(super) async fn begin(
 
     let feed = above(header.feed, now);
     sql("UPDATE feed_head SET position = $1 WHERE id = 1").bind(feed).execute(conn).await?;
+    let generations = std::mem::take(&mut ends.generations);
     let mut changes = ends.apply(conn, now).await?;
     restored.ended = changes.len() as u64;
-    restored.sessions = end_sessions(conn, now, &mut changes).await?;
+    restored.sessions = end_sessions(conn, now, &generations, &mut changes).await?;
     revocation::append(conn, changes).await?;
 
     let (last, _) = audit::head(conn).await?;
@@ -125,6 +126,7 @@ fn above(number: i64, now: Timestamp) -> i64 {
 async fn end_sessions(
     conn: &mut Conn<'_>,
     now: Timestamp,
+    later: &BTreeMap<String, i64>,
     changes: &mut Vec<NewChange>,
 ) -> Result<u64, Failed> {
     let ended = sql("UPDATE session SET ended_at = $1, end_reason = $2
@@ -135,14 +137,15 @@ async fn end_sessions(
     .await?;
     let generations: Vec<(String, i64)> =
         sql("SELECT id, generation FROM principal ORDER BY id").all(conn).await?;
-    for (id, generation) in generations {
-        changes.push(NewChange {
+    for (id, copied) in generations {
+        let later = later.get(&id).copied().unwrap_or_default();
+        changes.extend((copied..=copied.saturating_add(later)).map(|generation| NewChange {
             kind: ChangeKind::Revoked,
             node: Node::new(NodeKind::Generation, &format!("{id}.{generation}")),
             at: now,
             // for ever: what descends from it may live longer than anything that is known here
             until: None,
-        });
+        }));
     }
     // ahead of any that began after the copy, so that none of those begins a second time
     sql("UPDATE principal SET generation = CASE WHEN generation >= $1 THEN generation + 1 ELSE $1 END")
@@ -164,6 +167,8 @@ struct Ends {
     disabled: BTreeMap<String, Timestamp>,
     /// For good.
     revoked: BTreeMap<String, Timestamp>,
+    /// How often everything signed for a principal was called back.
+    generations: BTreeMap<String, i64>,
     /// Of other issuers, each called back by itself. Those of ours end all together.
     tokens: BTreeMap<String, Timestamp>,
     /// The scopes that a principal had at last; it gets none that the copy has and these have not.
@@ -274,8 +279,8 @@ impl Ends {
                     self.tokens.insert(event.subject.clone(), event.at);
                 }
             }
-            // all of them end, those after the copy too
-            "token.revoke_all" => {}
+            // all of them end, and so do those that began after it
+            "token.revoke_all" => *self.generations.entry(event.subject.clone()).or_default() += 1,
             action if action.starts_with("session.") => {}
             _ => return false,
         }

@@ -211,7 +211,7 @@ async fn what_is_signed_here_is_verified_by_others() {
     let Some(shop) = Shop::open("flows::jwt_interop::what_is_signed_here_is_verified_by_others") else {
         return;
     };
-    let echo = countersign_cli::echo::Echo::start().await.unwrap();
+    let echo = countersign_cli::echo::Echo::start(0).await.unwrap();
     for algorithm in ALGORITHMS {
         let house = House::start(algorithm, &echo.url()).await;
         let (ca, keys) = (house.ca(), house.keys());

@@ -66,9 +66,11 @@ async fn a_good_token_passes_every_check_that_the_gateway_makes() {
             "revocation",
             "revocation",
             "principal",
+            "scope",
             "session"
         ]
     );
+    assert_eq!(seen["checks"][19]["reason"], "what counts here: orders:read orders:write");
     let of: Vec<&str> = seen["checks"].as_array().unwrap()[12..18]
         .iter()
         .map(|check| check["of"].as_str().unwrap().split(':').next().unwrap())
@@ -164,6 +166,10 @@ async fn what_is_no_signed_token_is_named_and_left_alone() {
         (json!("cs_live_x"), "api_key", Some("countersign key verify".into())),
         (json!("cs_app_x"), "app_password", Some("countersign app-password list".into())),
     ];
+    // one fault, told once
+    let malformed = revoke(&world, json!({"jti": "not one", "expires_at": "2027-01-15T08:00:00Z"})).await;
+    let malformed = malformed.refused(400, "request_malformed");
+    assert_eq!(malformed["errors"].as_array().unwrap().len(), 1, "{malformed}");
     let before = world.store.actions();
     for (token, kind, see) in &rows {
         let seen = inspect(&world, token).await;
@@ -272,6 +278,7 @@ async fn exactly_one_thing_is_ended_and_it_must_be_there() {
         (json!({"signing_key": "x"}), 404, "signing_key_unknown"),
         (json!({"token": "rubbish"}), 422, "token_not_ours"),
         (json!({"principal": FOREIGN}), 422, "principal_foreign"),
+        (json!({"jti": "nobody:x", "expires_at": "2027-01-22T08:00:00Z"}), 422, "issuer_unknown"),
     ] {
         revoke(&world, body).await.refused(status, code);
     }
