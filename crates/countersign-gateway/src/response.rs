@@ -1,7 +1,8 @@
 //! An answer on its way to a caller, whatever the protocol that carries it.
 
 use crate::http1::fields::Fields;
-use http::StatusCode;
+use countersign_tower::respond;
+use http::{HeaderName, StatusCode};
 
 #[derive(Debug)]
 pub(crate) struct Response<B> {
@@ -27,6 +28,13 @@ impl<B> Response<B> {
         *response.status_mut() = status;
         *response.headers_mut() = fields.to_map();
         response
+    }
+}
+
+impl respond::Told for Fields {
+    fn tell(&mut self, name: &HeaderName, value: &[u8]) {
+        // what is told by us has no control characters
+        let _ = self.try_append(name, value);
     }
 }
 

@@ -16,7 +16,7 @@ use http::{
     header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE},
     uri::PathAndQuery,
 };
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 pub static REQUEST_ID: HeaderName = HeaderName::from_static("countersign-request-id");
 pub static RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
@@ -43,59 +43,83 @@ const LOGIN: &str = "/.countersign/session/login";
 /// Bytes of a target, as it is written there, that is come back to. A longer one is not worth a login that fails for it.
 const MOST_RETURN: usize = 2000;
 
+/// Where the fields of an answer are written: none of them stands there yet.
+pub trait Told {
+    /// `value` is one that a field can have.
+    fn tell(&mut self, name: &HeaderName, value: &[u8]);
+}
+
+impl Told for HeaderMap {
+    fn tell(&mut self, name: &HeaderName, value: &[u8]) {
+        if let Ok(value) = HeaderValue::from_bytes(value) {
+            self.append(name, value);
+        }
+    }
+}
+
 /// A denial as the caller sees it. `B` is `Full<Bytes>`, `axum::body::Body`, or whatever else is made of bytes.
 pub fn denial<B: From<Bytes>>(denial: &Denial, id: RequestId, options: &Options) -> Response<B> {
+    let mut headers = HeaderMap::new();
+    let (status, body) = tell_denial(denial, id, options, &mut headers);
+    response(status, headers, body)
+}
+
+/// The same, wherever its fields go: refusals are what a flood costs.
+pub fn tell_denial(
+    denial: &Denial,
+    id: RequestId,
+    options: &Options,
+    told: &mut impl Told,
+) -> (StatusCode, Bytes) {
     if let Some(target) = &denial.sign_in {
-        return sign_in(target, id);
+        return sign_in(target, id, told);
     }
     let status = denial.kind.status();
     let (title, detail) = words(denial.kind, denial.code);
-    let mut response = problem(status, denial.code, title, detail, id);
-    let headers = response.headers_mut();
+    let body = tell_problem((status, denial.code, title, detail), id, told);
     for challenge in denial.challenges.iter() {
-        headers.append(WWW_AUTHENTICATE, with_error(challenge, denial.code));
+        told.tell(&WWW_AUTHENTICATE, &with_error(challenge, denial.code));
     }
     if denial.kind == DenialKind::Forbidden
         && denial.challenges.is_empty()
         && let Some(challenge) = insufficient_scope(denial, options)
     {
-        headers.append(WWW_AUTHENTICATE, challenge.value().clone());
+        told.tell(&WWW_AUTHENTICATE, challenge.value().as_bytes());
     }
     // RFC 9110 15.6.4: an outage ends, so whoever was right to ask may ask again
     let outage = (denial.kind == DenialKind::Unavailable && denial.code != "plan_unknown").then_some(OUTAGE);
     if let Some(wait) = denial.retry_after.or(outage) {
-        headers.insert(RETRY_AFTER, HeaderValue::from(seconds(wait).max(1)));
+        told.tell(&RETRY_AFTER, seconds(wait).max(1).to_string().as_bytes());
     }
-    if let Some(limit) = &denial.limit {
-        headers.extend(rate_limit(limit).map(|(name, value)| (name.clone(), value)));
+    for (name, value) in denial.limit.iter().flat_map(rate_limit) {
+        told.tell(name, value.as_bytes());
     }
     if denial.kind == DenialKind::MethodNotAllowed {
         // RFC 9110 15.5.6: a 405 always carries Allow
-        headers.insert(ALLOW, allow(&denial.allow));
+        told.tell(&ALLOW, allow(&denial.allow).as_bytes());
     }
+    (status, body)
+}
+
+fn response<B: From<Bytes>>(status: StatusCode, headers: HeaderMap, body: Bytes) -> Response<B> {
+    let mut response = Response::new(B::from(body));
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
     response
 }
 
 /// RFC 9110 15.4.4: the browser asks for the login page instead. No challenge, at which it would open a window of its own.
-fn sign_in<B: From<Bytes>>(target: &PathAndQuery, id: RequestId) -> Response<B> {
-    let mut response = Response::new(B::from(Bytes::from_static(b"sign in\n")));
-    *response.status_mut() = StatusCode::SEE_OTHER;
-    let headers = response.headers_mut();
-    // of what no escape lacks
-    if let Ok(location) = HeaderValue::try_from(login(target)) {
-        headers.insert(LOCATION, location);
-    }
-    mark(headers, "text/plain; charset=utf-8", id.to_string());
-    response
+fn sign_in(target: &PathAndQuery, id: RequestId, told: &mut impl Told) -> (StatusCode, Bytes) {
+    told.tell(&LOCATION, login(target).as_bytes());
+    mark(told, "text/plain; charset=utf-8", &id.to_string());
+    (StatusCode::SEE_OTHER, Bytes::from_static(b"sign in\n"))
 }
 
 /// What every answer of ours has: its media type, that nobody keeps it, and whose it is.
-fn mark(headers: &mut HeaderMap, media: &'static str, id: String) {
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(media));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if let Ok(id) = HeaderValue::try_from(id) {
-        headers.insert(&REQUEST_ID, id);
-    }
+fn mark(told: &mut impl Told, media: &'static str, id: &str) {
+    told.tell(&CONTENT_TYPE, media.as_bytes());
+    told.tell(&CACHE_CONTROL, b"no-store");
+    told.tell(&REQUEST_ID, id.as_bytes());
 }
 
 /// RFC 3986 2.1: everything but unreserved characters is escaped, so that the target is one value and nothing more.
@@ -142,6 +166,16 @@ pub fn problem<B: From<Bytes>>(
     detail: &str,
     id: RequestId,
 ) -> Response<B> {
+    let mut headers = HeaderMap::new();
+    let body = tell_problem((status, code, title, detail), id, &mut headers);
+    response(status, headers, body)
+}
+
+fn tell_problem(
+    (status, code, title, detail): (StatusCode, &str, &str, &str),
+    id: RequestId,
+    told: &mut impl Told,
+) -> Bytes {
     let id = id.to_string();
     let mut body = Vec::with_capacity(512);
     // RFC 9457 3.1, in the order in which it is read
@@ -158,10 +192,8 @@ pub fn problem<B: From<Bytes>>(
     body.push(b'}');
     // for whoever reads it in a terminal: the prompt begins on a line of its own
     body.push(b'\n');
-    let mut response = Response::new(B::from(Bytes::from(body)));
-    *response.status_mut() = status;
-    mark(response.headers_mut(), "application/problem+json", id);
-    response
+    mark(told, "application/problem+json", &id);
+    Bytes::from(body)
 }
 
 /// A JSON string. Refusals are what a flood costs, and their words need no escape.
@@ -187,19 +219,17 @@ pub fn rate_limit(state: &LimitState) -> impl Iterator<Item = (&'static HeaderNa
 }
 
 /// RFC 6750 3.1: a request without a credential gets the bare challenge, one with a bad credential is told so.
-fn with_error(challenge: &Challenge, code: &str) -> HeaderValue {
-    let value = challenge.value();
+fn with_error<'c>(challenge: &'c Challenge, code: &str) -> Cow<'c, [u8]> {
+    let bytes = challenge.value().as_bytes();
     if code == "credential_missing" {
-        return value.clone();
+        return bytes.into();
     }
-    let bytes = value.as_bytes();
     let scheme = bytes.split(|b| *b == b' ').next().unwrap_or_default();
     if !scheme.eq_ignore_ascii_case(b"bearer") && !scheme.eq_ignore_ascii_case(b"dpop") {
-        return value.clone();
+        return bytes.into();
     }
     let separator: &[u8] = if scheme.len() == bytes.len() { b" " } else { b", " };
-    let told = [bytes, separator, b"error=\"invalid_token\""].concat();
-    HeaderValue::from_maybe_shared(Bytes::from(told)).unwrap_or_else(|_| value.clone())
+    [bytes, separator, b"error=\"invalid_token\""].concat().into()
 }
 
 fn insufficient_scope(denial: &Denial, options: &Options) -> Option<Challenge> {
@@ -212,9 +242,9 @@ fn insufficient_scope(denial: &Denial, options: &Options) -> Option<Challenge> {
     Challenge::new("Bearer", &[("realm", &options.realm), ("error", "insufficient_scope"), ("scope", &needs)])
 }
 
-fn allow(methods: &[http::Method]) -> HeaderValue {
+fn allow(methods: &[http::Method]) -> String {
     let names: Vec<&str> = methods.iter().map(http::Method::as_str).collect();
-    HeaderValue::try_from(names.join(", ")).unwrap_or_else(|_| HeaderValue::from_static(""))
+    names.join(", ")
 }
 
 /// Rounded up: who waits that long has waited long enough.

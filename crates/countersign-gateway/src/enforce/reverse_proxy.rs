@@ -142,7 +142,9 @@ pub(crate) async fn handle(
         }
         Decision::Deny(denial) => {
             story.denied(&denial, asked);
-            let mut response = Response::from(respond::denial(&denial, id, options));
+            let mut told = Fields::new();
+            let (status, body) = respond::tell_denial(&denial, id, options, &mut told);
+            let mut response = Response { status, fields: told, body: Full::new(body) };
             // a person is sent to the login page instead
             story.ended(response.status);
             if let Some(cors) = denial.cors() {

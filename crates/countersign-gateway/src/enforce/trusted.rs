@@ -172,17 +172,28 @@ pub(crate) const X_FAMILIES: &[&str] = &[
     "x-method-override",
 ];
 
-static X_SORTED: LazyLock<Vec<&str>> = LazyLock::new(|| {
-    let mut sorted = X_FAMILIES.to_vec();
+/// Each behind a number that stands in the same order as it does.
+static X_SORTED: LazyLock<Vec<(u64, &str)>> = LazyLock::new(|| {
+    let mut sorted: Vec<_> = X_FAMILIES.iter().map(|family| (order(family.as_bytes()), *family)).collect();
     sorted.sort_unstable();
     sorted
 });
 
-/// Does one of these begin it? Sorted, and none begins another one: it can only be the one before where it would stand.
-fn is_of(name: &[u8], sorted: &[&str]) -> bool {
-    let at = sorted.partition_point(|family| family.as_bytes() <= name);
-    let family = at.checked_sub(1).and_then(|at| sorted.get(at));
-    family.is_some_and(|family| name.starts_with(family.as_bytes()))
+/// What stands behind `x-`, as far as a number holds it.
+fn order(name: &[u8]) -> u64 {
+    let mut first = [0; 8];
+    first.iter_mut().zip(name.iter().skip(2)).for_each(|(to, from)| *to = *from);
+    u64::from_be_bytes(first)
+}
+
+/// Does one of these begin it? Sorted, and none begins another one: it can only be among those right before where it would stand.
+fn is_of(name: &[u8], sorted: &[(u64, &str)]) -> bool {
+    let own = order(name);
+    let at = sorted.partition_point(|(family, _)| *family <= own);
+    let before = sorted.get(..at).unwrap_or_default();
+    let Some((last, _)) = before.last() else { return false };
+    let mut near = before.iter().rev().take_while(|(family, _)| family == last);
+    near.any(|(_, family)| name.starts_with(family.as_bytes()))
 }
 
 fn starts(name: &[u8], families: &[&str]) -> bool {

@@ -122,11 +122,7 @@ impl Fields {
 
     /// The same with a value that is yet to be looked at.
     pub fn try_insert(&mut self, name: &HeaderName, value: &[u8]) -> Result<(), Unwritable> {
-        // RFC 9110 5.5, as `HeaderValue` reads it
-        let is_control = |byte: &u8| (*byte < 0x20) & (*byte != b'\t') | (*byte == 0x7f);
-        if value.iter().fold(false, |any, byte| any | is_control(byte)) {
-            return Err(Unwritable);
-        }
+        writable(value)?;
         self.replace(name, value, false);
         Ok(())
     }
@@ -138,6 +134,13 @@ impl Fields {
         // the last is the new one
         self.lines.swap_remove(first);
         self.keep_first(name);
+    }
+
+    /// Beside the lines of this name, and what `HeaderValue` would read.
+    pub fn try_append(&mut self, name: &HeaderName, value: &[u8]) -> Result<(), Unwritable> {
+        writable(value)?;
+        self.put(name.as_str(), value, false);
+        Ok(())
     }
 
     /// Beside the lines of this name.
@@ -213,6 +216,14 @@ impl Fields {
 /// A value as text, where it is visible ASCII.
 pub fn text(value: &[u8]) -> Option<&str> {
     std::str::from_utf8(value).ok().filter(|text| text.is_ascii())
+}
+
+/// RFC 9110 5.5, as `HeaderValue` reads it.
+fn writable(value: &[u8]) -> Result<(), Unwritable> {
+    let is_control = |byte: &u8| (*byte < 0x20) & (*byte != b'\t') | (*byte == 0x7f);
+    // all of it is looked at, because that takes many bytes at once
+    let any = value.iter().fold(false, |any, byte| any | is_control(byte));
+    if any { Err(Unwritable) } else { Ok(()) }
 }
 
 fn is_named(text: &[u8], line: &Line, name: &HeaderName) -> bool {

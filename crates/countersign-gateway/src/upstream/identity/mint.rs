@@ -7,7 +7,7 @@ use crate::{
     worker::Worker,
 };
 use countersign_core::{
-    Authentication, MethodName, Timestamp,
+    Authentication, Timestamp,
     check::decision::{Known, Permit},
     directory::Standing,
     word_hash::WordHasher,
@@ -42,9 +42,9 @@ const MOST_BYTES: usize = 8 * 1024;
 /// Of one generation of entries; there are two.
 const MOST_ENTRIES: usize = 2048;
 
-/// Everything that the claims are made of, by its place in memory: the audience, then authentication and standing of each
-/// known. The scopes follow from the two.
-type Key = [usize; 1 + 2 * MethodName::ALL.len()];
+/// Everything that the claims are made of, by its place in memory: the audience, authentication and standing of the subject, then
+/// the same of each actor, which most requests have none of. The scopes follow from the two.
+type Key = ([usize; 3], Vec<usize>);
 
 /// INVARIANT (made in [`Mint::mint`]): an entry holds what its key points to, so that no other thing can come to be there.
 #[derive(Debug)]
@@ -91,7 +91,7 @@ impl Mint {
         let now = point.clock().now();
         let revisions = (point.revision(), self.identity.signer.revision());
         let audience = upstream.audience.as_ref().unwrap_or(&upstream.name);
-        let key = key(audience, permit);
+        let key = key(audience, subject, permit.actors());
         {
             let (young, old) = &*self.entries.borrow();
             let minted = young.get(&key).or_else(|| old.get(&key));
@@ -192,13 +192,10 @@ fn who(known: &Known) -> Map<String, Value> {
     said.into_iter().map(|(name, text)| (name.to_owned(), Value::String(text))).collect()
 }
 
-fn key(audience: &Arc<str>, permit: &Permit) -> Key {
-    let known = permit.subject().into_iter().chain(permit.actors());
-    let places = known
-        .flat_map(|known| [Arc::as_ptr(&known.authentication).addr(), Arc::as_ptr(&known.standing).addr()]);
-    let mut key = Key::default();
-    for (slot, place) in key.iter_mut().zip(std::iter::once(Arc::as_ptr(audience).addr()).chain(places)) {
-        *slot = place;
-    }
-    key
+fn key(audience: &Arc<str>, subject: &Known, actors: &[Known]) -> Key {
+    let places =
+        |known: &Known| [Arc::as_ptr(&known.authentication).addr(), Arc::as_ptr(&known.standing).addr()];
+    let [authentication, standing] = places(subject);
+    let first = [Arc::as_ptr(audience).addr(), authentication, standing];
+    (first, actors.iter().flat_map(places).collect())
 }
