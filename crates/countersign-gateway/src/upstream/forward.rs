@@ -219,8 +219,13 @@ pub(crate) async fn forward(
         _ => None,
     };
     let upstream_name = upstream.authority();
-    let came =
-        Came { id: &id, address: &address, is_https, upstream: upstream_name, identity: identity.as_deref() };
+    let came = Came {
+        id: &id,
+        address: &address,
+        is_https,
+        upstream: upstream_name,
+        identity: identity.as_deref().map(|token| &token.value),
+    };
     headers::request(&mut fields, &permit, &generation.stripping, &generation.config, came)
         .map_err(Failure::Identity)?;
     if !http2 {

@@ -42,20 +42,33 @@ const MOST_BYTES: usize = 8 * 1024;
 /// Of one generation of entries; there are two.
 const MOST_ENTRIES: usize = 2048;
 
-/// Everything that the claims are made of, by its place in memory: the audience, authentication and standing of the subject, then
-/// the same of each actor, which most requests have none of. The scopes follow from the two.
-type Key = ([usize; 3], Vec<usize>);
+/// Everything that the claims are made of, by its place in memory. The scopes follow from it.
+#[derive(PartialEq, Eq, Hash)]
+struct Key {
+    audience: usize,
+    authentication: usize,
+    standing: usize,
+    /// Authentication and standing of each; most requests have none.
+    actors: Option<Box<[usize]>>,
+}
 
-/// INVARIANT (made in [`Mint::mint`]): an entry holds what its key points to, so that no other thing can come to be there.
+/// Small, so that looking for one among thousands reads few lines of memory.
 #[derive(Debug)]
 struct Minted {
-    token: Rc<HeaderValue>,
-    _audience: Arc<str>,
-    _known: Vec<(Arc<Authentication>, Arc<Standing>)>,
+    token: Rc<Token>,
     at: Timestamp,
     until: Timestamp,
     /// Of the feed and of the signer.
     revisions: (i64, u64),
+}
+
+/// INVARIANT (made in [`Mint::mint`]): what the key of an entry points to is held here, so that no other thing can come to be
+/// there.
+#[derive(Debug)]
+pub(crate) struct Token {
+    pub(crate) value: HeaderValue,
+    _audience: Arc<str>,
+    _known: Vec<(Arc<Authentication>, Arc<Standing>)>,
 }
 
 /// Places in memory are numbers that nobody outside chooses.
@@ -85,7 +98,7 @@ impl Mint {
         permit: &Permit,
         upstream: &UpstreamConfig,
         worker: &Worker,
-    ) -> Result<Option<Rc<HeaderValue>>, Failure> {
+    ) -> Result<Option<Rc<Token>>, Failure> {
         let Some(subject) = permit.subject() else { return Ok(None) };
         let point = &worker.ports.point;
         let now = point.clock().now();
@@ -132,9 +145,11 @@ impl Mint {
         token.set_sensitive(true);
         let known = permit.subject().into_iter().chain(permit.actors());
         Ok(Minted {
-            token: Rc::new(token),
-            _audience: audience.clone(),
-            _known: known.map(|known| (known.authentication.clone(), known.standing.clone())).collect(),
+            token: Rc::new(Token {
+                value: token,
+                _audience: audience.clone(),
+                _known: known.map(|known| (known.authentication.clone(), known.standing.clone())).collect(),
+            }),
             at: now,
             // of what ends sooner than that, one is enough
             until: Timestamp::from_seconds(now.as_seconds() + LIFETIME).saturating_sub(LEFT).min(end),
@@ -196,6 +211,6 @@ fn key(audience: &Arc<str>, subject: &Known, actors: &[Known]) -> Key {
     let places =
         |known: &Known| [Arc::as_ptr(&known.authentication).addr(), Arc::as_ptr(&known.standing).addr()];
     let [authentication, standing] = places(subject);
-    let first = [Arc::as_ptr(audience).addr(), authentication, standing];
-    (first, actors.iter().flat_map(places).collect())
+    let actors = (!actors.is_empty()).then(|| actors.iter().flat_map(places).collect());
+    Key { audience: Arc::as_ptr(audience).addr(), authentication, standing, actors }
 }
