@@ -22,6 +22,25 @@ async fn revoked_is_401_on_the_next_request() {
     house.stop().await;
 }
 
+/// RULES 2.4: who calls from where an attacker does can still revoke.
+#[tokio::test(flavor = "multi_thread")]
+async fn failures_at_the_gateway_keep_no_operator_out() {
+    let house = Deployment::start().await;
+    let (key, secret) = house.key(json!({})).await;
+    let id = key["id"].as_str().unwrap();
+    // past what the admin API remembers of the operator's key
+    house.advance(Duration::from_secs(31));
+    let rubbish = format!("{}{}", &secret[..20], "0".repeat(38));
+    let mut code = String::new();
+    for _ in 0..100 {
+        code = house.get("/orders/1", &rubbish).await.code();
+    }
+    assert_eq!(code, "too_many_failures");
+    let revoked = house.admin(Method::POST, &format!("api-keys/{id}/revoke"), Some(json!({}))).await;
+    assert_eq!(revoked.status, 200, "{revoked:?}");
+    house.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_holds_a_key_can_end_it() {
     let house = Deployment::start().await;
