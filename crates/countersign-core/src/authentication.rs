@@ -44,6 +44,11 @@ impl NodeKind {
         NodeKind::Generation,
     ];
 
+    /// What somebody was given to show for themselves, and not what was got for it since.
+    pub fn is_given(self) -> bool {
+        matches!(self, NodeKind::Password | NodeKind::AppPassword | NodeKind::ApiKey)
+    }
+
     pub fn as_str(self) -> &'static str {
         match self {
             NodeKind::Principal => "principal",

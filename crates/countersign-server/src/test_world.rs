@@ -416,8 +416,17 @@ impl World {
 
     /// A key with all the scopes of a new service.
     pub(crate) async fn key(&self, name: &str, scopes: &str) -> String {
+        self.key_with(name, scopes, |_| {}).await
+    }
+
+    pub(crate) async fn key_with(
+        &self,
+        name: &str,
+        scopes: &str,
+        change: impl FnOnce(&mut NewKey),
+    ) -> String {
         let owner = self.service(name, scopes).await;
-        let new = NewKey {
+        let mut new = NewKey {
             owner: owner.id,
             label: String::new(),
             scopes: owner.scopes,
@@ -426,6 +435,7 @@ impl World {
             limit: None,
             plan: None,
         };
+        change(&mut new);
         let issued = self.services.api_keys.create(new, &Caller::host(), self.clock.now()).await.unwrap();
         issued.reveal().1.expose().to_owned()
     }

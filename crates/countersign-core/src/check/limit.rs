@@ -5,7 +5,7 @@ use super::{
     decision::{Denial, DenialKind, Known, LimitState, Refused},
     route::{LimitBy, Route},
 };
-use crate::{Authentication, Node, NodeKind, clock::Timestamp};
+use crate::{Authentication, clock::Timestamp};
 use std::{
     fmt,
     hash::{DefaultHasher, Hash, Hasher},
@@ -217,16 +217,12 @@ struct Shown<'k>(&'k Authentication);
 
 impl Hash for Shown<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let is_given =
-            |node: &&Node| matches!(node.kind, NodeKind::Password | NodeKind::AppPassword | NodeKind::ApiKey);
-        let mut count = 0;
-        for node in self.0.lineage.iter().filter(is_given) {
-            node.hash(state);
-            count += 1;
-        }
-        if count == 0 && self.0.is_foreign() {
+        let mut given = self.0.lineage.iter().filter(|node| node.kind.is_given()).peekable();
+        if given.peek().is_some() {
+            given.for_each(|node| node.hash(state));
+        } else if self.0.is_foreign() {
             self.0.principal.as_str().hash(state);
-        } else if count == 0 {
+        } else {
             (self.0.method.as_str(), self.0.credential.as_str()).hash(state);
         }
     }

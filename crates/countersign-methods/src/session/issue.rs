@@ -5,7 +5,7 @@ use super::{
     config::SessionConfig,
     record::{EndReason, RefreshFamily, SessionKind, SessionRecord, SessionState, TokenDigest, session_node},
     store::{KeyEnd, Room, Rotated, Rotation, SessionEnded, SessionQuery, SessionStore},
-    token::{NewToken, SessionTokens, TokenKind},
+    token::{NewToken, SessionTokens, ShownToken, TokenKind},
 };
 use crate::principal::caller::Caller;
 use countersign_core::{
@@ -280,16 +280,9 @@ impl SessionIssuer {
         caller: &Caller,
         now: Timestamp,
     ) -> Result<Refreshed, SessionError> {
-        let shown = self.parts.tokens.read(TokenKind::Refresh, token).ok_or(SessionError::Over)?;
-        if self.parts.feed.is_blind(now) {
-            return Err(SessionError::Blind);
-        }
+        let shown = self.shown(token, now)?;
         for _ in 0..ATTEMPTS {
-            let found = self.parts.store.find(&shown.id).await?;
-            let fits = |record: &SessionRecord| record.is_open(now) && place.is_of(record);
-            let mut record = found.filter(fits).ok_or(SessionError::Over)?;
-            let family = record.refresh.clone().ok_or(SessionError::Over)?;
-            self.hangs_on_what_stands(&mut record, now).await?;
+            let (record, family) = self.chain(&shown, place, now).await?;
             if same(&family.current, &shown.digest) {
                 match self.rotate((token, shown.digest), record, &family, caller, now).await? {
                     Some(refreshed) => return Ok(refreshed),
@@ -297,10 +290,7 @@ impl SessionIssuer {
                     None => continue,
                 }
             }
-            if let Some((previous, sealed)) = &family.previous
-                && same(previous, &shown.digest)
-                && now.since(family.rotated_at) < self.parts.config.grace
-            {
+            if let Some(sealed) = self.in_grace(&family, &shown.digest, now) {
                 let successor = open_successor(token, &shown.id, family.generation, sealed)?;
                 return Ok(Refreshed { record, refresh: successor });
             }
@@ -320,21 +310,44 @@ impl SessionIssuer {
         place: RefreshPlace<'_>,
         now: Timestamp,
     ) -> Result<SessionRecord, SessionError> {
+        let shown = self.shown(token, now)?;
+        let (record, family) = self.chain(&shown, place, now).await?;
+        let is_good =
+            same(&family.current, &shown.digest) || self.in_grace(&family, &shown.digest, now).is_some();
+        if is_good { Ok(record) } else { Err(SessionError::Over) }
+    }
+
+    /// A refresh token of ours, while what was called back is heard of.
+    fn shown(&self, token: &[u8], now: Timestamp) -> Result<ShownToken, SessionError> {
         let shown = self.parts.tokens.read(TokenKind::Refresh, token).ok_or(SessionError::Over)?;
-        if self.parts.feed.is_blind(now) {
-            return Err(SessionError::Blind);
-        }
+        if self.parts.feed.is_blind(now) { Err(SessionError::Blind) } else { Ok(shown) }
+    }
+
+    /// The chain that it is of, where its session is open and everything stands.
+    async fn chain(
+        &self,
+        shown: &ShownToken,
+        place: RefreshPlace<'_>,
+        now: Timestamp,
+    ) -> Result<(SessionRecord, RefreshFamily), SessionError> {
         let found = self.parts.store.find(&shown.id).await?;
         let fits = |record: &SessionRecord| record.is_open(now) && place.is_of(record);
         let mut record = found.filter(fits).ok_or(SessionError::Over)?;
-        let family = record.refresh.as_ref().ok_or(SessionError::Over)?;
-        let previous = family.previous.as_ref().map(|(previous, _)| previous);
-        let graced = previous.filter(|_| now.since(family.rotated_at) < self.parts.config.grace);
-        if !std::iter::once(&family.current).chain(graced).any(|good| same(good, &shown.digest)) {
-            return Err(SessionError::Over);
-        }
+        let family = record.refresh.clone().ok_or(SessionError::Over)?;
         self.hangs_on_what_stands(&mut record, now).await?;
-        Ok(record)
+        Ok((record, family))
+    }
+
+    /// RULES 4.2: is it the one before the present one, and early enough? Then that one, sealed.
+    fn in_grace<'f>(
+        &self,
+        family: &'f RefreshFamily,
+        shown: &TokenDigest,
+        now: Timestamp,
+    ) -> Option<&'f [u8]> {
+        let (previous, sealed) = family.previous.as_ref()?;
+        let is_in = same(previous, shown) && now.since(family.rotated_at) < self.parts.config.grace;
+        is_in.then_some(sealed)
     }
 
     /// `None`: somebody was faster.

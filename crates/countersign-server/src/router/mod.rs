@@ -390,10 +390,9 @@ async fn operate(
     let work = async {
         let (mut parts, body) = request.into_parts();
         let permit = parts.extensions.get::<Arc<Permit>>().cloned();
-        let peer = parts.extensions.get::<Peer>().copied();
         // The decision point that judged may have been given other routes than ours, or none may have judged: then
         // nothing runs. A permit for one operation is no permit for another.
-        let (Some(permit), Some(peer)) = (permit, peer) else {
+        let (Some(permit), Some(peer)) = (permit, from) else {
             tracing::error!(operation = operation.name, "reached without a decision; nothing was done");
             return Err(Problem::internal());
         };
@@ -428,7 +427,7 @@ async fn serve(operation: Open, services: Arc<Services>, request: Request<Body>)
     let (id, from) = (request_id(&services, &request), peer(&request));
     let work = async {
         let (parts, body) = request.into_parts();
-        let Some(peer) = parts.extensions.get::<Peer>().copied() else {
+        let Some(peer) = from else {
             tracing::error!(operation = name, "reached without a peer; nothing was done");
             return Err(Problem::internal());
         };

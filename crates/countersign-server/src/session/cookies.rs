@@ -23,15 +23,14 @@ impl Facts {
 /// Every session that the browser came with, by whatever it holds of one, is over.
 pub(crate) async fn sign_out(facts: &Facts, sessions: &Sessions) -> Result<(), SessionError> {
     let caller = from_network(facts.peer.address, facts.request);
-    for (kind, name) in [(TokenKind::Cookie, cookie::SESSION), (TokenKind::Refresh, cookie::REFRESH)] {
-        if let Some(token) = facts.cookie(name) {
-            sessions.issuer.sign_out(kind, token, &caller, facts.now).await?;
-        }
+    if let Some(token) = facts.cookie(cookie::SESSION) {
+        sessions.issuer.sign_out(TokenKind::Cookie, token, &caller, facts.now).await?;
+        sessions.sign_out_by_access_token(facts, token).await?;
     }
-    match facts.cookie(cookie::SESSION) {
-        Some(token) => sessions.sign_out_by_access_token(facts, token).await,
-        None => Ok(()),
+    if let Some(token) = facts.cookie(cookie::REFRESH) {
+        sessions.issuer.sign_out(TokenKind::Refresh, token, &caller, facts.now).await?;
     }
+    Ok(())
 }
 
 /// `lifetime`: until the session ends however much it is used; the server's word counts, not the browser's.

@@ -52,10 +52,8 @@ pub(crate) async fn exchange(facts: Facts) -> Answer {
 
 /// The node of the credential itself, among all that it descends from.
 fn shown(authentication: &Authentication) -> Option<&Node> {
-    let is_credential =
-        |node: &&Node| matches!(node.kind, NodeKind::Password | NodeKind::AppPassword | NodeKind::ApiKey);
-    let own = |node: &&Node| CredentialId::of(node) == authentication.credential;
-    authentication.lineage.iter().filter(is_credential).find(own)
+    let own = |node: &&Node| node.kind.is_given() && CredentialId::of(node) == authentication.credential;
+    authentication.lineage.iter().find(own)
 }
 
 /// What narrows the credential and would narrow no session (RULES 2.6).

@@ -125,9 +125,7 @@ async fn is_signed_in(facts: &Facts, sessions: &Sessions) -> bool {
         let Ok(Some(record)) = sessions.issuer.of_cookie(shown, facts.now).await else { return false };
         sessions.issuer.stands(&record.id, &Lineage::new([record.node()]), facts.now).await
     } else {
-        let read =
-            std::str::from_utf8(shown).ok().and_then(|text| sessions.tokens.read(text, facts.now).ok());
-        let Some((token, kid)) = read else { return false };
+        let Some((token, kid)) = sessions.access_token(shown, facts.now) else { return false };
         sessions.issuer.stands(&token.session, &token.lineage(&kid), facts.now).await
     };
     stands.unwrap_or(false)

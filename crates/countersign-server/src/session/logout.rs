@@ -59,8 +59,7 @@ impl Sessions {
         facts: &Facts,
         shown: &[u8],
     ) -> Result<(), SessionError> {
-        let read = std::str::from_utf8(shown).ok().and_then(|text| self.tokens.read(text, facts.now).ok());
-        let Some((token, _)) = read else { return Ok(()) };
+        let Some((token, _)) = self.access_token(shown, facts.now) else { return Ok(()) };
         let caller =
             from_network(facts.peer.address, facts.request).signed_in(&token.principal, &token.session);
         self.issuer.end(&token.session, EndReason::SignedOut, &caller, facts.now).await.map(|_| ())

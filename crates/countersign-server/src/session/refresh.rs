@@ -23,17 +23,15 @@ pub(crate) async fn refresh(facts: Facts) -> Answer {
         let refreshed = of(&facts, &sessions, token.as_bytes(), RefreshPlace::Body).await?;
         return tokens::native(&sessions, &refreshed.record, &refreshed.refresh, facts.now);
     }
-    if facts.cookie(cookie::REFRESH).is_some() {
-        facts.demand_own_page()?;
-    }
-    let Some(refreshed) = by_cookie(&facts, &sessions).await else {
+    let Some((token, place)) = in_cookie(&facts) else {
         let (services, network) = (&facts.services, network_of(facts.peer.address));
         services.charge("refreshes without a token from this network", &network, &services.limits.login)?;
         return Err(Problem::malformed(
             "there is no `refresh_token` in the body and no cookie that holds one; sign in first",
         ));
     };
-    let refreshed = refreshed?;
+    facts.demand_own_page()?;
+    let refreshed = of(&facts, &sessions, token, place).await?;
     let mut response = tokens::opened(&refreshed.record)?;
     tokens::set(&mut response, &sessions, &refreshed.record, (None, Some(&refreshed.refresh)), facts.now)?;
     Ok(response)
@@ -44,19 +42,16 @@ pub(super) async fn renewed_by_cookie(
     facts: &Facts,
     sessions: &Sessions,
 ) -> Option<Result<SessionRecord, Problem>> {
-    let token = facts.cookie(cookie::REFRESH)?;
-    let place = RefreshPlace::Cookie { host: facts.authority().unwrap_or_default() };
+    let (token, place) = in_cookie(facts)?;
     Some(match charge(facts, sessions, token) {
         Ok(()) => sessions.issuer.renew(token, place, facts.now).await.map_err(Problem::from),
         Err(problem) => Err(problem),
     })
 }
 
-/// `None`: the browser came without one.
-async fn by_cookie(facts: &Facts, sessions: &Sessions) -> Option<Result<Refreshed, Problem>> {
+fn in_cookie(facts: &Facts) -> Option<(&[u8], RefreshPlace<'_>)> {
     let token = facts.cookie(cookie::REFRESH)?;
-    let place = RefreshPlace::Cookie { host: facts.authority().unwrap_or_default() };
-    Some(of(facts, sessions, token, place).await)
+    Some((token, RefreshPlace::Cookie { host: facts.authority().unwrap_or_default() }))
 }
 
 /// Made-up tokens never reach the store, and what bears our mark was given out: there is nothing to guess. But each refresh is

@@ -11,11 +11,12 @@ use axum::body::Body;
 use countersign_core::{Timestamp, check::cookie};
 use countersign_crypto::SecretString;
 use countersign_methods::{
-    jwt::issue::TokenError,
+    jwt::{issue::TokenError, record::AccessToken},
     session::record::{SessionKind, SessionRecord},
 };
 use http::Response;
 use serde::Serialize;
+use std::sync::Arc;
 
 /// RFC 6749 5.1, as far as it fits who is no OAuth client.
 #[derive(Serialize)]
@@ -124,6 +125,11 @@ pub(crate) fn opened(record: &SessionRecord) -> Answer {
 }
 
 impl Sessions {
+    /// What a good access token of ours says, and the key that signed it; whatever else was shown is none.
+    pub(crate) fn access_token(&self, shown: &[u8], now: Timestamp) -> Option<(AccessToken, Arc<str>)> {
+        self.tokens.read(std::str::from_utf8(shown).ok()?, now).ok()
+    }
+
     /// How a browser's session is kept here.
     pub(crate) fn browser_kind(&self) -> SessionKind {
         if self.issuer.config().jwt_cookie { SessionKind::JwtCookie } else { SessionKind::Cookie }

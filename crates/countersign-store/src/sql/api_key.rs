@@ -373,8 +373,9 @@ impl ApiKeyStore for Store {
                     return Err(Failed::Conflict("key_changed"));
                 }
                 insert(&mut unit.conn, &successor).await?;
-                session::end_with_key(&mut unit.conn, &successor.owner, &predecessor.node(), predecessor_expires_at).await?;
-                unit.change(NewChange { kind: ChangeKind::Changed, node: predecessor.node(), at, until: None });
+                let (node, end) = (predecessor.node(), predecessor_expires_at);
+                session::end_with_key(&mut unit.conn, &successor.owner, &node, end).await?;
+                unit.change(NewChange { kind: ChangeKind::Changed, node, at, until: None });
                 unit.audit(event);
                 Ok(())
             })

@@ -190,6 +190,11 @@ async fn end_all(
     Ok(ended.iter().map(|(id,)| CredentialId::new(id)).collect())
 }
 
+/// The credential that was shown stands first among the parents.
+fn began_with(credential: Option<&Node>, parents: &str) -> bool {
+    parse_nodes(parents).is_some_and(|parents| parents.first() == credential)
+}
+
 /// Which ended because the new one has the place of the oldest. Where several begin at once one more may stay.
 async fn displace(conn: &mut Conn<'_>, new: &SessionRecord, most: u32) -> Result<Vec<CredentialId>, Failed> {
     let at = new.created_at.as_micros();
@@ -200,8 +205,7 @@ async fn displace(conn: &mut Conn<'_>, new: &SessionRecord, most: u32) -> Result
     .bind(at)
     .all(conn)
     .await?;
-    let is_like = |parents: &str| parse_nodes(parents).is_some_and(|p| p.first() == new.parents.first());
-    let open = open.into_iter().filter(|(_, _, parents)| is_like(parents));
+    let open = open.into_iter().filter(|(_, _, parents)| began_with(new.parents.first(), parents));
     let mut open: Vec<(i64, String)> = open.map(|(at, id, _)| (at, id)).collect();
     let most = usize::try_from(most).unwrap_or(usize::MAX);
     open.sort();
@@ -235,8 +239,7 @@ pub(super) async fn end_with_key(
     .bind(end.as_micros())
     .all(conn)
     .await?;
-    let is_of = |parents: &str| parse_nodes(parents).is_some_and(|parents| parents.first() == Some(key));
-    for (id, _) in open.iter().filter(|(_, parents)| is_of(parents)) {
+    for (id, _) in open.iter().filter(|(_, parents)| began_with(Some(key), parents)) {
         sql("UPDATE session SET expires_at = $2 WHERE id = $1")
             .bind(id.as_str())
             .bind(end.as_micros())

@@ -5,7 +5,6 @@ use super::*;
 use countersign_core::{RequestId, check::decision::Denial};
 use countersign_crypto::jose::Algorithm;
 use countersign_methods::{
-    basic::issue::app_password::NewAppPassword,
     jwt::claims,
     session::{
         issue::{RefreshPlace, from_network},
@@ -66,15 +65,7 @@ async fn given(world: &World) -> Given {
         let keys = world.services.signing.keys();
         keys.sign((KeyPurpose::Identity, Algorithm::Es256), typ, &claims::write(&said)).unwrap()
     };
-    let app = NewAppPassword {
-        owner: said.principal.clone(),
-        service: "mail".into(),
-        scopes: ScopeSet::parse("orders:read").unwrap(),
-        lifetime: None,
-    };
-    let (host, now) = (Caller::host(), world.clock.now());
-    let app = world.services.basic.create_app_password(app, &host, now).await.unwrap();
-    let app = app.reveal().1.expose().to_owned();
+    let app = app_password(world, "ada").await;
     let browsers = jwt_cookie::kept(world, "api.example.com", SessionKind::JwtCookie).await.refresh;
     let forged = {
         let made = text("refresh_token");
@@ -110,11 +101,7 @@ fn peer(n: usize) -> Peer {
 /// Status and code of a refusal; `(200, "")`: let in.
 async fn shown(world: &World, at: Spot, value: &str, n: usize) -> (u16, String) {
     let bearer = format!("Bearer {value}");
-    let basic = {
-        use base64::Engine;
-        let pair = format!("ada:{value}");
-        format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair))
-    };
+    let basic = basic("ada", value);
     let cookie = |name: &str| format!("{name}={value}");
     let (session, refresh) = (cookie("__Host-session"), cookie("__Host-refresh"));
     let request = match at {

@@ -2,45 +2,9 @@
 
 use super::*;
 use countersign_core::check::limit::RateLimit;
-use countersign_methods::{
-    api_key::issue::{Lifetime, NewKey},
-    basic::issue::app_password::NewAppPassword,
-};
-
-/// A key of a new service that may read orders.
-async fn key(world: &World, name: &str, change: impl FnOnce(&mut NewKey)) -> String {
-    let owner = world.service(name, "orders:read").await;
-    let mut new = NewKey {
-        owner: owner.id,
-        label: String::new(),
-        scopes: owner.scopes,
-        lifetime: Lifetime::Default,
-        networks: Vec::new(),
-        limit: None,
-        plan: None,
-    };
-    change(&mut new);
-    let issued = world.services.api_keys.create(new, &Caller::host(), world.clock.now()).await.unwrap();
-    issued.reveal().1.expose().to_owned()
-}
 
 async fn exchange(world: &World, authorization: &str, body: &str) -> Reply {
     send(world, Method::POST, "session/exchange", &[JSON, ("authorization", authorization)], body).await
-}
-
-fn basic(name: &str, password: &str) -> String {
-    use base64::Engine;
-    let pair = format!("{name}:{password}");
-    format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair))
-}
-
-async fn app_password(world: &World, of: &str) -> String {
-    let name = PrincipalName::parse(of).unwrap();
-    let owner = world.services.principal_store.find_by_name(&name).await.unwrap().unwrap().id;
-    let scopes = ScopeSet::parse("orders:read").unwrap();
-    let new = NewAppPassword { owner, service: "mail".into(), scopes, lifetime: None };
-    let made = world.services.basic.create_app_password(new, &Caller::host(), world.clock.now()).await;
-    made.unwrap().reveal().1.expose().to_owned()
 }
 
 fn said(world: &World, tokens: &Value) -> countersign_methods::jwt::record::AccessToken {
@@ -60,7 +24,7 @@ async fn access(world: &World, tokens: &Value) -> String {
 #[tokio::test]
 async fn a_key_is_exchanged_for_a_session_below_it() {
     let world = World::new().await;
-    let key = format!("Bearer {}", key(&world, "robot", |_| {}).await);
+    let key = format!("Bearer {}", world.key("robot", "orders:read").await);
     let refused = exchange(&world, &key, "{\"scope\": \"orders:read orders:write\"}").await;
     refused.refused(403, "scope_beyond_owner");
     let tokens = exchange(&world, &key, "{\"scope\": \"orders:read\"}").await.expect(200);
@@ -74,9 +38,11 @@ async fn a_key_is_exchanged_for_a_session_below_it() {
 #[tokio::test]
 async fn what_a_session_could_not_be_held_to_is_not_exchanged() {
     let world = World::new().await;
-    let networks = key(&world, "at-home", |new| new.networks = vec!["192.0.2.0/24".parse().unwrap()]).await;
+    let networks = world
+        .key_with("at-home", "orders:read", |new| new.networks = vec!["192.0.2.0/24".parse().unwrap()])
+        .await;
     let limit = RateLimit { quota: 10, window: Duration::from_secs(60) };
-    let limited = key(&world, "slow", |new| new.limit = Some(limit)).await;
+    let limited = world.key_with("slow", "orders:read", |new| new.limit = Some(limit)).await;
     for (key, what) in [(networks, "networks"), (limited, "a limit")] {
         let problem = exchange(&world, &format!("Bearer {key}"), "").await.refused(403, "exchange_refused");
         assert!(problem["detail"].as_str().unwrap().contains(what), "{problem}");
@@ -87,7 +53,7 @@ async fn what_a_session_could_not_be_held_to_is_not_exchanged() {
 #[tokio::test]
 async fn a_rotation_moves_the_end_of_what_was_exchanged_forward() {
     let world = World::new().await;
-    let key = format!("Bearer {}", key(&world, "robot", |_| {}).await);
+    let key = format!("Bearer {}", world.key("robot", "orders:read").await);
     let tokens = exchange(&world, &key, "").await.expect(200);
     let other = exchange(&world, &key, "").await.expect(200);
     let path = format!("/admin/v1/api-keys/{}/rotate", id_of_key(&world, "robot").await);
@@ -143,7 +109,7 @@ async fn a_session_says_what_was_exchanged() {
     let rows = [
         (basic("ada", PASSWORD), "pwd"),
         (basic("ada", &app_password(&world, "ada").await), "app_password"),
-        (format!("Bearer {}", key(&world, "robot", |_| {}).await), "key"),
+        (format!("Bearer {}", world.key("robot", "orders:read").await), "key"),
     ];
     for (authorization, amr) in rows {
         let tokens = exchange(&world, &authorization, "").await.expect(200);
@@ -156,7 +122,7 @@ async fn a_session_says_what_was_exchanged() {
 async fn nobody_exchanges_and_refreshes_without_end() {
     let world = World::new().await;
     let limits = world.services.limits;
-    let key = format!("Bearer {}", key(&world, "robot", |_| {}).await);
+    let key = format!("Bearer {}", world.key("robot", "orders:read").await);
     let mut tokens = Value::Null;
     for _ in 0..limits.exchange.quota {
         tokens = exchange(&world, &key, "").await.expect(200);
@@ -170,7 +136,7 @@ async fn nobody_exchanges_and_refreshes_without_end() {
     }
     refresh(&world, &tokens["refresh_token"]).await.refused(429, "limit_exceeded");
     // it is nobody else's, and ends nothing
-    let other = format!("Bearer {}", super::exchange::key(&world, "other", |_| {}).await);
+    let other = format!("Bearer {}", world.key("other", "orders:read").await);
     let other = exchange(&world, &other, "").await.expect(200);
     refresh(&world, &other["refresh_token"]).await.expect(200);
     world.advance(Duration::from_secs(60));

@@ -17,8 +17,7 @@ pub(super) struct Kept {
 }
 
 pub(super) async fn kept(world: &World, host: &str, kind: SessionKind) -> Kept {
-    let name = PrincipalName::parse("ada").unwrap();
-    let ada = world.services.principal_store.find_by_name(&name).await.unwrap().unwrap();
+    let ada = principal(world, "ada").await;
     let now = world.clock.now();
     let who = SignedIn {
         principal: ada.id,
@@ -140,8 +139,7 @@ async fn a_token_that_no_browser_would_keep_is_none() {
     assert_eq!(cookies(&reply).len(), 2);
     assert!(cookies(&reply)[0].starts_with("__Host-session=ey"));
     let many: String = (0..63).map(|n| format!("orders:{n:053} ")).collect();
-    let name = PrincipalName::parse("ada").unwrap();
-    let ada = world.services.principal_store.find_by_name(&name).await.unwrap().unwrap();
+    let ada = principal(&world, "ada").await;
     let scopes = Some(ScopeSet::parse(many.trim()).unwrap());
     let change = PrincipalChange { scopes, ..PrincipalChange::default() };
     let (host, now) = (Caller::host(), world.clock.now());

@@ -12,9 +12,12 @@ use countersign_core::{
         decision::DenialKind,
         request::{Peer, Transport},
     },
-    principal::{PrincipalKind, PrincipalName},
+    principal::{Principal, PrincipalKind, PrincipalName},
 };
-use countersign_methods::principal::{caller::Caller, issue::NewPrincipal};
+use countersign_methods::{
+    basic::issue::app_password::NewAppPassword,
+    principal::{caller::Caller, issue::NewPrincipal},
+};
 use http::{Method, Request};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -36,6 +39,25 @@ pub(crate) async fn person(world: &World, name: &str) {
     let made = world.services.principals.create(new, &Caller::host(), world.clock.now()).await.unwrap();
     let (host, now) = (Caller::host(), world.clock.now());
     world.services.basic.set_password(&made.id, (PASSWORD, None), &host, now).await.unwrap();
+}
+
+pub(crate) async fn principal(world: &World, name: &str) -> Principal {
+    let name = PrincipalName::parse(name).unwrap();
+    world.services.principal_store.find_by_name(&name).await.unwrap().unwrap()
+}
+
+async fn app_password(world: &World, of: &str) -> String {
+    let owner = principal(world, of).await.id;
+    let scopes = ScopeSet::parse("orders:read").unwrap();
+    let new = NewAppPassword { owner, service: "mail".into(), scopes, lifetime: None };
+    let made = world.services.basic.create_app_password(new, &Caller::host(), world.clock.now()).await;
+    made.unwrap().reveal().1.expose().to_owned()
+}
+
+fn basic(name: &str, password: &str) -> String {
+    use base64::Engine;
+    let pair = format!("{name}:{password}");
+    format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair))
 }
 
 fn request(method: Method, path: &str, fields: &[(&str, &str)], body: &str) -> Request<Bytes> {
@@ -296,8 +318,7 @@ async fn a_new_password_ends_what_was_signed_in_with_the_old_one() {
     person(&world, "ada").await;
     let tokens = sign_in(&world, "ada").await;
     let cookie = browser(&world, "ada").await;
-    let name = PrincipalName::parse("ada").unwrap();
-    let ada = world.services.principal_store.find_by_name(&name).await.unwrap().unwrap();
+    let ada = principal(&world, "ada").await;
     let new = ("five other words do as well", None);
     world.services.basic.set_password(&ada.id, new, &Caller::host(), world.clock.now()).await.unwrap();
     assert_eq!(mine(&world, ("authorization", &bearer(&tokens["access_token"]))).await, "token_revoked");
@@ -419,8 +440,7 @@ async fn whoever_is_signed_in_is_told_so_and_not_as_whom() {
     // disabled, or with another password since
     let again = browser(&world, "ada").await;
     assert!(login_page(&world, "", &again).await.contains("You are signed in"));
-    let name = PrincipalName::parse("ada").unwrap();
-    let ada = world.services.principal_store.find_by_name(&name).await.unwrap().unwrap();
+    let ada = principal(&world, "ada").await;
     let new = ("five other words do as well", None);
     world.services.basic.set_password(&ada.id, new, &Caller::host(), world.clock.now()).await.unwrap();
     assert!(login_page(&world, "", &again).await.contains("login-form"));
