@@ -6,7 +6,7 @@ mod support;
 
 use countersign_core::StoreError;
 use countersign_methods::principal::store::PrincipalStore;
-use countersign_store::{Store, StoreOptions};
+use countersign_store::{Store, StoreOptions, newest_schema};
 use countersign_testkit::{
     conformance::{event, service},
     eventually,
@@ -143,15 +143,21 @@ async fn create_raw(file: &SqliteFile) -> sqlx::SqliteConnection {
     file.raw().await
 }
 
+/// What the next release would have written.
+fn newer(checksum: &str) -> String {
+    let number = newest_schema() + 1;
+    format!("INSERT INTO schema_migration VALUES ({number}, 'of the future', {checksum}, 0)")
+}
+
 // RULES 4.6: start refuses a newer schema
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_newer_or_altered_schema_is_refused() {
-    let newer = "INSERT INTO schema_migration VALUES (9, 'of the future', x'00', 0)";
+    let newer = newer("x'00'");
     let altered = "UPDATE schema_migration SET checksum = x'00' WHERE number = 1";
-    for (deed, why) in [(newer, "run a newer release"), (altered, "another one than this release's")] {
+    for (deed, why) in [(&*newer, "run a newer release"), (altered, "another one than this release's")] {
         let file = SqliteFile::new();
         file.open().await.close().await;
-        sqlx::raw_sql(deed).execute(&mut file.raw().await).await.unwrap();
+        support::execute(&file.url(), deed).await;
         assert_unavailable(file_open(&file).await, why);
     }
 }
@@ -161,8 +167,7 @@ async fn a_newer_schema_is_refused_on_postgres() {
     let name = "trouble::a_newer_schema_is_refused_on_postgres";
     let Some(database) = PostgresDatabase::new(name).await else { return };
     database.open().await.close().await;
-    let newer = "INSERT INTO schema_migration VALUES (9, 'of the future', '', 0)";
-    sqlx::raw_sql(newer).execute(&mut database.raw().await).await.unwrap();
+    support::execute(&database.url(), &newer("''")).await;
     assert_unavailable(Store::open(&database.url(), options()).await, "run a newer release");
     database.drop().await;
 }

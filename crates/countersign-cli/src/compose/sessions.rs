@@ -21,8 +21,9 @@ use countersign_methods::{
         issue::JwtIssuer,
     },
     session::{
+        config::SessionConfig,
         issue::{Parts as SessionParts, SessionIssuer},
-        store::SessionStore,
+        store::{Before, SessionStore},
         token::SessionTokens,
     },
     signing::{keys::SigningKeys, record::KeyPurpose},
@@ -214,7 +215,9 @@ pub(super) async fn forget(rooms: Rooms, stopping: CancellationToken) {
             () = stopping.cancelled() => return,
             _ = ticks.tick() => {}
         }
-        let before = rooms.now().saturating_sub(KEPT);
+        let now = rooms.now();
+        let remembered = SessionConfig::REMEMBERED;
+        let before = Before { over: now.saturating_sub(KEPT), displaced: now.saturating_sub(remembered) };
         let mut gone = u64::from(PART);
         while gone == u64::from(PART) && !stopping.is_cancelled() {
             gone = SessionStore::prune(&*rooms.store, before, PART).await.unwrap_or_else(|error| {

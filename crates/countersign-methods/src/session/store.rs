@@ -17,13 +17,36 @@ pub struct SessionQuery {
     pub page: PageRequest,
 }
 
-/// How many may be open that began with one credential: those whose first parent is the same.
+/// How many may be that began with one credential, those whose first parent is the same, and that nobody ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Room {
     /// With the new one.
     pub most: u32,
     /// Until then it is remembered that one ended.
     pub until: Timestamp,
+}
+
+impl Room {
+    /// So many end at most for one that begins: where `most` was lowered the writer does not stand still.
+    pub const AT_ONCE: u32 = 100;
+
+    /// Whose place the new one has, for the trail.
+    pub fn tell(mut event: AuditEvent, displaced: &[CredentialId]) -> AuditEvent {
+        if !displaced.is_empty() {
+            let ids: Vec<&str> = displaced.iter().map(CredentialId::as_str).collect();
+            event.detail.push(("displaced", ids.join(" ")));
+        }
+        event
+    }
+}
+
+/// What is removed: what ended before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Before {
+    /// Or was over, whatever the reason.
+    pub over: Timestamp,
+    /// Because others began: whoever begins one after the other would fill the store with them.
+    pub displaced: Timestamp,
 }
 
 /// One step of a chain of refresh tokens.
@@ -75,7 +98,8 @@ pub trait SessionStore: fmt::Debug + Send + Sync {
     fn generation<'a>(&'a self, principal: &'a PrincipalId)
     -> BoxFuture<'a, Result<Option<i64>, StoreError>>;
     /// `Conflict("principal_changed")` where the principal is gone, disabled, or at another generation than the one that is
-    /// given; `Conflict("session_exists")`. Where there is no room, the oldest open ones of its credential end, each node into the feed.
+    /// given; `Conflict("session_exists")`. Where there is no room, of its credential's that nobody ended
+    /// those that are over end, and then the oldest; each node into the feed, and all of them into the event.
     fn create<'a>(
         &'a self,
         record: SessionRecord,
@@ -123,6 +147,6 @@ pub trait SessionStore: fmt::Debug + Send + Sync {
     ) -> BoxFuture<'a, Result<Option<(i64, u64)>, StoreError>>;
     /// Last use, written in bulk and late; never moves backwards, explains nothing and so carries no event.
     fn used<'a>(&'a self, uses: Vec<(CredentialId, Timestamp)>) -> BoxFuture<'a, Result<(), StoreError>>;
-    /// Removes what ended, or was over, before that time; at most so many. Explains nothing and so carries no event.
-    fn prune<'a>(&'a self, before: Timestamp, most: u32) -> BoxFuture<'a, Result<u64, StoreError>>;
+    /// At most so many. Explains nothing and so carries no event.
+    fn prune<'a>(&'a self, before: Before, most: u32) -> BoxFuture<'a, Result<u64, StoreError>>;
 }

@@ -6,7 +6,7 @@ use countersign_core::{
 use countersign_methods::{
     session::{
         record::{EndReason, SessionRecord},
-        store::{KeyEnd, Room, Rotated, Rotation, SessionEnded, SessionQuery, SessionStore},
+        store::{Before, KeyEnd, Room, Rotated, Rotation, SessionEnded, SessionQuery, SessionStore},
     },
     signing::{
         record::SigningKeyRecord,
@@ -113,7 +113,7 @@ impl SessionStore for Slow {
         Box::pin(async move { SessionStore::used(&*self.0, uses).await })
     }
 
-    fn prune<'a>(&'a self, before: Timestamp, most: u32) -> BoxFuture<'a, Result<u64, StoreError>> {
+    fn prune<'a>(&'a self, before: Before, most: u32) -> BoxFuture<'a, Result<u64, StoreError>> {
         Box::pin(async move { SessionStore::prune(&*self.0, before, most).await })
     }
 }

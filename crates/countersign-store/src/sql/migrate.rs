@@ -31,6 +31,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "feed_by_node",
         text: include_str!("../../migrations/0008_feed_by_node.sql"),
     },
+    Migration {
+        number: 9,
+        name: "open_session",
+        text: include_str!("../../migrations/0009_open_session.sql"),
+    },
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migration (

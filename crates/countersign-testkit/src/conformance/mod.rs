@@ -123,6 +123,7 @@ macro_rules! conformance_cases {
                 a_session_ends_once,
                 a_key_that_was_exchanged_ends_as_it_does_itself,
                 for_one_more_than_there_is_room_for_the_oldest_ends,
+                for_one_that_begins_a_bounded_number_ends,
                 of_fifty_ends_at_once_one_writes,
                 the_other_sessions_end_and_this_one_stays,
                 everything_before_now_ends_with_its_generation,
@@ -130,6 +131,7 @@ macro_rules! conformance_cases {
                 fifty_of_all_kinds_at_once_come_to_an_end,
                 last_use_of_a_session_only_moves_forward,
                 only_what_is_over_is_pruned,
+                what_was_displaced_is_pruned_sooner,
             ],
             feed: [
                 positions_follow_each_other,

@@ -15,7 +15,7 @@ use countersign_methods::{
         record::{
             EndReason, RefreshFamily, SessionKind, SessionRecord, SessionState, TokenDigest, session_node,
         },
-        store::{KeyEnd, Room, Rotated, Rotation, SessionEnded, SessionQuery},
+        store::{Before, KeyEnd, Room, Rotated, Rotation, SessionEnded, SessionQuery},
     },
 };
 use std::time::Duration;
@@ -176,10 +176,11 @@ pub async fn for_one_more_than_there_is_room_for_the_oldest_ends(ports: Ports) {
     create(&ports, &session(11, &other)).await;
     let parents = vec![Node::new(NodeKind::Password, "another")];
     create(&ports, &SessionRecord { parents, ..session(12, &owner) }).await;
-    // neither what ended nor what was not used for too long takes room
+    // what ended takes no room, and what was not used for too long makes room first
     end(&ports, 2, 10).await;
     let rested = SessionRecord { idle: Duration::from_secs(1), ..session(5, &owner) };
     create(&ports, &rested).await;
+    assert_eq!(ports.trail("session.create").await.len(), 7);
     let begin = async |n: u32, most: u32| {
         let room = Room { most, ..ROOM };
         let record = SessionRecord { created_at: at(20), ..session(n, &owner) };
@@ -187,17 +188,52 @@ pub async fn for_one_more_than_there_is_room_for_the_oldest_ends(ports: Ports) {
         made.await.unwrap();
     };
     begin(6, 4).await;
-    assert_eq!(revoked(&ports).await.len(), 1, "1, 3, 4 and the new one have room; the end is that of 2");
+    assert_eq!(
+        revoked(&ports).await.len(),
+        2,
+        "1, 3, 4 and the new one have room; the ends are those of 2 and 5"
+    );
     begin(7, 3).await;
     let displaced = SessionState::Ended { at: at(20), reason: EndReason::Displaced };
     let state = async |n| found(&ports, n).await.state;
-    assert_eq!([state(1).await, state(3).await], [displaced; 2]);
-    for n in [4, 5, 6, 7, 11, 12] {
+    assert_eq!([state(5).await, state(1).await, state(3).await], [displaced; 3]);
+    for n in [4, 6, 7, 11, 12] {
         assert_eq!(state(n).await, SessionState::Open, "{n}");
     }
     let nodes: Vec<Node> = revoked(&ports).await.into_iter().map(|(node, ..)| node).collect();
-    assert_eq!(nodes, [1, 2, 3].map(|n| session_node(&session_id(n))));
+    assert_eq!(nodes, [1, 2, 3, 5].map(|n| session_node(&session_id(n))));
     assert!(revoked(&ports).await.iter().all(|(.., until)| *until == Some(at(9000))));
+    let told = async |n: u32| {
+        let trail = ports.trail("session.create").await;
+        let of = trail.iter().find(|record| record.event.subject == session_id(n).as_str()).unwrap();
+        of.event.detail.clone()
+    };
+    assert!(!told(4).await.contains("displaced"));
+    let one = format!(r#""displaced":"{}""#, session_id(5));
+    assert!(told(6).await.contains(&one), "{}", told(6).await);
+    let two = format!(r#""displaced":"{} {}""#, session_id(1), session_id(3));
+    assert!(told(7).await.contains(&two), "{}", told(7).await);
+}
+
+/// Whoever had room for more: the writer is not held up by all of them at once.
+pub async fn for_one_that_begins_a_bounded_number_ends(ports: Ports) {
+    let owner = ports.owner(1).await;
+    for n in 1..=Room::AT_ONCE + 5 {
+        create(&ports, &session(n, &owner)).await;
+    }
+    let begin = async |n: u32| {
+        let room = Room { most: 1, ..ROOM };
+        let made = ports.sessions.create(session(n, &owner), 0, room, event("session.create", "x"));
+        made.await.unwrap();
+        ports.changes().await.len()
+    };
+    let at_once = Room::AT_ONCE as usize;
+    assert_eq!(begin(900).await, at_once);
+    assert_eq!(begin(901).await, at_once + 6);
+    assert_eq!(begin(902).await, at_once + 7);
+    let open = SessionQuery { open_at: Some(at(903)), ..SessionQuery::default() };
+    let open = ports.sessions.list(open).await.unwrap().items;
+    assert_eq!(open, [session(902, &owner)]);
 }
 
 /// RULES 2.6.
@@ -542,7 +578,8 @@ pub async fn only_what_is_over_is_pruned(ports: Ports) {
     create(&ports, &SessionRecord { idle: far, expires_at: at(50_000), ..session(11, &owner) }).await;
     let prune = |before, most| {
         let ports = ports.clone();
-        async move { ports.sessions.prune(at(before), most).await.unwrap() }
+        let before = Before { over: at(before), displaced: at(0) };
+        async move { ports.sessions.prune(before, most).await.unwrap() }
     };
     let left = || async {
         let page = ports.sessions.list(SessionQuery::default()).await.unwrap();
@@ -563,4 +600,24 @@ pub async fn only_what_is_over_is_pruned(ports: Ports) {
     assert_eq!(left().await, [11]);
     assert_eq!(prune(60_000, 10).await, 1);
     assert_eq!(ports.trail("session.end").await.len(), 2);
+}
+
+pub async fn what_was_displaced_is_pruned_sooner(ports: Ports) {
+    let owner = ports.owner(1).await;
+    for n in 1..=4 {
+        let room = Room { most: 2, ..ROOM };
+        let made = ports.sessions.create(session(n, &owner), 0, room, event("session.create", "x"));
+        made.await.unwrap();
+    }
+    assert_eq!(end(&ports, 3, 4).await, SessionEnded::Now);
+    let prune = async |displaced, most| {
+        let before = Before { over: at(0), displaced: at(displaced) };
+        ports.sessions.prune(before, most).await.unwrap()
+    };
+    assert_eq!(prune(3, 10).await, 0, "1 ended then, not before");
+    assert_eq!(prune(4, 10).await, 1);
+    assert_eq!((prune(5000, 0).await, prune(5000, 10).await, prune(5000, 10).await), (0, 1, 0));
+    let left = ports.sessions.list(SessionQuery::default()).await.unwrap().items;
+    let left: Vec<CredentialId> = left.into_iter().map(|record| record.id).collect();
+    assert_eq!(left, [session_id(4), session_id(3)]);
 }

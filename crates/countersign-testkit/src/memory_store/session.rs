@@ -9,7 +9,7 @@ use countersign_methods::{
     revocation::store::ChangeKind,
     session::{
         record::{EndReason, SessionRecord, SessionState, session_node},
-        store::{KeyEnd, Room, Rotated, Rotation, SessionEnded, SessionQuery, SessionStore},
+        store::{Before, KeyEnd, Room, Rotated, Rotation, SessionEnded, SessionQuery, SessionStore},
     },
 };
 
@@ -38,21 +38,24 @@ impl SessionStore for MemoryStore {
                 return Err(StoreError::Conflict("principal_changed"));
             }
             let at = record.created_at;
-            let mut open: Vec<(Timestamp, CredentialId)> = (state.sessions.values())
-                .filter(|other| other.principal == record.principal && other.is_open(at))
+            let mut known: Vec<(bool, Timestamp, CredentialId)> = (state.sessions.values())
+                .filter(|other| other.principal == record.principal && other.state == SessionState::Open)
                 .filter(|other| other.parents.first() == record.parents.first())
-                .map(|other| (other.created_at, other.id.clone()))
+                .map(|other| (other.is_open(at), other.created_at, other.id.clone()))
                 .collect();
-            open.sort();
-            open.truncate((open.len() + 1).saturating_sub(room.most as usize));
+            known.sort();
+            let beyond = (known.len() + 1).saturating_sub(room.most as usize);
+            known.truncate(beyond.min(Room::AT_ONCE as usize));
             state.sessions.insert(record.id.clone(), record);
-            for (_, id) in open {
-                if let Some(other) = state.sessions.get_mut(&id) {
+            let mut displaced: Vec<CredentialId> = known.into_iter().map(|(.., id)| id).collect();
+            displaced.sort();
+            for id in &displaced {
+                if let Some(other) = state.sessions.get_mut(id) {
                     other.state = SessionState::Ended { at, reason: EndReason::Displaced };
                 }
-                state.change(ChangeKind::Revoked, session_node(&id), at, Some(room.until));
+                state.change(ChangeKind::Revoked, session_node(id), at, Some(room.until));
             }
-            state.tell(event);
+            state.tell(Room::tell(event, &displaced));
             Ok(())
         })
     }
@@ -186,11 +189,12 @@ impl SessionStore for MemoryStore {
         })
     }
 
-    fn prune<'a>(&'a self, before: Timestamp, most: u32) -> BoxFuture<'a, Result<u64, StoreError>> {
+    fn prune<'a>(&'a self, before: Before, most: u32) -> BoxFuture<'a, Result<u64, StoreError>> {
         self.answer(|state| {
-            let over = |r: &&SessionRecord| {
-                let ended = matches!(r.state, SessionState::Ended { at, .. } if at < before);
-                ended || r.ends_at() < before
+            let over = |r: &&SessionRecord| match r.state {
+                SessionState::Ended { at, reason: EndReason::Displaced } if at < before.displaced => true,
+                SessionState::Ended { at, .. } if at < before.over => true,
+                _ => r.ends_at() < before.over,
             };
             let most = usize::try_from(most).unwrap_or(usize::MAX);
             let found: Vec<CredentialId> =

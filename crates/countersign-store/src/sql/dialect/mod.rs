@@ -24,10 +24,10 @@ impl<T> Row for T where T: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, 
 
 /// A struct whose fields are the columns of a row, by name. (Not sqlx's `derive`: it compiles SQLite a second time.)
 macro_rules! row {
-    ($(#[$attribute:meta])* $name:ident { $($field:ident: $kind:ty),* $(,)? }) => {
+    ($(#[$attribute:meta])* $seen:vis $name:ident { $($field:ident: $kind:ty),* $(,)? }) => {
         $(#[$attribute])*
         #[derive(Debug, Clone)]
-        struct $name { $($field: $kind),* }
+        $seen struct $name { $($field: $kind),* }
         impl<'r, R: sqlx::Row> sqlx::FromRow<'r, R> for $name
         where
             &'static str: sqlx::ColumnIndex<R>,

@@ -1,110 +1,24 @@
 //! The rows of sessions, and of the refresh tokens within them.
 
+mod row;
+
 use super::{
     Store,
-    dialect::{Conn, Failed, row, sql},
-    revocation::{NewChange, parse_nodes, write_nodes},
+    dialect::{Conn, Failed, sql},
+    revocation::{NewChange, write_nodes},
     unit::Purpose,
 };
 use countersign_core::{
-    BoxFuture, CredentialId, Node, PrincipalId, ScopeSet, StoreError, Timestamp,
+    BoxFuture, CredentialId, Node, PrincipalId, StoreError, Timestamp,
     audit::AuditEvent,
     page::{Page, PageRequest},
 };
 use countersign_methods::session::{
-    record::{EndReason, RefreshFamily, SessionKind, SessionRecord, SessionState, TokenDigest, session_node},
-    store::{KeyEnd, Room, Rotated, Rotation, SessionEnded, SessionQuery, SessionStore},
+    record::{EndReason, SessionRecord, SessionState, session_node},
+    store::{Before, KeyEnd, Room, Rotated, Rotation, SessionEnded, SessionQuery, SessionStore},
 };
-use std::{net::IpAddr, sync::Arc, time::Duration};
-
-row! { SessionRow {
-    id: String, principal: String, kind: String, host: String, scopes: String, audiences: String, parents: String,
-    amr: String, authenticated_at: i64, created_at: i64, last_used_at: i64, idle: i64, expires_at: i64, agent: String,
-    address: Option<String>, cookie: Option<Vec<u8>>, refresh_current: Option<Vec<u8>>,
-    refresh_previous: Option<Vec<u8>>, refresh_sealed: Option<Vec<u8>>, refresh_generation: Option<i64>,
-    refresh_rotated_at: Option<i64>, ended_at: Option<i64>, end_reason: Option<String>,
-} }
-
-macro_rules! columns { () => {
-    "id, principal, kind, host, scopes, audiences, parents, amr, authenticated_at, created_at, last_used_at, idle, expires_at, agent, address, cookie, refresh_current, refresh_previous, refresh_sealed, refresh_generation, refresh_rotated_at, ended_at, end_reason"
-} }
-macro_rules! select {
-    ($rest:literal) => {
-        concat!("SELECT ", columns!(), " FROM session ", $rest)
-    };
-}
-
-impl SessionRow {
-    fn into_record(self) -> Result<SessionRecord, Failed> {
-        let unreadable = |what| Failed::Unreadable(format!("{what} of session `{}`", self.id));
-        Ok(SessionRecord {
-            principal: PrincipalId::parse(&self.principal).ok_or_else(|| unreadable("principal"))?,
-            kind: SessionKind::parse(&self.kind).ok_or_else(|| unreadable("kind"))?,
-            scopes: ScopeSet::parse(&self.scopes).ok_or_else(|| unreadable("scopes"))?,
-            audiences: parse_words(&self.audiences).ok_or_else(|| unreadable("audiences"))?,
-            parents: parse_nodes(&self.parents).ok_or_else(|| unreadable("parents"))?,
-            idle: u64::try_from(self.idle).map(Duration::from_micros).map_err(|_| unreadable("idle"))?,
-            address: match &self.address {
-                None => None,
-                Some(address) => Some(address.parse::<IpAddr>().map_err(|_| unreadable("address"))?),
-            },
-            cookie: match &self.cookie {
-                None => None,
-                Some(bytes) => Some(digest(bytes).ok_or_else(|| unreadable("cookie"))?),
-            },
-            refresh: self.refresh().ok_or_else(|| unreadable("refresh token"))?,
-            state: self.state().ok_or_else(|| unreadable("state"))?,
-            id: CredentialId::new(&self.id),
-            authenticated_at: Timestamp::from_micros(self.authenticated_at),
-            created_at: Timestamp::from_micros(self.created_at),
-            last_used_at: Timestamp::from_micros(self.last_used_at),
-            expires_at: Timestamp::from_micros(self.expires_at),
-            host: self.host,
-            amr: self.amr,
-            agent: self.agent,
-        })
-    }
-
-    /// All of its columns, or none of them.
-    fn refresh(&self) -> Option<Option<RefreshFamily>> {
-        let (previous, sealed) = (&self.refresh_previous, &self.refresh_sealed);
-        let (current, generation, rotated_at) =
-            match (&self.refresh_current, self.refresh_generation, self.refresh_rotated_at) {
-                (None, None, None) => return (previous.is_none() && sealed.is_none()).then_some(None),
-                (current, generation, rotated_at) => (current.as_deref()?, generation?, rotated_at?),
-            };
-        let previous = match (previous, sealed) {
-            (None, None) => None,
-            (previous, sealed) => Some((digest(previous.as_deref()?)?, sealed.clone()?)),
-        };
-        let rotated_at = Timestamp::from_micros(rotated_at);
-        Some(Some(RefreshFamily { current: digest(current)?, previous, generation, rotated_at }))
-    }
-
-    fn state(&self) -> Option<SessionState> {
-        match (self.ended_at, self.end_reason.as_deref()) {
-            (None, None) => Some(SessionState::Open),
-            (at, reason) => Some(SessionState::Ended {
-                at: Timestamp::from_micros(at?),
-                reason: EndReason::parse(reason?)?,
-            }),
-        }
-    }
-}
-
-fn digest(bytes: &[u8]) -> Option<TokenDigest> {
-    bytes.try_into().ok().map(TokenDigest)
-}
-
-/// A JSON array of strings.
-fn parse_words(text: &str) -> Option<Arc<[Arc<str>]>> {
-    let words: Vec<String> = serde_json::from_str(text).ok()?;
-    Some(words.into_iter().map(Arc::from).collect())
-}
-
-fn write_words(words: &[Arc<str>]) -> String {
-    serde_json::Value::from(words.iter().map(|word| word.to_string()).collect::<Vec<_>>()).to_string()
-}
+use row::{SessionRow, columns, select, write_words};
+use std::time::Duration;
 
 fn micros(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
@@ -122,7 +36,7 @@ async fn insert(conn: &mut Conn<'_>, record: &SessionRecord, generation: i64) ->
     let made = sql(concat!(
         "INSERT INTO session (",
         columns!(),
-        ") SELECT $1, id, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23
+        ", credential) SELECT $1, id, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $25
          FROM principal WHERE id = $2 AND enabled AND generation = $24 /* share */ ON CONFLICT DO NOTHING"
     ))
     .bind(record.id.as_str())
@@ -149,6 +63,7 @@ async fn insert(conn: &mut Conn<'_>, record: &SessionRecord, generation: i64) ->
     .bind(ended_at)
     .bind(reason)
     .bind(generation)
+    .bind(credential(record))
     .execute(conn)
     .await?;
     if made == 1 {
@@ -164,6 +79,21 @@ async fn is_there(conn: &mut Conn<'_>, id: &CredentialId) -> Result<bool, Failed
     Ok(row.is_some())
 }
 
+/// A page of it that is open at a time, the newest first. `+ 0`: by the index of what nobody ended, not by the one in this
+/// order.
+const OPEN_OF_PRINCIPAL: &str = select!(
+    "WHERE (created_at + 0, id) < ($1, $2) AND principal = $3
+     AND ended_at IS NULL AND expires_at > $4 AND last_used_at > $4 - idle
+     ORDER BY created_at + 0 DESC, id DESC LIMIT $5"
+);
+
+/// What nobody ended of one principal.
+const OF_PRINCIPAL: &str =
+    "SELECT id FROM session WHERE principal = $1 AND ended_at IS NULL ORDER BY id /* update */";
+
+const END_OF_PRINCIPAL: &str = "UPDATE session SET ended_at = $3, end_reason = $4
+     WHERE principal = $1 AND id <> $2 AND ended_at IS NULL AND expires_at > $3 RETURNING id";
+
 /// Which ended now. One that only seems idle ends too: its last use may be noted and not yet written, and would open it
 /// again.
 async fn end_all(
@@ -174,46 +104,49 @@ async fn end_all(
 ) -> Result<Vec<CredentialId>, Failed> {
     let except = except.map_or("", CredentialId::as_str);
     // in the order in which uses are written, so that two transactions never wait for each other crosswise
-    let _: Vec<(String,)> =
-        sql("SELECT id FROM session WHERE principal = $1 AND ended_at IS NULL ORDER BY id /* update */")
-            .bind(principal.as_str())
-            .all(conn)
-            .await?;
-    let ended: Vec<(String,)> = sql("UPDATE session SET ended_at = $3, end_reason = $4
-         WHERE principal = $1 AND id <> $2 AND ended_at IS NULL AND expires_at > $3 RETURNING id")
-    .bind(principal.as_str())
-    .bind(except)
-    .bind(at.as_micros())
-    .bind(EndReason::Revoked.as_str())
-    .all(conn)
-    .await?;
+    let _: Vec<(String,)> = sql(OF_PRINCIPAL).bind(principal.as_str()).all(conn).await?;
+    let ended: Vec<(String,)> = sql(END_OF_PRINCIPAL)
+        .bind(principal.as_str())
+        .bind(except)
+        .bind(at.as_micros())
+        .bind(EndReason::Revoked.as_str())
+        .all(conn)
+        .await?;
     Ok(ended.iter().map(|(id,)| CredentialId::new(id)).collect())
 }
 
 /// The credential that was shown stands first among the parents.
-fn began_with(credential: Option<&Node>, parents: &str) -> bool {
-    parse_nodes(parents).is_some_and(|parents| parents.first() == credential)
+fn credential(record: &SessionRecord) -> String {
+    record.parents.first().map(Node::to_string).unwrap_or_default()
 }
 
-/// Which ended because the new one has the place of the oldest. Where several begin at once one more may stay.
+/// What nobody ended of one credential; those that are over first, then the oldest.
+const OF_CREDENTIAL: &str = "SELECT id FROM session
+     WHERE credential = $1 AND principal = $2 AND id <> $3 AND ended_at IS NULL
+     ORDER BY (expires_at > $4 AND last_used_at > $4 - idle), created_at, id LIMIT $5";
+
+/// The same, of those that last longer than this, in the order in which uses are written.
+const OUTLASTING: &str = "SELECT id FROM session
+     WHERE credential = $1 AND principal = $2 AND ended_at IS NULL AND expires_at > $3 ORDER BY id /* update */";
+
+/// Which ended because the new one has the place of the oldest; those that are over go first. Where several begin at once one
+/// more may stay.
 async fn displace(conn: &mut Conn<'_>, new: &SessionRecord, most: u32) -> Result<Vec<CredentialId>, Failed> {
     let at = new.created_at.as_micros();
-    let open: Vec<(i64, String, String)> = sql("SELECT created_at, id, parents FROM session
-         WHERE principal = $1 AND id <> $2 AND ended_at IS NULL AND expires_at > $3 AND last_used_at > $3 - idle")
-    .bind(new.principal.as_str())
-    .bind(new.id.as_str())
-    .bind(at)
-    .all(conn)
-    .await?;
-    let open = open.into_iter().filter(|(_, _, parents)| began_with(new.parents.first(), parents));
-    let mut open: Vec<(i64, String)> = open.map(|(at, id, _)| (at, id)).collect();
-    let most = usize::try_from(most).unwrap_or(usize::MAX);
-    open.sort();
-    open.truncate((open.len() + 1).saturating_sub(most));
+    let mut known: Vec<(String,)> = sql(OF_CREDENTIAL)
+        .bind(credential(new))
+        .bind(new.principal.as_str())
+        .bind(new.id.as_str())
+        .bind(at)
+        .bind(i64::from(most) + i64::from(Room::AT_ONCE) - 1)
+        .all(conn)
+        .await?;
+    let beyond = (known.len() + 1).saturating_sub(usize::try_from(most).unwrap_or(usize::MAX));
+    known.truncate(beyond);
     // in the order in which uses are written, so that two transactions never wait for each other crosswise
-    open.sort_by(|a, b| a.1.cmp(&b.1));
+    known.sort();
     let mut ended = Vec::new();
-    for (_, id) in open {
+    for (id,) in known {
         let now = sql("UPDATE session SET ended_at = $2, end_reason = $3 WHERE id = $1 AND ended_at IS NULL")
             .bind(id.as_str())
             .bind(at)
@@ -233,21 +166,21 @@ pub(super) async fn end_with_key(
     key: &Node,
     end: Timestamp,
 ) -> Result<(), Failed> {
-    let open: Vec<(String, String)> = sql("SELECT id, parents FROM session
-         WHERE principal = $1 AND ended_at IS NULL AND expires_at > $2 ORDER BY id /* update */")
-    .bind(owner.as_str())
-    .bind(end.as_micros())
-    .all(conn)
-    .await?;
-    for (id, _) in open.iter().filter(|(_, parents)| began_with(Some(key), parents)) {
+    let open: Vec<(String,)> =
+        sql(OUTLASTING).bind(key.to_string()).bind(owner.as_str()).bind(end.as_micros()).all(conn).await?;
+    for (id,) in open {
         sql("UPDATE session SET expires_at = $2 WHERE id = $1")
-            .bind(id.as_str())
+            .bind(id)
             .bind(end.as_micros())
             .execute(conn)
             .await?;
     }
     Ok(())
 }
+
+/// The word stands in the text, as in the index that has these alone.
+const DISPLACED: &str = "SELECT id FROM session
+     WHERE end_reason = 'displaced' AND ended_at < $1 ORDER BY ended_at LIMIT $2";
 
 /// `MICROSECONDS.ID` of the last one seen, or from before the first one.
 fn parse_cursor(after: Option<&str>) -> Result<(i64, String), Failed> {
@@ -289,10 +222,11 @@ impl SessionStore for Store {
             Box::pin(async move {
                 unit.claim(&event).await?;
                 insert(&mut unit.conn, &record, generation).await?;
-                for id in displace(&mut unit.conn, &record, room.most).await? {
-                    unit.change(NewChange::revoked(session_node(&id), record.created_at, Some(room.until)));
+                let displaced = displace(&mut unit.conn, &record, room.most).await?;
+                for id in &displaced {
+                    unit.change(NewChange::revoked(session_node(id), record.created_at, Some(room.until)));
                 }
-                unit.audit(event);
+                unit.audit(Room::tell(event, &displaced));
                 Ok(())
             })
         });
@@ -332,28 +266,31 @@ impl SessionStore for Store {
             Box::pin(async move {
                 let limit = query.page.limit.clamp(1, PageRequest::MAX_LIMIT);
                 let (at, id) = parse_cursor(query.page.after.as_deref())?;
-                // two texts, because one where the principal is optional would not use the principal's index
-                let list = match &query.principal {
-                    None => sql(select!(
+                // several texts, because no index serves one where principal and state are optional
+                let list = match (&query.principal, query.open_at) {
+                    (None, _) => sql(select!(
                         "WHERE (created_at, id) < ($1, $2)
                          AND ($3 OR (ended_at IS NULL AND expires_at > $4 AND last_used_at > $4 - idle))
                          ORDER BY created_at DESC, id DESC LIMIT $5"
-                    )),
-                    Some(_) => sql(select!(
-                        "WHERE (created_at, id) < ($1, $2)
-                         AND ($3 OR (ended_at IS NULL AND expires_at > $4 AND last_used_at > $4 - idle))
-                         AND principal = $6 ORDER BY created_at DESC, id DESC LIMIT $5"
-                    )),
-                };
-                let mut list = list
+                    ))
                     .bind(at)
                     .bind(id)
                     .bind(query.open_at.is_none())
-                    .bind(query.open_at.unwrap_or_default().as_micros())
-                    .bind(limit + 1);
-                if let Some(principal) = &query.principal {
-                    list = list.bind(principal.as_str());
-                }
+                    .bind(query.open_at.unwrap_or_default().as_micros()),
+                    (Some(principal), None) => sql(select!(
+                        "WHERE (created_at, id) < ($1, $2) AND principal = $3
+                         ORDER BY created_at DESC, id DESC LIMIT $4"
+                    ))
+                    .bind(at)
+                    .bind(id)
+                    .bind(principal.as_str()),
+                    (Some(principal), Some(open_at)) => sql(OPEN_OF_PRINCIPAL)
+                        .bind(at)
+                        .bind(id)
+                        .bind(principal.as_str())
+                        .bind(open_at.as_micros()),
+                };
+                let list = list.bind(limit + 1);
                 let rows: Vec<SessionRow> = list.all(conn).await?;
                 super::page(rows, limit, SessionRow::into_record, |last| {
                     format!("{}.{}", last.created_at.as_micros(), last.id)
@@ -488,24 +425,30 @@ impl SessionStore for Store {
         })
     }
 
-    fn prune<'a>(&'a self, before: Timestamp, most: u32) -> BoxFuture<'a, Result<u64, StoreError>> {
+    fn prune<'a>(&'a self, before: Before, most: u32) -> BoxFuture<'a, Result<u64, StoreError>> {
         Box::pin(async move {
+            let (over, displaced) = (before.over.as_micros(), before.displaced.as_micros());
             // looked for beside the writer: no index says what is over, because a refresh would have to write it
             let found = self.read(move |conn| {
                 Box::pin(async move {
-                    let rows: Vec<(String,)> = sql("SELECT id FROM session WHERE created_at < $1
+                    let mut found: Vec<(String,)> =
+                        sql(DISPLACED).bind(displaced).bind(most).all(conn).await?;
+                    let left = most.saturating_sub(u32::try_from(found.len()).unwrap_or(most));
+                    let rest: Vec<(String,)> = sql("SELECT id FROM session WHERE created_at < $1
                          AND (ended_at < $1 OR expires_at < $1 OR last_used_at < $1 - idle)
                          ORDER BY created_at, id LIMIT $2")
-                    .bind(before.as_micros())
-                    .bind(most)
+                    .bind(over)
+                    .bind(left)
                     .all(conn)
                     .await?;
-                    Ok(rows)
+                    found.extend(rest);
+                    Ok(found)
                 })
             });
             let mut found = found.await?;
             // in the order in which uses are written
             found.sort();
+            found.dedup();
             let mut removed = 0;
             for part in found.chunks(256) {
                 let part = part.to_vec();
@@ -515,9 +458,11 @@ impl SessionStore for Store {
                         for (id,) in part {
                             // it may have been used since
                             removed += sql("DELETE FROM session WHERE id = $1
-                                 AND (ended_at < $2 OR expires_at < $2 OR last_used_at < $2 - idle)")
+                                 AND (ended_at < $2 OR expires_at < $2 OR last_used_at < $2 - idle
+                                 OR (end_reason = 'displaced' AND ended_at < $3))")
                             .bind(id)
-                            .bind(before.as_micros())
+                            .bind(over)
+                            .bind(displaced)
                             .execute(&mut unit.conn)
                             .await?;
                         }
@@ -531,3 +476,6 @@ impl SessionStore for Store {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,6 @@
+-- What began with one credential, and what one principal has open, is found without reading what is over. What somebody ended
+-- never comes back, so these grow with what is open and no further.
+-- The first of `parents`, `kind:id`; empty: it has none. NULL: it began before this was kept.
+ALTER TABLE session ADD COLUMN credential TEXT COLLATE "C";
+CREATE INDEX session_open ON session (principal, credential, created_at, id) WHERE ended_at IS NULL;
+CREATE INDEX session_displaced ON session (ended_at) WHERE end_reason = 'displaced';
