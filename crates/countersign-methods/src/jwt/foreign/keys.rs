@@ -24,8 +24,8 @@ const STALE: Duration = Duration::from_secs(24 * 3600);
 
 #[derive(Debug)]
 pub struct KnownKeys {
-    pub set: JwkSet,
-    /// None: from this machine, where they do not grow old.
+    pub set: Arc<JwkSet>,
+    /// When they were last known to be what their issuer says. None: they are, as long as they stand on this machine.
     pub fetched_at: Option<Timestamp>,
 }
 
@@ -49,7 +49,7 @@ pub struct FixedKeys(Arc<KnownKeys>);
 
 impl FixedKeys {
     pub fn new(set: JwkSet) -> Self {
-        Self(Arc::new(KnownKeys { set, fetched_at: None }))
+        Self(Arc::new(KnownKeys { set: Arc::new(set), fetched_at: None }))
     }
 }
 

@@ -52,7 +52,7 @@ pub struct KeysState {
     pub keys: usize,
     /// Members of the set that are no keys here.
     pub skipped: usize,
-    /// None: never, or they are of this machine.
+    /// None: never, or they stand on this machine.
     pub fetched_at: Option<Timestamp>,
     pub attempts: u64,
     /// Of the attempts, those that failed.
@@ -170,7 +170,8 @@ impl IssuerKeys {
         tokio::time::timeout(with.limit, fetching).await.unwrap_or(Err(FetchError::TooSlow))
     }
 
-    /// RULES 5.3 is about what others could have taken back; a file is as good as it stands there.
+    /// A file is as good as it stands there; from when it cannot be read on, its keys grow old as those that were fetched do
+    /// (RULES 5.3).
     async fn follow_file(&self, path: &Path, with: &Fetcher) {
         let mut seen = None;
         let mut is_good = false;
@@ -188,6 +189,7 @@ impl IssuerKeys {
                         // once for each that is bad
                         if changed {
                             self.failed(&error);
+                            self.ages_from(with.clock.now());
                         }
                     }
                 }
@@ -217,7 +219,7 @@ impl IssuerKeys {
     fn publish(&self, set: JwkSet, fetched_at: Option<Timestamp>) {
         let said = set.to_string();
         let (keys, skipped) = (set.len(), set.skipped().len());
-        let known = Arc::new(KnownKeys { set, fetched_at });
+        let known = Arc::new(KnownKeys { set: Arc::new(set), fetched_at });
         let before = self.known.write().unwrap_or_else(PoisonError::into_inner).replace(known);
         let mut state = self.state();
         // what is as it was is not said every quarter of an hour
@@ -239,13 +241,23 @@ impl IssuerKeys {
         }
         state.failures = state.failures.saturating_add(1);
         state.error = Some(error.to_string());
-        let kept =
-            if state.keys > 0 { "; what was known stays" } else { "; its tokens are answered with 503" };
+        let kept = if state.keys > 0 {
+            "; what was known stays, for a day at most"
+        } else {
+            "; its tokens are answered with 503"
+        };
         tracing::warn!(
             issuer = %self.issuer.name,
             failures = state.failures,
             "keys of an external issuer could not be taken: {error}{kept}"
         );
+    }
+
+    fn ages_from(&self, now: Timestamp) {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(KnownKeys { set, fetched_at: None }) = known.as_deref() {
+            *known = Some(Arc::new(KnownKeys { set: set.clone(), fetched_at: Some(now) }));
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, KeysState> {

@@ -388,19 +388,29 @@ async fn a_file_is_read_again_when_it_changes_and_a_bad_one_changes_nothing() {
     write(set(&[&old]).to_string());
     let state = running.until(|state| state.keys == 1).await;
     assert!(running.knows(&old) && state.fetched_at.is_none());
-    assert!(running.keys.keys().unwrap().are_usable(Timestamp::from_seconds(i64::MAX / 2_000_000)));
-    for bad in ["{".to_owned(), " ".repeat(LONGEST_JWK_SET + 1)] {
+    let lasts = |days: u64| {
+        let then = running.clock.now() + Duration::from_secs(days * 24 * 3600);
+        running.keys.keys().unwrap().are_usable(then)
+    };
+    assert!(lasts(10_000));
+    // RULES 5.3
+    for bad in ["{".to_owned(), " ".repeat(LONGEST_JWK_SET + 1), String::new()] {
         let before = running.keys.now_is().failures;
         write(bad);
         running.until(|state| state.failures > before).await;
         assert!(running.knows(&old));
+        eventually(DEADLINE, async || !lasts(1)).await;
+        running.clock.set(running.clock.now() + Duration::from_secs(60));
     }
+    running.clock.set(running.clock.now() + Duration::from_secs(24 * 3600 - 180));
+    assert!(!lasts(0), "from the first that could not be read on");
     write(set(&[&new, &old]).to_string());
     let state = running.until(|state| state.keys == 2).await;
-    assert!(running.knows(&new) && state.failures == 0);
+    assert!(running.knows(&new) && state.failures == 0 && lasts(10_000));
     std::fs::remove_file(&path).unwrap();
     running.until(|state| state.failures == 1).await;
-    assert!(running.knows(&new));
+    assert!(running.knows(&new) && lasts(0));
+    eventually(DEADLINE, async || !lasts(1)).await;
     // an issuer that takes all of its keys back is believed
     write(r#"{"keys":[]}"#.to_owned());
     running.until(|state| state.failures == 2 && state.keys == 0).await;
