@@ -267,7 +267,7 @@ impl House {
         let keys = json!({ "keys": [key.verifying_key().to_jwk().unwrap()] }).to_string();
         let set = JwkSet::parse(keys.as_bytes(), &[Algorithm::Es256]).unwrap();
         *self.their_keys.known.lock().unwrap() =
-            Some(Arc::new(KnownKeys { set, fetched_at: Some(self.now()) }));
+            Some(Arc::new(KnownKeys { set: Arc::new(set), fetched_at: Some(self.now()) }));
     }
 
     fn claims(&self, iss: &str, sub: &str) -> Value {

@@ -4,6 +4,7 @@
 use super::request::{HeaderView, One, Transport};
 use http::{HeaderName, header::ORIGIN};
 
+const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// A request as far as that hangs on it.
@@ -13,6 +14,15 @@ pub struct Asking<'r> {
     /// Canonical.
     pub authority: &'r str,
     pub transport: Transport,
+}
+
+/// A person's browser on its way to a page, from a page of this host, or because they typed it or have it among their bookmarks.
+pub fn is_own_navigation(headers: &dyn HeaderView) -> bool {
+    is_navigation(headers) && matches!(headers.one(&SEC_FETCH_SITE), One::Single(b"same-origin" | b"none"))
+}
+
+pub(super) fn is_navigation(headers: &dyn HeaderView) -> bool {
+    headers.one(&SEC_FETCH_MODE) == One::Single(b"navigate")
 }
 
 impl Asking<'_> {

@@ -1,5 +1,6 @@
 //! The facts of one request, borrowed. A door (reverse proxy, forward-auth, tower layer) fills it in.
 
+use super::origin::is_navigation;
 use http::{HeaderName, Method, uri::PathAndQuery};
 use std::{fmt, net::IpAddr};
 
@@ -73,12 +74,11 @@ pub struct CheckRequest<'r> {
 }
 
 const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
-const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 
 impl CheckRequest<'_> {
     /// A person's browser on its way to a page (Fetch Metadata).
     pub fn is_navigation(&self) -> bool {
-        self.headers.one(&SEC_FETCH_MODE) == One::Single(b"navigate")
+        is_navigation(self.headers)
     }
 
     /// The same, and the page takes the window's place: no frame, in which nobody should be asked for a password.

@@ -303,18 +303,21 @@ impl SessionIssuer {
     }
 
     /// For a new access token without a step of the chain: where an answer may be lost, or be no answer to whoever has the token,
-    /// a step would make a copy of what they still hold. Ends nothing.
+    /// a step would make a copy of what they still hold. What is reuse there is reuse here.
     pub async fn renew(
         &self,
         token: &[u8],
         place: RefreshPlace<'_>,
+        caller: &Caller,
         now: Timestamp,
     ) -> Result<SessionRecord, SessionError> {
         let shown = self.shown(token, now)?;
         let (record, family) = self.chain(&shown, place, now).await?;
-        let is_good =
-            same(&family.current, &shown.digest) || self.in_grace(&family, &shown.digest, now).is_some();
-        if is_good { Ok(record) } else { Err(SessionError::Over) }
+        if same(&family.current, &shown.digest) || self.in_grace(&family, &shown.digest, now).is_some() {
+            return Ok(record);
+        }
+        self.reused(&record, caller, now).await?;
+        Err(SessionError::Over)
     }
 
     /// A refresh token of ours, while what was called back is heard of.

@@ -308,6 +308,10 @@ async fn what_is_shown_is_used() {
         assert_eq!(house.cookie(cookie.expose()).await, OK);
     }
     assert_eq!(house.uses.take(house.now()), [(begun.record.id, house.now())]);
+    let begun = house.begin(SessionKind::JwtCookie).await;
+    let token = house.tokens.mint(&begun.record, house.now()).unwrap().token;
+    assert_eq!(house.cookie(token.expose()).await, OK);
+    assert_eq!(house.uses.take(house.now()), [(begun.record.id, house.now())]);
     // a Bearer value rests by being refreshed
     let token = house.token().await;
     assert_eq!(house.bearer(&token).await, OK);

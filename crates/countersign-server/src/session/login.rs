@@ -35,12 +35,15 @@ pub(crate) async fn show(facts: Facts) -> Answer {
     if is_signed_in(&facts, &sessions).await {
         return signed_in_page(&facts, back.as_deref());
     }
-    if let Some(Ok(record)) = refresh::renewed_by_cookie(&facts, &sessions).await {
+    if let Some(Ok((record, refresh))) = refresh::on_the_way(&facts, &sessions).await {
         let mut response = match &back {
             Some(back) => see_other(Some(back))?,
             None => signed_in_page(&facts, None)?,
         };
-        tokens::set_access(&mut response, &sessions, &record, facts.now)?;
+        match refresh {
+            None => tokens::set_access(&mut response, &sessions, &record, facts.now)?,
+            next => tokens::set(&mut response, &sessions, &record, (None, next.as_ref()), facts.now)?,
+        }
         return Ok(response);
     }
     page::login(&*facts.services.entropy, &facts.services.answers.realm, back.as_deref(), None)

@@ -9,6 +9,7 @@ use crate::{
     words::read,
 };
 use countersign_core::check::cookie;
+use countersign_crypto::SecretString;
 use countersign_methods::session::{
     issue::{RefreshPlace, Refreshed, from_network},
     record::SessionRecord,
@@ -37,16 +38,30 @@ pub(crate) async fn refresh(facts: Facts) -> Answer {
     Ok(response)
 }
 
-/// A new access token alone. `None`: the browser came without a refresh token.
-pub(super) async fn renewed_by_cookie(
+/// Of a browser that comes to the login page with a refresh token; `None`: it has none. On its own way there that is a refresh
+/// like any other, so that of two who have the token one is found out (RFC 9700 4.14.2). Where another site sent it, or nobody may
+/// be waiting for the answer, it gets a new access token and keeps what it has.
+pub(super) async fn on_the_way(
     facts: &Facts,
     sessions: &Sessions,
-) -> Option<Result<SessionRecord, Problem>> {
+) -> Option<Result<(SessionRecord, Option<SecretString>), Problem>> {
     let (token, place) = in_cookie(facts)?;
-    Some(match charge(facts, sessions, token) {
-        Ok(()) => sessions.issuer.renew(token, place, facts.now).await.map_err(Problem::from),
-        Err(problem) => Err(problem),
+    Some(if facts.is_own_navigation() {
+        of(facts, sessions, token, place).await.map(|of| (of.record, Some(of.refresh)))
+    } else {
+        renewed(facts, sessions, token, place).await.map(|record| (record, None))
     })
+}
+
+async fn renewed(
+    facts: &Facts,
+    sessions: &Sessions,
+    token: &[u8],
+    place: RefreshPlace<'_>,
+) -> Result<SessionRecord, Problem> {
+    charge(facts, sessions, token)?;
+    let caller = from_network(facts.peer.address, facts.request);
+    Ok(sessions.issuer.renew(token, place, &caller, facts.now).await?)
 }
 
 fn in_cookie(facts: &Facts) -> Option<(&[u8], RefreshPlace<'_>)> {

@@ -86,7 +86,7 @@ fn known_keys_last_a_day_and_those_of_this_machine_for_ever() {
         (Some(NOW), NOW + 1000 * HOUR, false),
         (None, NOW + 1000 * HOUR, true),
     ] {
-        assert_eq!(KnownKeys { set: published(), fetched_at }.are_usable(now), usable);
+        assert_eq!(KnownKeys { set: published().into(), fetched_at }.are_usable(now), usable);
     }
 }
 

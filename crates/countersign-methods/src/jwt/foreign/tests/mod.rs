@@ -77,7 +77,7 @@ fn published() -> JwkSet {
 }
 
 fn known_at(fetched_at: Timestamp) -> Option<Arc<KnownKeys>> {
-    Some(Arc::new(KnownKeys { set: published(), fetched_at: Some(fetched_at) }))
+    Some(Arc::new(KnownKeys { set: Arc::new(published()), fetched_at: Some(fetched_at) }))
 }
 
 fn trusted(config: ForeignIssuer, known: Option<Arc<KnownKeys>>) -> (ForeignIssuers, Arc<Keys>) {
