@@ -1,6 +1,7 @@
 //! The seam between the judgement and the rooms: what every method is asked, and its three answers.
 
 use crate::{
+    StoreError,
     authentication::{Authentication, Place},
     challenge::Challenge,
     check::{request::CheckRequest, route::Route},
@@ -150,6 +151,9 @@ impl From<crate::StoreError> for Refusal {
 
 pub type Verification<'a> = BoxFuture<'a, Result<Authentication, Refusal>>;
 
+/// `None`: no time of its own.
+pub type Ending<'a> = BoxFuture<'a, Result<Option<Timestamp>, StoreError>>;
+
 /// What this use must prove, cached or not.
 pub enum Confirmation<'a> {
     Done(Result<(), Rejection>),
@@ -185,6 +189,11 @@ pub trait Authenticator: fmt::Debug + Send + Sync {
         request: &'a CheckRequest<'_>,
         now: Timestamp,
     ) -> Confirmation<'a>;
+    /// When what was begun with this credential is over, a stream that is still open, by what is written now; a time that has
+    /// come: it is. Asked when the end that was known has come, or something that it descends from has changed.
+    fn ends<'a>(&'a self, known: &'a Authentication, _now: Timestamp) -> Ending<'a> {
+        Box::pin(std::future::ready(Ok(known.expires_at)))
+    }
     /// The `WWW-Authenticate` value for a route that accepts this method. Asked when a route table is built.
     fn challenge(&self, route: &Route) -> Option<Challenge>;
     /// It came over plain HTTP and was refused unseen (RULES 1.7). Must only remember it: whose it is is found out later.

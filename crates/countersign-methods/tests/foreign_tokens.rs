@@ -8,7 +8,7 @@ use countersign_core::{
     audit::AuditEvent,
     check::{
         DecisionPoint, Parts, Settings,
-        decision::Decision,
+        decision::{Decision, Permit},
         request::{CheckRequest, Peer, Transport},
         route::{Alternative, Route, RouteTable, SecurityRequirement},
     },
@@ -161,6 +161,7 @@ fn issuer() -> ForeignIssuer {
         typ: ExpectedTyp::AccessToken,
         leeway: ForeignIssuer::LEEWAY,
         longest: ForeignIssuer::LONGEST,
+        stream_grace: ForeignIssuer::STREAM_GRACE,
         claims: ClaimNames::default(),
         scopes: ScopeSet::parse("orders:read orders:write").unwrap(),
         scope_map: Default::default(),
@@ -314,6 +315,11 @@ impl House {
 
     /// `Ok`: allowed, and who called.
     async fn ask(&self, target: &'static str, token: &str) -> Result<String, (u16, &'static str)> {
+        let permit = self.check(target, token).await?;
+        Ok(permit.subject().unwrap().authentication.principal.to_string())
+    }
+
+    async fn check(&self, target: &'static str, token: &str) -> Result<Permit, (u16, &'static str)> {
         let mut headers = HeaderMap::new();
         headers.insert("authorization", HeaderValue::try_from(format!("Bearer {token}")).unwrap());
         let request = CheckRequest {
@@ -324,7 +330,7 @@ impl House {
             peer: Peer { address: [192, 0, 2, 1].into(), transport: Transport::Tls },
         };
         match self.point.check(&request).await {
-            Decision::Allow(permit) => Ok(permit.subject().unwrap().authentication.principal.to_string()),
+            Decision::Allow(permit) => Ok(permit),
             Decision::Deny(denial) => Err((denial.kind.status().as_u16(), denial.code)),
         }
     }
@@ -632,5 +638,23 @@ async fn an_end_is_an_end() {
         let elsewhere = claims.as_object_mut().unwrap();
         elsewhere.insert("aud".into(), json!("https://elsewhere.example.com"));
         assert_eq!(house.ask("/orders", &signed(&house.their_key, &claims)).await, BAD);
+    }
+}
+
+/// Nobody says when the session behind it is over: a stream that was begun with it goes on for so long as its entry says.
+#[tokio::test]
+async fn what_was_begun_with_a_token_ends_a_while_after_it() {
+    let house = House::new().await;
+    for subject in ["somebody", "their-ada"] {
+        let permit = house.check("/orders", &house.theirs(subject)).await.unwrap();
+        let mut watch = house.point.watch(&permit);
+        house.advance(Duration::from_secs(300) + ForeignIssuer::STREAM_GRACE - Duration::from_micros(1));
+        assert!(house.point.stands(&permit, &mut watch, &mut 1).await, "{subject}");
+        house.advance(Duration::from_micros(1));
+        assert!(!house.point.stands(&permit, &mut watch, &mut 1).await, "{subject}");
+        // it was not asked about while it was good
+        let mut late = house.point.watch(&permit);
+        assert!(!house.point.stands(&permit, &mut late, &mut 1).await, "{subject}");
+        house.publish(&house.their_key);
     }
 }

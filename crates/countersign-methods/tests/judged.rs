@@ -6,7 +6,7 @@ use countersign_core::{
     Authenticator, MethodName, Node, NodeKind, ScopeSet, Timestamp,
     check::{
         DecisionPoint, Parts, Settings,
-        decision::Decision,
+        decision::{Decision, Permit},
         request::{CheckRequest, Peer, Transport},
         revocation::Position,
         route::{Alternative, Route, RouteTable, SecurityRequirement},
@@ -135,6 +135,10 @@ impl House {
 
     /// `None`: allowed.
     async fn ask(&self, target: &'static str, key: &str) -> Option<(u16, &'static str)> {
+        self.check(target, key).await.err()
+    }
+
+    async fn check(&self, target: &'static str, key: &str) -> Result<Permit, (u16, &'static str)> {
         let mut headers = HeaderMap::new();
         headers.insert("x-api-key", HeaderValue::try_from(key).unwrap());
         let request = CheckRequest {
@@ -145,8 +149,8 @@ impl House {
             peer: Peer { address: [192, 0, 2, 1].into(), transport: Transport::Tls },
         };
         match self.point.check(&request).await {
-            Decision::Allow(_) => None,
-            Decision::Deny(denial) => Some((denial.kind.status().as_u16(), denial.code)),
+            Decision::Allow(permit) => Ok(permit),
+            Decision::Deny(denial) => Err((denial.kind.status().as_u16(), denial.code)),
         }
     }
 
@@ -238,4 +242,25 @@ async fn rotation_overlaps_and_ends() {
     assert_eq!(house.ask("/orders/1", new.expose()).await, None);
     house.advance(DAY * 90);
     assert_eq!(house.ask("/orders/1", new.expose()).await, Some((401, "key_expired")));
+}
+
+/// A stream that was begun before a rotation ends with the grace, and one that was begun with what came of it does not.
+#[tokio::test]
+async fn what_was_begun_with_a_key_ends_with_it() {
+    let house = House::new().await;
+    let (record, old) = house.key("orders:read").await;
+    let permit = house.check("/orders/1", &old).await.unwrap();
+    let host = Caller::host();
+    let rotate = Rotate { grace: DAY, ..Rotate::default() };
+    let (_, new) = house.keys.rotate(&record.id, rotate, &host, house.now()).await.unwrap().reveal();
+    let successor = house.check("/orders/1", new.expose()).await.unwrap();
+    let (mut one, mut other) = (house.point.watch(&permit), house.point.watch(&successor));
+    house.advance(DAY - Duration::from_micros(1));
+    assert!(house.point.stands(&permit, &mut one, &mut 1).await);
+    house.advance(Duration::from_micros(1));
+    assert!(!house.point.stands(&permit, &mut one, &mut 1).await);
+    assert!(house.point.stands(&successor, &mut other, &mut 1).await);
+    // its own end needs no store
+    house.advance(DAY * 90);
+    assert!(!house.point.stands(&successor, &mut other, &mut 1).await);
 }

@@ -130,6 +130,7 @@ fn trusted(their_key: &SigningKey) -> ForeignIssuers {
         typ: ExpectedTyp::AccessToken,
         leeway: ForeignIssuer::LEEWAY,
         longest: ForeignIssuer::LONGEST,
+        stream_grace: ForeignIssuer::STREAM_GRACE,
         claims: ClaimNames::default(),
         scopes: ScopeSet::parse("orders:read").unwrap(),
         scope_map: Default::default(),

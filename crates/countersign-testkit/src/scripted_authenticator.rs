@@ -2,8 +2,8 @@
 
 use countersign_core::{
     Authentication, Authenticator, CredentialId, Found, Lineage, MethodName, MethodRule, Node, NodeKind,
-    Place, Presented, PrincipalId, Refusal, Rejection, ScopeSet, Timestamp,
-    authenticator::{CacheKey, Confirmation, Fault, Verification},
+    Place, Presented, PrincipalId, Refusal, Rejection, ScopeSet, StoreError, Timestamp,
+    authenticator::{CacheKey, Confirmation, Ending, Fault, Verification},
     challenge::Challenge,
     check::{
         cookie,
@@ -61,6 +61,8 @@ pub struct ScriptedAuthenticator {
     bearer: String,
     answers: Mutex<HashMap<Vec<u8>, Answer>>,
     confirmations: Mutex<HashMap<CredentialId, Result<(), Rejection>>>,
+    ends: Mutex<HashMap<CredentialId, Result<Option<Timestamp>, StoreError>>>,
+    asked: AtomicU64,
     gate: Mutex<Option<Arc<Gate>>>,
     cached: bool,
     verified: AtomicU64,
@@ -76,6 +78,8 @@ impl ScriptedAuthenticator {
             bearer: format!("{}.", method.as_str()),
             answers: Mutex::default(),
             confirmations: Mutex::default(),
+            ends: Mutex::default(),
+            asked: AtomicU64::new(0),
             gate: Mutex::default(),
             cached: true,
             verified: AtomicU64::new(0),
@@ -142,6 +146,16 @@ impl ScriptedAuthenticator {
     /// What `confirm` says of the credential `value`; yes where nothing is scripted.
     pub fn confirm_with(&self, value: &str, answer: Result<(), Rejection>) {
         self.confirmations.lock().unwrap().insert(CredentialId::new(value), answer);
+    }
+
+    /// What `ends` says of the credential `value`; what it said of itself where nothing is scripted.
+    pub fn ends_with(&self, value: &str, answer: Result<Option<Timestamp>, StoreError>) {
+        self.ends.lock().unwrap().insert(CredentialId::new(value), answer);
+    }
+
+    /// How often `ends` was asked.
+    pub fn asked(&self) -> u64 {
+        self.asked.load(Ordering::SeqCst)
     }
 
     /// From now on every verification waits: first it reads its answer, then it stops, as one that has read its record
@@ -263,6 +277,12 @@ impl Authenticator for ScriptedAuthenticator {
         Confirmation::Done(
             self.confirmations.lock().unwrap().get(&known.credential).copied().unwrap_or(Ok(())),
         )
+    }
+
+    fn ends<'a>(&'a self, known: &'a Authentication, _now: Timestamp) -> Ending<'a> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        let scripted = self.ends.lock().unwrap().get(&known.credential).cloned();
+        Box::pin(std::future::ready(scripted.unwrap_or(Ok(known.expires_at))))
     }
 
     fn challenge(&self, _route: &Route) -> Option<Challenge> {

@@ -61,42 +61,77 @@ pub(super) fn descent(lineage: &Lineage, read_at: Position, feed: &dyn Revocatio
     if read_at < feed.floor() || lineage.iter().any(changed) { Descent::Stale } else { Descent::Holds }
 }
 
+/// Of what outlives its decision, a stream that is still open: what is known of its credentials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Watch {
+    /// The feed's position before it was read.
+    read_at: Position,
+    /// The first of their ends; `None`: they have none.
+    end: Option<Timestamp>,
+}
+
 impl DecisionPoint {
-    /// For what outlives its decision, a stream that is still open (RULES 2.5): has nothing that it descends from been
-    /// revoked, is every principal active, and does each key or password still last? That a signed token is over ends none: it
-    /// stands for a session, which goes on. A store that does not answer is no reason to close.
-    pub async fn stands(&self, permit: &Permit) -> bool {
+    /// Of what was permitted a moment ago.
+    pub fn watch(&self, permit: &Permit) -> Watch {
+        let ends = every(permit).filter_map(|known| known.authentication.expires_at);
+        // whatever changed within memory may have changed since the permit: asked once more than needed
+        Watch { read_at: self.parts.feed.floor(), end: ends.min() }
+    }
+
+    /// May it go on (RULES 2.5)? Has nothing that it descends from been revoked, is every principal active, and does each
+    /// credential last, by what is written now? A store that does not answer is no reason to close. `asks`: how often a store
+    /// may still be asked; where that is used up, the next look does.
+    pub async fn stands(&self, permit: &Permit, watch: &mut Watch, asks: &mut u32) -> bool {
         let now = self.parts.clock.now();
-        for known in permit.subject().into_iter().chain(permit.actors()) {
-            let authentication = &known.authentication;
-            if authentication.lineage.iter().any(|node| self.parts.feed.is_revoked(node)) {
-                return false;
+        let feed = &*self.parts.feed;
+        let read_at = feed.position();
+        let mut is_due = watch.end.is_some_and(|end| end <= now);
+        for known in every(permit) {
+            match descent(&known.authentication.lineage, watch.read_at, feed) {
+                Descent::Holds => {}
+                Descent::Stale => is_due = true,
+                Descent::Revoked(_) => return false,
             }
-            let lasts = authentication.method == MethodName::Jwt
-                || authentication.expires_at.is_none_or(|end| now < end);
-            if !lasts {
-                return false;
-            }
-            let directory = &self.parts.directory;
-            if let Some(foreign) = &authentication.foreign {
-                if !foreign.active {
-                    return false;
-                }
-                continue;
-            }
-            let active = match directory.standing(&authentication.principal) {
-                Some(standing) => standing.active,
-                None => match directory.load(&authentication.principal).await {
-                    Ok(standing) => standing.is_some_and(|s| s.active),
-                    Err(_) => true,
-                },
-            };
-            if !active {
+        }
+        if !is_due {
+            return true;
+        }
+        for known in every(permit) {
+            if !self.is_active(&known.authentication).await {
                 return false;
             }
         }
-        true
+        let Some(left) = asks.checked_sub(1) else { return true };
+        *asks = left;
+        let mut first: Option<Timestamp> = None;
+        for known in every(permit) {
+            let authentication = &known.authentication;
+            let Some(room) = self.room(authentication.method) else { return false };
+            let Ok(end) = room.ends(authentication, now).await else { return true };
+            first = [first, end].into_iter().flatten().min();
+        }
+        *watch = Watch { read_at, end: first };
+        first.is_none_or(|end| now < end)
     }
+
+    /// An outage says yes.
+    async fn is_active(&self, authentication: &Authentication) -> bool {
+        if let Some(foreign) = &authentication.foreign {
+            return foreign.active;
+        }
+        let directory = &self.parts.directory;
+        match directory.standing(&authentication.principal) {
+            Some(standing) => standing.active,
+            None => match directory.load(&authentication.principal).await {
+                Ok(standing) => standing.is_some_and(|standing| standing.active),
+                Err(_) => true,
+            },
+        }
+    }
+}
+
+fn every(permit: &Permit) -> impl Iterator<Item = &Known> {
+    permit.subject().into_iter().chain(permit.actors())
 }
 
 /// RULES 2.5: what was revoked a second ago is refused, also by a process that was stopped, starved or kept waiting by its

@@ -24,6 +24,8 @@ mod requirement;
 #[cfg(test)]
 mod sign_in;
 #[cfg(test)]
+mod streams;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod target;

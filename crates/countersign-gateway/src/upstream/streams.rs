@@ -1,7 +1,7 @@
 //! Bodies, either way, that outlive their decision. What was permitted when a stream began may have been revoked since; then the
 //! stream ends, in less than a second (RULES 2.5, M.2 rule 8).
 
-use countersign_core::check::{DecisionPoint, decision::Permit};
+use countersign_core::check::{DecisionPoint, decision::Permit, revocation::Watch};
 use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
@@ -9,6 +9,9 @@ use std::{
     rc::Rc,
     task::{Context, Waker},
 };
+
+/// How often one review asks a store: what is revoked is not kept waiting by many whose end is due.
+const ASKS: u32 = 256;
 
 /// The open streams of one worker.
 #[derive(Default)]
@@ -19,6 +22,8 @@ pub(crate) struct Streams {
 
 struct Open {
     permit: Rc<Permit>,
+    /// None: it was not looked at yet.
+    watch: Option<Watch>,
     cut: bool,
     waker: Option<Waker>,
 }
@@ -32,10 +37,16 @@ impl fmt::Debug for Streams {
 impl Streams {
     /// Asks again about every open stream; those whose permit no longer stands are cut.
     pub(crate) async fn review(&self, point: &DecisionPoint) {
-        let open: Vec<(u64, Rc<Permit>)> =
-            self.open.borrow().iter().map(|(n, stream)| (*n, stream.permit.clone())).collect();
-        for (number, permit) in open {
-            if !point.stands(&permit).await {
+        let open: Vec<_> =
+            self.open.borrow().iter().map(|(n, stream)| (*n, stream.permit.clone(), stream.watch)).collect();
+        let mut asks = ASKS;
+        for (number, permit, watch) in open {
+            let mut watch = watch.unwrap_or_else(|| point.watch(&permit));
+            if point.stands(&permit, &mut watch, &mut asks).await {
+                if let Some(stream) = self.open.borrow_mut().get_mut(&number) {
+                    stream.watch = Some(watch);
+                }
+            } else {
                 self.cut(number);
             }
         }
@@ -78,6 +89,7 @@ impl Tether {
         let mut open = self.streams.open.borrow_mut();
         let stream = open.entry(number).or_insert_with(|| Open {
             permit: self.permit.clone(),
+            watch: None,
             cut: false,
             waker: None,
         });

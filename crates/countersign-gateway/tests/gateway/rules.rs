@@ -2,7 +2,7 @@
 
 use crate::support::{Act, KEY, OK, PATIENCE, Rig, Upstream, code, needs, status};
 use countersign_core::{
-    Clock, MethodName, ScopeSet,
+    Clock, MethodName, Node, ScopeSet,
     check::route::{Alternative, MethodSet, Route, SecurityRequirement},
 };
 use countersign_testkit::eventually;
@@ -89,7 +89,7 @@ async fn a_store_that_does_not_answer_is_503() {
     assert!(rig.upstream.requests().is_empty());
 }
 
-/// RULES 2.6: a stream lasts no longer than a key. That a token is over says nothing of the session it stands for.
+/// RULES 2.6: a stream lasts no longer than a key. That a token is over says nothing of the session it stands for: its room does.
 #[tokio::test]
 async fn m2_8_an_open_stream_ends_with_its_key_and_outlives_a_token() {
     let all = [Route::new("/key", "api", needs("")), {
@@ -107,6 +107,9 @@ async fn m2_8_an_open_stream_ends_with_its_key_and_outlives_a_token() {
         known.expires_at = Some(rig.fixture.clock.now() + Duration::from_secs(60));
         room.script("short", countersign_testkit::Answer::Good(Box::new(known)));
     }
+    rig.fixture
+        .room(MethodName::Jwt)
+        .ends_with("short", Ok(Some(rig.fixture.clock.now() + Duration::from_secs(600))));
     let mut clients = Vec::new();
     for (path, field) in [("/key", "x-api-key"), ("/token", "x-jwt")] {
         let mut client = rig.connect().await;
@@ -119,6 +122,9 @@ async fn m2_8_an_open_stream_ends_with_its_key_and_outlives_a_token() {
     eventually(PATIENCE, || async { rig.upstream.open() == 1 }).await;
     let answer = rig.get("/token", "x-jwt: short\r\n").await;
     assert_eq!((status(&answer), rig.upstream.open()), (401, 1), "{answer}");
+    rig.fixture.clock.advance(Duration::from_secs(540));
+    clients[1].rest().await;
+    eventually(PATIENCE, || async { rig.upstream.open() == 0 }).await;
 }
 
 /// RULES 2.5 and M.2 rule 8: an open stream ends with what permitted it, and only then.
@@ -148,7 +154,8 @@ async fn m2_8_an_open_stream_ends_when_its_key_is_revoked() {
     eventually(PATIENCE, || async { rig.upstream.open() == 2 }).await;
 
     // the principal of the second is disabled
-    rig.fixture.directory.set(&countersign_core::principal::Principal { enabled: false, ..other });
+    rig.fixture.directory.set(&countersign_core::principal::Principal { enabled: false, ..other.clone() });
+    rig.fixture.feed.change(Node::principal(&other.id));
     streams[1].rest().await;
     eventually(PATIENCE, || async { rig.upstream.open() == 1 }).await;
 }

@@ -16,7 +16,7 @@ use crate::{
 use countersign_core::{
     Authentication, Authenticator, Found, MethodName, MethodRule, Place, Presented, Refusal, Rejection,
     Timestamp,
-    authenticator::{CacheKey, Confirmation, Verification},
+    authenticator::{CacheKey, Confirmation, Ending, Verification},
     challenge::Challenge,
     check::{request::CheckRequest, route::Route},
 };
@@ -142,6 +142,18 @@ impl Authenticator for ApiKeyAuthenticator {
         _now: Timestamp,
     ) -> Confirmation<'a> {
         Confirmation::Done(Ok(()))
+    }
+
+    /// A rotation moves it forward.
+    fn ends<'a>(&'a self, known: &'a Authentication, now: Timestamp) -> Ending<'a> {
+        Box::pin(async move {
+            let is_over = known.expires_at.is_some_and(|end| end <= now);
+            let Some(key) = KeyId::parse(known.credential.as_str()).filter(|_| !is_over) else {
+                return Ok(Some(now));
+            };
+            let record = self.store.find(&key).await?;
+            Ok(record.map_or(Some(now), |record| record.expires_at))
+        })
     }
 
     /// A key in a header of its own is challenged as `Bearer` (PRODUCT, Answers): `X-API-Key` is no scheme.

@@ -22,7 +22,7 @@ use crate::{
 };
 use countersign_core::{
     Authentication, Authenticator, Found, MethodName, MethodRule, Place, Presented, Timestamp,
-    authenticator::{CacheKey, Confirmation, Verification},
+    authenticator::{CacheKey, Confirmation, Ending, Verification},
     challenge::Challenge,
     check::{request::CheckRequest, route::Route},
 };
@@ -181,6 +181,20 @@ impl Authenticator for JwtAuthenticator {
         _now: Timestamp,
     ) -> Confirmation<'a> {
         Confirmation::Done(Ok(()))
+    }
+
+    /// A token of ours stands for a session, which goes on; one of an issuer for what we do not see.
+    fn ends<'a>(&'a self, known: &'a Authentication, now: Timestamp) -> Ending<'a> {
+        Box::pin(async move {
+            if let Some(name) = &known.issuer {
+                let trusted = self.parts.foreign.named(name);
+                return Ok(trusted
+                    .and_then(|issuer| issuer.config.stream_end(known.expires_at))
+                    .or(Some(now)));
+            }
+            let Some(sessions) = &self.parts.sessions else { return Ok(known.expires_at) };
+            Ok(sessions.ends(&known.credential, now).await?.or(Some(now)))
+        })
     }
 
     /// RFC 6750 3.

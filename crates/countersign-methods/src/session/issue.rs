@@ -259,15 +259,18 @@ impl SessionIssuer {
         if self.parts.feed.is_blind(now) {
             return Err(SessionError::Blind);
         }
+        let is_called_back = shown.iter().any(|node| self.parts.feed.is_revoked(node));
+        Ok(!is_called_back && self.ends(id, now).await?.is_some())
+    }
+
+    /// When it does if nothing more happens, while it is open and everything stands that it hangs on.
+    pub async fn ends(&self, id: &CredentialId, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
         let found = self.parts.store.find(id).await?;
-        let Some(mut record) = found.filter(|record| record.is_open(now)) else { return Ok(false) };
-        if shown.iter().any(|node| self.parts.feed.is_revoked(node)) {
-            return Ok(false);
-        }
+        let Some(mut record) = found.filter(|record| record.is_open(now)) else { return Ok(None) };
         match self.hangs_on_what_stands(&mut record, now).await {
-            Ok(()) => Ok(true),
-            Err(SessionError::Over) => Ok(false),
-            Err(error) => Err(error),
+            Ok(()) => Ok(Some(record.ends_at())),
+            Err(SessionError::Store(error)) => Err(error),
+            Err(_) => Ok(None),
         }
     }
 

@@ -8,7 +8,10 @@ use countersign_core::{MethodName, Node, Place};
 use countersign_methods::{
     jwt::record::token_node,
     principal::{caller::Caller, store::PrincipalChange},
-    session::record::{EndReason, SessionKind, session_node},
+    session::{
+        record::{EndReason, SessionKind, session_node},
+        store::SessionStore,
+    },
     signing::record::KeyPurpose,
 };
 use countersign_testkit::Headers;
@@ -328,4 +331,38 @@ async fn what_is_missing_is_said() {
     let field = format!("Bearer {}", house.token().await);
     let denial = house.check("/delete", &[("authorization", field.as_bytes())]).await.unwrap_err();
     assert_eq!((denial.code, denial.needs), ("scope_missing", Some(scopes("orders:read orders:delete"))));
+}
+
+/// A stream that was begun with a token, or with the cookie, lasts as long as its session.
+#[tokio::test]
+async fn what_was_begun_with_a_session_ends_with_it() {
+    for kind in SessionKind::ALL {
+        let house = House::new().await;
+        let begun = house.begin(kind).await;
+        let token = house.tokens.mint(&begun.record, house.now()).unwrap().token;
+        let cookie = format!("__Host-session={}", begun.cookie.as_ref().unwrap_or(&token).expose());
+        let bearer = format!("Bearer {}", token.expose());
+        let field = if kind == SessionKind::Native {
+            ("authorization", bearer.as_bytes())
+        } else {
+            ("cookie", cookie.as_bytes())
+        };
+        let permit = house.check("/orders", &[field]).await.unwrap();
+        let mut watch = house.point.watch(&permit);
+        // the token is over long before it
+        let idle = begun.record.idle;
+        for part in [idle / 2, idle / 2 - MICRO] {
+            house.advance(part);
+            assert!(house.point.stands(&permit, &mut watch, &mut 1).await, "{kind:?}");
+        }
+        // used meanwhile, by another request
+        SessionStore::used(&*house.store, vec![(begun.record.id.clone(), house.now())]).await.unwrap();
+        house.advance(MICRO);
+        assert!(house.point.stands(&permit, &mut watch, &mut 1).await, "{kind:?}");
+        house.advance(idle - MICRO);
+        house.store.set_down(true);
+        assert!(house.point.stands(&permit, &mut watch, &mut 1).await, "nobody said that it is over");
+        house.store.set_down(false);
+        assert!(!house.point.stands(&permit, &mut watch, &mut 1).await, "{kind:?}");
+    }
 }

@@ -70,8 +70,10 @@ fn issuer(table: &Table<'_, '_>) -> Option<ForeignIssuer> {
     let audiences = table.require("audiences").and_then(|field| field.list(|text| Ok(text.into())));
     let typ = typ(table);
     let time = |key, usual| table.get(key).map_or(Some(usual), |field: Field<'_, '_>| field.duration());
-    let leeway = table.get("leeway").map_or(Some(ForeignIssuer::LEEWAY), |field| leeway(&field));
+    let leeway = table.get("leeway").map_or(Some(ForeignIssuer::LEEWAY), |field| or_none(&field));
     let longest = time("longest", ForeignIssuer::LONGEST);
+    let stream_grace =
+        table.get("stream_grace").map_or(Some(ForeignIssuer::STREAM_GRACE), |field| or_none(&field));
     let claims = table.get("claims").map_or(Some(ClaimNames::default()), |field| claims(&field));
     let scopes = table.get("scopes").map_or(Some(Vec::new()), |field| field.list(scope));
     let scope_map = table.get("scope_map").map_or(Some(BTreeMap::new()), |field| map(&field, scope));
@@ -85,6 +87,7 @@ fn issuer(table: &Table<'_, '_>) -> Option<ForeignIssuer> {
         typ: typ?,
         leeway: leeway?,
         longest: longest?,
+        stream_grace: stream_grace?,
         claims: claims?,
         scopes: ScopeSet::new(scopes?),
         scope_map: scope_map?,
@@ -177,7 +180,7 @@ fn typ(table: &Table<'_, '_>) -> Option<ExpectedTyp> {
 }
 
 /// Also none at all, which no duration says.
-fn leeway(field: &Field<'_, '_>) -> Option<Duration> {
+fn or_none(field: &Field<'_, '_>) -> Option<Duration> {
     if field.says("0s") { Some(Duration::ZERO) } else { field.duration() }
 }
 
@@ -233,6 +236,7 @@ fn place(problem: IssuerProblem) -> &'static str {
         IssuerProblem::RequiredClaim => "required_claim",
         IssuerProblem::Leeway => "leeway",
         IssuerProblem::Longest => "longest",
+        IssuerProblem::StreamGrace => "stream_grace",
         IssuerProblem::OperatorsScope => "scopes",
         IssuerProblem::ScopeMap => "scope_map",
         IssuerProblem::Local => "local",

@@ -26,6 +26,7 @@ fn the_least_has_every_default() {
     assert_eq!((&issuer.keys, &issuer.typ), (&KeyOrigin::Discovery, &ExpectedTyp::AccessToken));
     assert_eq!(issuer.algorithms, [Algorithm::Es256, Algorithm::Rs256]);
     assert_eq!((issuer.leeway, issuer.longest), (Duration::from_secs(30), Duration::from_secs(86_400)));
+    assert_eq!(issuer.stream_grace, Duration::from_secs(3600));
     assert_eq!(issuer.claims, ClaimNames::default());
     assert!(issuer.scopes.is_empty() && issuer.scope_map.is_empty() && issuer.local.is_empty());
 }
@@ -33,7 +34,7 @@ fn the_least_has_every_default() {
 #[test]
 fn what_it_says_is_what_is_meant() {
     let issuer = good(
-        "typ = \"JWT or none\"\nrequired_claim = \"realm_access.roles\"\nleeway = \"0s\"\nlongest = \"7d\"\n\
+        "typ = \"JWT or none\"\nrequired_claim = \"realm_access.roles\"\nleeway = \"0s\"\nlongest = \"7d\"\nstream_grace = \"0s\"\n\
          claims = { subject = \"oid\", scopes = '\"https://x.y/roles\"' }\nscopes = [\"b\", \"a\"]\n\
          scope_map = { \"x y\" = \"a\" }\nlocal = { \"auth0|ada\" = \"ada\" }\nalgorithms = [\"PS256\"]\n",
     );
@@ -42,6 +43,7 @@ fn what_it_says_is_what_is_meant() {
     };
     assert_eq!(required_claim.to_string(), "realm_access.roles");
     assert_eq!((issuer.leeway, issuer.longest), (Duration::ZERO, Duration::from_secs(7 * 86_400)));
+    assert_eq!(issuer.stream_grace, Duration::ZERO);
     assert_eq!(issuer.claims.subject.to_string(), "oid");
     assert_eq!(issuer.claims.scopes.to_string(), "\"https://x.y/roles\"");
     assert_eq!((issuer.scopes.to_string().as_str(), issuer.algorithms), ("a b", vec![Algorithm::Ps256]));
@@ -87,6 +89,7 @@ fn each_mistake_is_named_where_it_stands() {
         ("typ = \"JWT\"\nrequired_claim = \"a..b\"", "issuers[0].required_claim: `a..b` names no claim"),
         ("leeway = \"2m\"", "issuers[0].leeway: `leeway` is longer"),
         ("longest = \"8d\"", "issuers[0].longest: `longest` is not"),
+        ("stream_grace = \"25h\"", "issuers[0].stream_grace: `stream_grace` is longer"),
         ("claims = { subject = \"\" }", "issuers[0].claims.subject: `` names no claim"),
         ("claims = { sub = \"sub\" }", "issuers[0].claims.sub: no such key"),
         ("scopes = [\"a b\"]", "issuers[0].scopes[0]: `a b` is not a scope"),

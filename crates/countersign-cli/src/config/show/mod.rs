@@ -543,6 +543,10 @@ fn rate(limit: &countersign_core::check::limit::RateLimit) -> Map<String, Value>
     object([("requests", json!(limit.quota)), ("per", json!(time(limit.window)))])
 }
 
+fn or_none(duration: Duration) -> Value {
+    if duration.is_zero() { json!("0s") } else { json!(time(duration)) }
+}
+
 fn external_issuer(issuer: &ForeignIssuer) -> Value {
     let ForeignIssuer {
         name,
@@ -553,6 +557,7 @@ fn external_issuer(issuer: &ForeignIssuer) -> Value {
         typ,
         leeway,
         longest,
+        stream_grace,
         claims: ClaimNames { subject, name: said, scopes: scope_claim, groups, client },
         scopes,
         scope_map,
@@ -589,8 +594,9 @@ fn external_issuer(issuer: &ForeignIssuer) -> Value {
         ("audiences", audiences.iter().map(words).collect()),
         ("typ", json!(typ)),
         ("required_claim", required_claim),
-        ("leeway", if leeway.is_zero() { json!("0s") } else { json!(time(*leeway)) }),
+        ("leeway", or_none(*leeway)),
         ("longest", json!(time(*longest))),
+        ("stream_grace", or_none(*stream_grace)),
         ("claims", claims),
         ("scopes", scopes.iter().map(words).collect()),
         ("scope_map", json!(scope_map)),

@@ -1,7 +1,7 @@
 //! What an operator says of an issuer that is trusted. Already valid where [`ForeignIssuer::problems`] finds nothing.
 
 use super::claim_path::ClaimPath;
-use countersign_core::{Scope, ScopeSet, principal::PrincipalName};
+use countersign_core::{Scope, ScopeSet, Timestamp, principal::PrincipalName};
 use countersign_crypto::{SecretBytes, jose::Algorithm};
 use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc, time::Duration};
 
@@ -25,6 +25,8 @@ pub struct ForeignIssuer {
     pub leeway: Duration,
     /// From `iat` to `exp`. A token that is good for longer is none that was meant for this.
     pub longest: Duration,
+    /// So long after its token's end what was begun with it may go on: a download, a stream of events, a WebSocket.
+    pub stream_grace: Duration,
     pub claims: ClaimNames,
     /// Its scopes are cut to these; empty: it grants none.
     pub scopes: ScopeSet,
@@ -98,6 +100,8 @@ pub enum IssuerProblem {
     Leeway,
     #[error("`longest` is not from a second to seven days")]
     Longest,
+    #[error("`stream_grace` is longer than a day")]
+    StreamGrace,
     #[error("scopes that begin with `countersign:` come from no issuer (RULES 1.8)")]
     OperatorsScope,
     #[error("`scope_map` leads to a scope that is not in `scopes`, so that it never counts")]
@@ -124,6 +128,8 @@ impl IssuerName {
 impl ForeignIssuer {
     pub const LEEWAY: Duration = Duration::from_secs(30);
     pub const MOST_LEEWAY: Duration = Duration::from_secs(60);
+    pub const STREAM_GRACE: Duration = Duration::from_secs(3600);
+    pub const MOST_STREAM_GRACE: Duration = Duration::from_secs(24 * 3600);
     pub const LONGEST: Duration = Duration::from_secs(24 * 3600);
     pub const MOST_LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
 
@@ -151,6 +157,7 @@ impl ForeignIssuer {
             ),
             (IssuerProblem::Leeway, self.leeway > Self::MOST_LEEWAY),
             (IssuerProblem::Longest, !(Duration::from_secs(1)..=Self::MOST_LONGEST).contains(&self.longest)),
+            (IssuerProblem::StreamGrace, self.stream_grace > Self::MOST_STREAM_GRACE),
             (
                 IssuerProblem::OperatorsScope,
                 self.scopes.iter().chain(self.scope_map.values()).any(Scope::is_operators),
@@ -162,6 +169,11 @@ impl ForeignIssuer {
             (IssuerProblem::Local, !self.local.keys().all(|subject| is_subject(subject))),
         ];
         rows.into_iter().filter(|(_, is_so)| *is_so).map(|(problem, _)| problem).collect()
+    }
+
+    /// Of what was begun with a token that ends then.
+    pub fn stream_end(&self, token: Option<Timestamp>) -> Option<Timestamp> {
+        token.map(|end| end + self.stream_grace)
     }
 }
 

@@ -65,6 +65,11 @@ impl ForeignIssuers {
         self.0.iter().find(|issuer| &*issuer.config.issuer == iss)
     }
 
+    /// As an authentication says who vouches for it.
+    pub fn named(&self, name: &str) -> Option<&TrustedIssuer> {
+        self.0.iter().find(|issuer| issuer.config.name.as_str() == name)
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = &TrustedIssuer> {
         self.0.iter()
     }

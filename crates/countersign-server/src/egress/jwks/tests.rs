@@ -133,6 +133,7 @@ fn config(issuer: &str, keys: KeyOrigin) -> ForeignIssuer {
         typ: ExpectedTyp::AccessToken,
         leeway: ForeignIssuer::LEEWAY,
         longest: ForeignIssuer::LONGEST,
+        stream_grace: ForeignIssuer::STREAM_GRACE,
         claims: ClaimNames::default(),
         scopes: ScopeSet::default(),
         scope_map: Default::default(),

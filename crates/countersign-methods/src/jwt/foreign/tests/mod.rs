@@ -57,6 +57,7 @@ fn issuer() -> ForeignIssuer {
         typ: ExpectedTyp::AccessToken,
         leeway: ForeignIssuer::LEEWAY,
         longest: ForeignIssuer::LONGEST,
+        stream_grace: ForeignIssuer::STREAM_GRACE,
         claims: ClaimNames::default(),
         scopes: ScopeSet::parse("orders:read orders:write").unwrap(),
         scope_map: Default::default(),
