@@ -106,6 +106,7 @@ impl Worker {
         let follower = tokio::task::spawn_local(self.clone().follow(orders));
         let poster = tokio::task::spawn_local(self.clone().post());
         let reviewer = tokio::task::spawn_local(self.clone().review());
+        let asker = tokio::task::spawn_local(self.clone().ask());
         // the other end gone means the gateway was dropped: end at once
         let grace = match phases.wait_for(|p| *p != Phase::Serving).await.as_deref() {
             Ok(Phase::Draining(grace)) => *grace,
@@ -119,6 +120,7 @@ impl Worker {
         }
         sweeper.abort();
         reviewer.abort();
+        asker.abort();
         poster.abort();
         follower.abort();
     }
@@ -175,13 +177,23 @@ impl Worker {
         }
     }
 
-    /// Ends streams whose permission was revoked. Apart from the sweeper, because it may wait for the store.
+    /// Ends streams whose permission was revoked.
     async fn review(self: Rc<Self>) {
         let mut tick = tokio::time::interval(REVIEW);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tick.tick().await;
-            self.streams.review(&self.ports.point).await;
+            self.streams.review(&self.ports.point);
+        }
+    }
+
+    /// Apart from the review, because it waits for the store.
+    async fn ask(self: Rc<Self>) {
+        let mut tick = tokio::time::interval(REVIEW);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tick.tick().await;
+            self.streams.ask(&self.ports.point).await;
         }
     }
 

@@ -21,7 +21,6 @@ use countersign_methods::{
         issue::JwtIssuer,
     },
     session::{
-        config::SessionConfig,
         issue::{Parts as SessionParts, SessionIssuer},
         store::{Before, SessionStore},
         token::SessionTokens,
@@ -203,6 +202,8 @@ pub(super) fn signs(settings: &Settings) -> bool {
 
 /// What ended, or was over, so long ago is in nobody's list any more.
 const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
+/// What its holder ended; longer than anything signed for it lasts.
+const KEPT_OF_HOLDER: Duration = Duration::from_secs(24 * 3600);
 const FORGET_EVERY: Duration = Duration::from_secs(600);
 /// In one transaction.
 const PART: u32 = 500;
@@ -216,8 +217,8 @@ pub(super) async fn forget(rooms: Rooms, stopping: CancellationToken) {
             _ = ticks.tick() => {}
         }
         let now = rooms.now();
-        let remembered = SessionConfig::REMEMBERED;
-        let before = Before { over: now.saturating_sub(KEPT), displaced: now.saturating_sub(remembered) };
+        let before =
+            Before { over: now.saturating_sub(KEPT), ended_by_holder: now.saturating_sub(KEPT_OF_HOLDER) };
         let mut gone = u64::from(PART);
         while gone == u64::from(PART) && !stopping.is_cancelled() {
             gone = SessionStore::prune(&*rooms.store, before, PART).await.unwrap_or_else(|error| {

@@ -15,6 +15,8 @@ const ACCESS: RangeInclusive<Duration> = MINUTE..=SessionConfig::LONGEST_ACCESS;
 const SHORTEST: Duration = Duration::from_secs(5 * 60);
 const IDLE: RangeInclusive<Duration> = SHORTEST..=Duration::from_secs(90 * DAY.as_secs());
 const ABSOLUTE: RangeInclusive<Duration> = SHORTEST..=Duration::from_secs(365 * DAY.as_secs());
+/// Tabs that are opened at once, each of which makes a step of the chain.
+const LEAST_WITH_TABS: Duration = Duration::from_secs(5);
 /// Every token carries all of them, and stands in a field.
 const MOST_AUDIENCES: usize = 16;
 
@@ -74,6 +76,14 @@ fn config(section: &Table<'_, '_>, word: &str) -> Option<SessionConfig> {
     let jwt_cookie = section
         .get("cookie")
         .map_or(Some(usual.jwt_cookie), |field| field.choice(&[("session", false), ("jwt", true)]));
+    if let (Some(true), Some(grace)) = (jwt_cookie, grace)
+        && grace < LEAST_WITH_TABS
+    {
+        section.problem_at(
+            "grace",
+            "is shorter than 5 s: with `cookie = \"jwt\"` tabs that open at once would sign each other out",
+        );
+    }
     Some(SessionConfig {
         word: word.to_owned(),
         audiences: usual.audiences,

@@ -6,6 +6,7 @@ use super::{
     limit::RateLimit,
     path,
     request::{One, Transport},
+    revocation::Position,
     route::{Cors, Route},
 };
 use crate::{
@@ -60,6 +61,8 @@ pub struct Permit {
     /// Canonical, and without a credential in the query.
     pub(super) target: PathAndQuery,
     pub(super) limit: Option<LimitState>,
+    /// The feed's floor before anything was read: what changed above it may have changed since.
+    pub(super) floor: Position,
 }
 
 impl Permit {
@@ -262,6 +265,7 @@ pub(super) fn conclude(
             authority: case.asked.authority.as_ref().into(),
             target: case.target(),
             limit,
+            floor: case.floor,
         }),
         (conditions, authorized, charged) => {
             let failed = [conditions.err(), authorized.err(), charged.err()];

@@ -24,7 +24,7 @@ use crate::{MethodName, Timestamp, authenticator::Authenticator, clock::Clock, d
 use decision::{Decision, Permit, Refused};
 use limit::{Counter, RateLimit};
 use request::CheckRequest;
-use revocation::RevocationFeed;
+use revocation::{Position, RevocationFeed};
 use route::{Asked, Compiled, RouteStore, RouteTable};
 use std::{sync::Arc, time::Duration};
 pub use verified::CacheFigures;
@@ -94,6 +94,7 @@ struct Case<'c> {
     table: &'c RouteTable,
     compiled: &'c Compiled,
     mode: Mode,
+    floor: Position,
     /// Read once; again only after something was waited for.
     now: Timestamp,
 }
@@ -154,7 +155,8 @@ impl DecisionPoint {
         // deny by default: no pattern, no way in
         let compiled = route::choose(table, &asked, request.method)?;
         let now = self.parts.clock.now();
-        let mut case = Case { point: self, request: *request, asked, table, compiled, mode, now };
+        let floor = self.parts.feed.floor();
+        let mut case = Case { point: self, request: *request, asked, table, compiled, mode, floor, now };
         let judged = case.steps().await;
         judged.map_err(|denial| denial.about(&case))
     }

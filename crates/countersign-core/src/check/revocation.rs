@@ -6,7 +6,7 @@ use super::{
     decision::{Denial, DenialKind, Known, Permit, Refused},
 };
 use crate::{
-    BoxFuture, MethodName, NodeKind, Scope, ScopeSet,
+    BoxFuture, MethodName, NodeKind, Scope, ScopeSet, StoreError,
     authentication::{Authentication, Lineage, Node},
     clock::Timestamp,
     directory::Standing,
@@ -64,69 +64,85 @@ pub(super) fn descent(lineage: &Lineage, read_at: Position, feed: &dyn Revocatio
 /// Of what outlives its decision, a stream that is still open: what is known of its credentials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Watch {
-    /// The feed's position before it was read.
+    /// What changed above this place in the feed may have changed since.
     read_at: Position,
     /// The first of their ends; `None`: they have none.
     end: Option<Timestamp>,
 }
 
-impl DecisionPoint {
-    /// Of what was permitted a moment ago.
-    pub fn watch(&self, permit: &Permit) -> Watch {
+impl Watch {
+    pub fn of(permit: &Permit) -> Self {
         let ends = every(permit).filter_map(|known| known.authentication.expires_at);
-        // whatever changed within memory may have changed since the permit: asked once more than needed
-        Watch { read_at: self.parts.feed.floor(), end: ends.min() }
+        Self { read_at: permit.floor, end: ends.min() }
     }
+}
 
-    /// May it go on (RULES 2.5)? Has nothing that it descends from been revoked, is every principal active, and does each
-    /// credential last, by what is written now? A store that does not answer is no reason to close. `asks`: how often a store
-    /// may still be asked; where that is used up, the next look does.
-    pub async fn stands(&self, permit: &Permit, watch: &mut Watch, asks: &mut u32) -> bool {
-        let now = self.parts.clock.now();
+/// What memory says of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Look {
+    Holds,
+    /// It may be over; [`DecisionPoint::ask`] finds out.
+    Due,
+    Over,
+}
+
+/// RULES 2.5: may it go on? Has nothing that it descends from been revoked, is every principal active, and does each credential
+/// last, by what is written now?
+impl DecisionPoint {
+    /// From memory alone: what was revoked waits for no store.
+    pub fn look(&self, permit: &Permit, watch: &Watch) -> Look {
         let feed = &*self.parts.feed;
-        let read_at = feed.position();
-        let mut is_due = watch.end.is_some_and(|end| end <= now);
+        let mut is_due = watch.end.is_some_and(|end| end <= self.parts.clock.now());
         for known in every(permit) {
-            match descent(&known.authentication.lineage, watch.read_at, feed) {
+            let authentication = &known.authentication;
+            match descent(&authentication.lineage, watch.read_at, feed) {
                 Descent::Holds => {}
                 Descent::Stale => is_due = true,
-                Descent::Revoked(_) => return false,
+                Descent::Revoked(_) => return Look::Over,
+            }
+            // also what changed before the record was read and was heard of after: the directory forgot it then
+            match authentication.foreign.clone().or_else(|| self.standing_of(authentication)) {
+                Some(standing) if standing.active => {}
+                Some(_) => return Look::Over,
+                None => is_due = true,
             }
         }
-        if !is_due {
-            return true;
-        }
-        for known in every(permit) {
-            if !self.is_active(&known.authentication).await {
-                return false;
-            }
-        }
-        let Some(left) = asks.checked_sub(1) else { return true };
-        *asks = left;
+        if is_due { Look::Due } else { Look::Holds }
+    }
+
+    /// Of what is due: the store. An error is no reason to close, and it is asked again.
+    pub async fn ask(&self, permit: &Permit, watch: &mut Watch) -> Result<Look, StoreError> {
+        let now = self.parts.clock.now();
+        let read_at = self.parts.feed.position();
         let mut first: Option<Timestamp> = None;
         for known in every(permit) {
             let authentication = &known.authentication;
-            let Some(room) = self.room(authentication.method) else { return false };
-            let Ok(end) = room.ends(authentication, now).await else { return true };
-            first = [first, end].into_iter().flatten().min();
+            let loads = authentication.foreign.is_none() && self.standing_of(authentication).is_none();
+            if loads {
+                let loaded = self.parts.directory.load(&authentication.principal).await?;
+                if !loaded.is_some_and(|standing| standing.active) {
+                    return Ok(Look::Over);
+                }
+            }
+            let Some(room) = self.room(authentication.method) else { return Ok(Look::Over) };
+            first = [first, room.ends(authentication, now).await?].into_iter().flatten().min();
         }
         *watch = Watch { read_at, end: first };
-        first.is_none_or(|end| now < end)
+        Ok(if first.is_none_or(|end| now < end) { Look::Holds } else { Look::Over })
     }
 
-    /// An outage says yes.
-    async fn is_active(&self, authentication: &Authentication) -> bool {
-        if let Some(foreign) = &authentication.foreign {
-            return foreign.active;
-        }
-        let directory = &self.parts.directory;
-        match directory.standing(&authentication.principal) {
-            Some(standing) => standing.active,
-            None => match directory.load(&authentication.principal).await {
-                Ok(standing) => standing.is_some_and(|standing| standing.active),
-                Err(_) => true,
-            },
-        }
+    /// Both, for whoever looks once.
+    pub async fn stands(&self, permit: &Permit) -> bool {
+        let mut watch = Watch::of(permit);
+        let look = match self.look(permit, &watch) {
+            Look::Due => self.ask(permit, &mut watch).await.unwrap_or(Look::Holds),
+            look => look,
+        };
+        look != Look::Over
+    }
+
+    fn standing_of(&self, authentication: &Authentication) -> Option<Arc<Standing>> {
+        self.parts.directory.standing(&authentication.principal)
     }
 }
 

@@ -7,7 +7,6 @@ use countersign_core::{
     MethodName::Jwt,
     Node, NodeKind, PrincipalId, ScopeSet,
     authentication::Lineage,
-    check::decision::Permit,
     directory::Standing,
     principal::{PrincipalKind, PrincipalName},
 };
@@ -51,18 +50,13 @@ fn with(requirement: &str, scopes: &str, change: impl FnOnce(&mut Authentication
     fixture
 }
 
-/// A stream that was begun with it.
-async fn stands(fixture: &Fixture, permit: &Permit) -> bool {
-    fixture.point.stands(permit, &mut fixture.point.watch(permit), &mut 1).await
-}
-
 #[tokio::test]
 async fn rule_1_8_its_issuer_says_what_it_is() {
     let fixture = with("jwt b", "a b", |_| {});
     let permit = fixture.allowed("/", TOKEN).await;
     let subject = permit.subject().unwrap();
     assert_eq!((subject.standing.name.as_str(), subject.scopes.to_string().as_str()), ("ada", "a b"));
-    assert!(stands(&fixture, &permit).await);
+    assert!(fixture.point.stands(&permit).await);
     let scopeless = with("jwt b", "a", |_| {});
     assert_eq!(told(&scopeless.denied("/", TOKEN).await), (403, "scope_missing"));
     let ended = with("jwt", "", |a| a.foreign = Some(Arc::new(Standing { active: false, ..standing("") })));
@@ -80,9 +74,9 @@ async fn rule_2_5_principal_and_token_of_an_issuer_can_be_revoked() {
         let fixture = with("jwt", "", |_| {});
         let permit = fixture.allowed("/", TOKEN).await;
         fixture.feed.revoke(Node::new(NodeKind::Token, "idp:2"));
-        assert!(stands(&fixture, &permit).await);
+        assert!(fixture.point.stands(&permit).await);
         fixture.feed.revoke(node);
-        assert!(!stands(&fixture, &permit).await);
+        assert!(!fixture.point.stands(&permit).await);
         for _ in 0..2 {
             assert_eq!(told(&fixture.denied("/", TOKEN).await), (401, code));
         }

@@ -47,11 +47,8 @@ pub(super) async fn answer(
         .ok_or(Failure::Upload(UploadFault::TooLarge))?;
     let body = upload.collect().await.map_err(Failure::Upload)?.to_bytes();
     // RULES 2.5: what is sent slowly enough would outlive any revocation
-    if waits {
-        let point = &worker.ports.point;
-        if !point.stands(&permit, &mut point.watch(&permit), &mut 1).await {
-            return Err(Failure::Upload(UploadFault::Revoked));
-        }
+    if waits && !worker.ports.point.stands(&permit).await {
+        return Err(Failure::Upload(UploadFault::Revoked));
     }
     headers::to_built_in(&mut fields, &permit, &generation.stripping).map_err(Failure::Identity)?;
     let target = path::without_parameters(permit.target().clone(), generation.stripping.parameters());

@@ -1,29 +1,37 @@
 //! Bodies, either way, that outlive their decision. What was permitted when a stream began may have been revoked since; then the
 //! stream ends, in less than a second (RULES 2.5, M.2 rule 8).
 
-use countersign_core::check::{DecisionPoint, decision::Permit, revocation::Watch};
+use countersign_core::check::{
+    DecisionPoint,
+    decision::Permit,
+    revocation::{Look, Watch},
+};
 use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
     fmt,
     rc::Rc,
     task::{Context, Waker},
+    time::Duration,
 };
+use tokio::time::Instant;
 
-/// How often one review asks a store: what is revoked is not kept waiting by many whose end is due.
-const ASKS: u32 = 256;
+/// For so long one round asks the store; the next one goes on where it ended.
+const ROUND: Duration = Duration::from_millis(200);
 
 /// The open streams of one worker.
 #[derive(Default)]
 pub(crate) struct Streams {
     open: RefCell<HashMap<u64, Open>>,
     next: Cell<u64>,
+    /// The last one that the store was asked about.
+    asked: Cell<u64>,
 }
 
 struct Open {
     permit: Rc<Permit>,
-    /// None: it was not looked at yet.
-    watch: Option<Watch>,
+    watch: Watch,
+    is_due: bool,
     cut: bool,
     waker: Option<Waker>,
 }
@@ -35,19 +43,46 @@ impl fmt::Debug for Streams {
 }
 
 impl Streams {
-    /// Asks again about every open stream; those whose permit no longer stands are cut.
-    pub(crate) async fn review(&self, point: &DecisionPoint) {
-        let open: Vec<_> =
-            self.open.borrow().iter().map(|(n, stream)| (*n, stream.permit.clone(), stream.watch)).collect();
-        let mut asks = ASKS;
-        for (number, permit, watch) in open {
-            let mut watch = watch.unwrap_or_else(|| point.watch(&permit));
-            if point.stands(&permit, &mut watch, &mut asks).await {
-                if let Some(stream) = self.open.borrow_mut().get_mut(&number) {
-                    stream.watch = Some(watch);
-                }
-            } else {
+    /// Looks at every open stream; those that are over are cut. Waits for nobody.
+    pub(crate) fn review(&self, point: &DecisionPoint) {
+        let mut over = Vec::new();
+        for (number, stream) in self.open.borrow_mut().iter_mut() {
+            match point.look(&stream.permit, &stream.watch) {
+                Look::Holds => stream.is_due = false,
+                Look::Due => stream.is_due = true,
+                Look::Over => over.push(*number),
+            }
+        }
+        over.into_iter().for_each(|number| self.cut(number));
+    }
+
+    /// Asks the store about those of which memory does not know.
+    pub(crate) async fn ask(&self, point: &DecisionPoint) {
+        let mut due: Vec<u64> = self
+            .open
+            .borrow()
+            .iter()
+            .filter(|(_, stream)| stream.is_due)
+            .map(|(number, _)| *number)
+            .collect();
+        due.sort_unstable();
+        let before = due.partition_point(|number| *number <= self.asked.get());
+        due.rotate_left(before);
+        let began = Instant::now();
+        for number in due {
+            let found = self.open.borrow().get(&number).map(|stream| (stream.permit.clone(), stream.watch));
+            let Some((permit, mut watch)) = found else { continue };
+            self.asked.set(number);
+            let answer = point.ask(&permit, &mut watch).await;
+            if answer == Ok(Look::Over) {
                 self.cut(number);
+            } else if answer.is_ok()
+                && let Some(stream) = self.open.borrow_mut().get_mut(&number)
+            {
+                stream.watch = watch;
+            }
+            if answer.is_err() || began.elapsed() >= ROUND {
+                return;
             }
         }
     }
@@ -89,7 +124,8 @@ impl Tether {
         let mut open = self.streams.open.borrow_mut();
         let stream = open.entry(number).or_insert_with(|| Open {
             permit: self.permit.clone(),
-            watch: None,
+            watch: Watch::of(&self.permit),
+            is_due: false,
             cut: false,
             waker: None,
         });

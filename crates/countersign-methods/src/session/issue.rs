@@ -127,6 +127,8 @@ pub struct Parts {
 pub struct SessionCounts {
     pub begun: u64,
     pub refreshed: u64,
+    /// The same successor given again, within the grace.
+    pub repeated: u64,
     /// Ended because a refresh token came a second time.
     pub reused: u64,
 }
@@ -135,6 +137,7 @@ pub struct SessionCounts {
 struct Counters {
     begun: AtomicU64,
     refreshed: AtomicU64,
+    repeated: AtomicU64,
     reused: AtomicU64,
 }
 
@@ -155,8 +158,13 @@ impl SessionIssuer {
 
     pub fn counts(&self) -> SessionCounts {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let Counters { begun, refreshed, reused } = &self.counters;
-        SessionCounts { begun: read(begun), refreshed: read(refreshed), reused: read(reused) }
+        let Counters { begun, refreshed, repeated, reused } = &self.counters;
+        SessionCounts {
+            begun: read(begun),
+            refreshed: read(refreshed),
+            repeated: read(repeated),
+            reused: read(reused),
+        }
     }
 
     /// What kind of opaque token it is by its beginning, and whose session's where it bears our mark. Asks nobody, and uses
@@ -295,6 +303,9 @@ impl SessionIssuer {
             }
             if let Some(sealed) = self.in_grace(&family, &shown.digest, now) {
                 let successor = open_successor(token, &shown.id, family.generation, sealed)?;
+                count(&self.counters.repeated);
+                // two tabs, a lost answer, or somebody who has a copy and is quick
+                tracing::info!(session = %record.id, source = ?caller.source, "a refresh token was shown again within the grace");
                 return Ok(Refreshed { record, refresh: successor });
             }
             self.reused(&record, caller, now).await?;

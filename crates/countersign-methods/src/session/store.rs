@@ -45,8 +45,8 @@ impl Room {
 pub struct Before {
     /// Or was over, whatever the reason.
     pub over: Timestamp,
-    /// Because others began: whoever begins one after the other would fill the store with them.
-    pub displaced: Timestamp,
+    /// By signing out, or because others began: whoever does so again and again would fill the store with them.
+    pub ended_by_holder: Timestamp,
 }
 
 /// One step of a chain of refresh tokens.

@@ -348,21 +348,20 @@ async fn what_was_begun_with_a_session_ends_with_it() {
             ("cookie", cookie.as_bytes())
         };
         let permit = house.check("/orders", &[field]).await.unwrap();
-        let mut watch = house.point.watch(&permit);
         // the token is over long before it
         let idle = begun.record.idle;
         for part in [idle / 2, idle / 2 - MICRO] {
             house.advance(part);
-            assert!(house.point.stands(&permit, &mut watch, &mut 1).await, "{kind:?}");
+            assert!(house.point.stands(&permit).await, "{kind:?}");
         }
         // used meanwhile, by another request
         SessionStore::used(&*house.store, vec![(begun.record.id.clone(), house.now())]).await.unwrap();
         house.advance(MICRO);
-        assert!(house.point.stands(&permit, &mut watch, &mut 1).await, "{kind:?}");
+        assert!(house.point.stands(&permit).await, "{kind:?}");
         house.advance(idle - MICRO);
         house.store.set_down(true);
-        assert!(house.point.stands(&permit, &mut watch, &mut 1).await, "nobody said that it is over");
+        assert!(house.point.stands(&permit).await, "nobody said that it is over");
         house.store.set_down(false);
-        assert!(!house.point.stands(&permit, &mut watch, &mut 1).await, "{kind:?}");
+        assert!(!house.point.stands(&permit).await, "{kind:?}");
     }
 }

@@ -61,11 +61,16 @@ impl Shown {
             agent: record.agent.clone(),
             address: record.address.map(|address| address.to_string()),
             created_at: time::format(record.created_at),
-            last_used_at: time::format(record.last_used_at),
+            last_used_at: time::format(to_the_hour(record.last_used_at)),
             ends_at: time::format(record.ends_at()),
             current: record.id == *current,
         }
     }
+}
+
+/// Whoever has a copy of a refresh token would see from it when it was used, and come right after.
+fn to_the_hour(at: Timestamp) -> Timestamp {
+    Timestamp::from_seconds(at.as_seconds().div_euclid(3600) * 3600)
 }
 
 pub(crate) async fn show(facts: Facts) -> Answer {

@@ -131,7 +131,7 @@ macro_rules! conformance_cases {
                 fifty_of_all_kinds_at_once_come_to_an_end,
                 last_use_of_a_session_only_moves_forward,
                 only_what_is_over_is_pruned,
-                what_was_displaced_is_pruned_sooner,
+                what_its_holder_ended_is_pruned_sooner,
             ],
             feed: [
                 positions_follow_each_other,

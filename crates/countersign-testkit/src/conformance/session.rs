@@ -578,7 +578,7 @@ pub async fn only_what_is_over_is_pruned(ports: Ports) {
     create(&ports, &SessionRecord { idle: far, expires_at: at(50_000), ..session(11, &owner) }).await;
     let prune = |before, most| {
         let ports = ports.clone();
-        let before = Before { over: at(before), displaced: at(0) };
+        let before = Before { over: at(before), ended_by_holder: at(0) };
         async move { ports.sessions.prune(before, most).await.unwrap() }
     };
     let left = || async {
@@ -602,22 +602,25 @@ pub async fn only_what_is_over_is_pruned(ports: Ports) {
     assert_eq!(ports.trail("session.end").await.len(), 2);
 }
 
-pub async fn what_was_displaced_is_pruned_sooner(ports: Ports) {
+pub async fn what_its_holder_ended_is_pruned_sooner(ports: Ports) {
     let owner = ports.owner(1).await;
     for n in 1..=4 {
         let room = Room { most: 2, ..ROOM };
         let made = ports.sessions.create(session(n, &owner), 0, room, event("session.create", "x"));
         made.await.unwrap();
     }
-    assert_eq!(end(&ports, 3, 4).await, SessionEnded::Now);
-    let prune = async |displaced, most| {
-        let before = Before { over: at(0), displaced: at(displaced) };
+    assert_eq!(end(&ports, 3, 5).await, SessionEnded::Now);
+    let (revoked, event) = (session_id(4), event("session.end", "x"));
+    let revoke = ports.sessions.end(&revoked, EndReason::Revoked, at(5), at(9000), event);
+    assert_eq!(revoke.await, Ok(SessionEnded::Now));
+    let prune = async |ended, most| {
+        let before = Before { over: at(0), ended_by_holder: at(ended) };
         ports.sessions.prune(before, most).await.unwrap()
     };
     assert_eq!(prune(3, 10).await, 0, "1 ended then, not before");
-    assert_eq!(prune(4, 10).await, 1);
+    assert_eq!((prune(4, 10).await, prune(5, 10).await), (1, 1), "1 and 2");
     assert_eq!((prune(5000, 0).await, prune(5000, 10).await, prune(5000, 10).await), (0, 1, 0));
     let left = ports.sessions.list(SessionQuery::default()).await.unwrap().items;
     let left: Vec<CredentialId> = left.into_iter().map(|record| record.id).collect();
-    assert_eq!(left, [session_id(4), session_id(3)]);
+    assert_eq!(left, [session_id(4)]);
 }

@@ -192,7 +192,11 @@ impl SessionStore for MemoryStore {
     fn prune<'a>(&'a self, before: Before, most: u32) -> BoxFuture<'a, Result<u64, StoreError>> {
         self.answer(|state| {
             let over = |r: &&SessionRecord| match r.state {
-                SessionState::Ended { at, reason: EndReason::Displaced } if at < before.displaced => true,
+                SessionState::Ended { at, reason: EndReason::Displaced | EndReason::SignedOut }
+                    if at < before.ended_by_holder =>
+                {
+                    true
+                }
                 SessionState::Ended { at, .. } if at < before.over => true,
                 _ => r.ends_at() < before.over,
             };

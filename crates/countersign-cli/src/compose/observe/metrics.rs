@@ -263,18 +263,19 @@ fn signed(all: &mut Exposition, watch: &Watch) {
         age.seconds(&labels, now.since(key.since));
     }
     if let Some(sessions) = &watch.sessions {
-        let SessionCounts { begun, refreshed, reused } = sessions.issuer.counts();
+        let SessionCounts { begun, refreshed, repeated, reused } = sessions.issuer.counts();
         let mut events = all.counter(
             "countersign_sessions_total",
-            "What became of sessions here: begun, refreshed, and ended because a refresh token came a second time.",
+            "What became of sessions here: begun, refreshed, given the same successor again within the grace, and ended because a refresh token came a second time.",
         );
-        for (event, count) in [("begun", begun), ("refreshed", refreshed), ("reused", reused)] {
+        let counts = [("begun", begun), ("refreshed", refreshed), ("repeated", repeated), ("reused", reused)];
+        for (event, count) in counts {
             events.sample(&[("event", event)], count);
         }
     }
 }
 
-/// From memory, and nobody is asked for it. A file or a secret has no time: it is as good as it stands there.
+/// From memory, and nobody is asked for it. A secret has no time, nor has a file that can be read: it is as good as it stands there.
 fn issuers(all: &mut Exposition, watch: &Watch) {
     let states: Vec<_> =
         watch.issuers.iter().map(|keys| (keys.issuer().name.as_str(), keys.now_is())).collect();

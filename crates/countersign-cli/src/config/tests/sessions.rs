@@ -43,7 +43,7 @@ fn people_sign_in_only_where_the_section_is() {
 #[test]
 fn everything_can_be_said() {
     let keys = "[api_keys]\nword = \"acme\"\nrealm = \"Acme\"\n";
-    let lines = "per_credential = 7\naccess_lifetime = \"15m\"\nidle = \"5m\"\nabsolute = \"5m\"\ngrace = \"0s\"\ncookie = \"jwt\"\n\
+    let lines = "per_credential = 7\naccess_lifetime = \"15m\"\nidle = \"5m\"\nabsolute = \"5m\"\ngrace = \"5s\"\ncookie = \"jwt\"\n\
                  audiences = [\"https://api.example.com\", \"https://b.example.com\"]\n";
     let settings = read(&with(&format!("{lines}{keys}"))).unwrap();
     let expected = SessionConfig {
@@ -53,11 +53,12 @@ fn everything_can_be_said() {
         idle: 5 * MINUTE,
         absolute: 5 * MINUTE,
         per_credential: 7,
-        grace: Duration::ZERO,
+        grace: Duration::from_secs(5),
         jwt_cookie: true,
     };
     assert_eq!(settings.sessions, Some(expected));
     assert_eq!((settings.jwt.access, &*settings.jwt.realm), (15 * MINUTE, "Acme"));
+    assert_eq!(sessions("grace = \"0s\"\n").grace, Duration::ZERO);
     let most = sessions("access_lifetime = \"1m\"\nidle = \"90d\"\nabsolute = \"1y\"\ngrace = \"60s\"\n");
     assert_eq!((most.access, most.idle, most.absolute, most.grace), (MINUTE, 90 * DAY, 365 * DAY, MINUTE));
     assert!(!sessions("cookie = \"session\"").jwt_cookie);
@@ -78,6 +79,7 @@ fn what_is_too_long_or_too_short_is_an_error() {
         ("absolute = \"1d\"", 0, "sessions.absolute: `1d` is shorter than `idle`, `7d`"),
         ("idle = \"31d\"", 0, "sessions.absolute: `30d` is shorter than `idle`, `31d`"),
         ("grace = \"61s\"", 1, "sessions.grace: `61s` is not a duration from `0s` to `60s`"),
+        ("grace = \"4s\"\ncookie = \"jwt\"", 0, "sessions.grace: is shorter than 5 s"),
         ("grace = \"-1s\"", 1, "sessions.grace: `-1s` is not a duration from `0s` to `60s`"),
         ("cookie = \"token\"", 1, "sessions.cookie: `token` is not one of `session`, `jwt`"),
         ("audiences = []", 1, "sessions.audiences: is empty; leave it out"),

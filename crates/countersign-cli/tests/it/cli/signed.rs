@@ -223,6 +223,7 @@ async fn signing_keys() {
         "countersign_signing_keys{purpose=\"identity\",state=\"active\"} 1\n",
         "countersign_signing_key_active_seconds{purpose=\"session\",algorithm=\"ES256\"} ",
         "countersign_sessions_total{event=\"begun\"} 2\n",
+        "countersign_sessions_total{event=\"repeated\"} 0\n",
         "countersign_sessions_total{event=\"reused\"} 0\n",
     ] {
         assert!(metrics.contains(sample), "{sample}: {metrics}");

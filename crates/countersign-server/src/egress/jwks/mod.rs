@@ -28,6 +28,9 @@ use std::{
 };
 use tokio::sync::Notify;
 
+/// A file, whether or not it seems to have changed.
+const READ_AGAIN: Duration = Duration::from_secs(60);
+
 /// What the task of an issuer needs.
 #[derive(Debug, Clone)]
 pub struct Fetcher {
@@ -175,22 +178,27 @@ impl IssuerKeys {
     async fn follow_file(&self, path: &Path, with: &Fetcher) {
         let mut seen = None;
         let mut is_good = false;
+        let mut read_at = with.clock.now();
         loop {
             let mark = Mark::of(path);
             let changed = seen != Some(mark);
-            if changed || !is_good {
+            let now = with.clock.now();
+            // that it may be read no more, its mark does not say
+            let is_old = now.since(read_at) >= READ_AGAIN || now < read_at;
+            if changed || !is_good || is_old {
+                read_at = now;
                 match self.read(path.to_owned()).await {
                     Ok(set) => {
                         is_good = true;
                         self.publish(set, None);
                     }
                     Err(error) => {
-                        is_good = false;
                         // once for each that is bad
-                        if changed {
+                        if changed || is_good {
                             self.failed(&error);
-                            self.ages_from(with.clock.now());
+                            self.ages_from(now);
                         }
+                        is_good = false;
                     }
                 }
                 seen = Some(mark);
@@ -257,6 +265,7 @@ impl IssuerKeys {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(KnownKeys { set, fetched_at: None }) = known.as_deref() {
             *known = Some(Arc::new(KnownKeys { set: set.clone(), fetched_at: Some(now) }));
+            self.state().fetched_at = Some(now);
         }
     }
 

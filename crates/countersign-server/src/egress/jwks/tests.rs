@@ -401,6 +401,7 @@ async fn a_file_is_read_again_when_it_changes_and_a_bad_one_changes_nothing() {
         running.until(|state| state.failures > before).await;
         assert!(running.knows(&old));
         eventually(DEADLINE, async || !lasts(1)).await;
+        assert!(running.keys.now_is().fetched_at.is_some(), "metrics tell how old they are");
         running.clock.set(running.clock.now() + Duration::from_secs(60));
     }
     running.clock.set(running.clock.now() + Duration::from_secs(24 * 3600 - 180));
@@ -412,6 +413,14 @@ async fn a_file_is_read_again_when_it_changes_and_a_bad_one_changes_nothing() {
     running.until(|state| state.failures == 1).await;
     assert!(running.knows(&new) && lasts(0));
     eventually(DEADLINE, async || !lasts(1)).await;
+    // nothing but a reading says that it may be read no more
+    write(set(&[&new, &old]).to_string());
+    running.until(|state| state.failures == 0 && state.fetched_at.is_none()).await;
+    let attempts = running.keys.now_is().attempts;
+    running.clock.set(running.clock.now() + Duration::from_secs(60));
+    running.until(|state| state.attempts > attempts).await;
+    std::fs::remove_file(&path).unwrap();
+    running.until(|state| state.failures == 1).await;
     // an issuer that takes all of its keys back is believed
     write(r#"{"keys":[]}"#.to_owned());
     running.until(|state| state.failures == 2 && state.keys == 0).await;

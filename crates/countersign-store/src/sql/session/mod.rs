@@ -178,9 +178,9 @@ pub(super) async fn end_with_key(
     Ok(())
 }
 
-/// The word stands in the text, as in the index that has these alone.
-const DISPLACED: &str = "SELECT id FROM session
-     WHERE end_reason = 'displaced' AND ended_at < $1 ORDER BY ended_at LIMIT $2";
+/// The words stand in the text, as in the index that has these alone.
+const ENDED_BY_HOLDER: &str = "SELECT id FROM session
+     WHERE end_reason IN ('displaced', 'signed_out') AND ended_at < $1 ORDER BY ended_at LIMIT $2";
 
 /// `MICROSECONDS.ID` of the last one seen, or from before the first one.
 fn parse_cursor(after: Option<&str>) -> Result<(i64, String), Failed> {
@@ -427,12 +427,12 @@ impl SessionStore for Store {
 
     fn prune<'a>(&'a self, before: Before, most: u32) -> BoxFuture<'a, Result<u64, StoreError>> {
         Box::pin(async move {
-            let (over, displaced) = (before.over.as_micros(), before.displaced.as_micros());
+            let (over, by_holder) = (before.over.as_micros(), before.ended_by_holder.as_micros());
             // looked for beside the writer: no index says what is over, because a refresh would have to write it
             let found = self.read(move |conn| {
                 Box::pin(async move {
                     let mut found: Vec<(String,)> =
-                        sql(DISPLACED).bind(displaced).bind(most).all(conn).await?;
+                        sql(ENDED_BY_HOLDER).bind(by_holder).bind(most).all(conn).await?;
                     let left = most.saturating_sub(u32::try_from(found.len()).unwrap_or(most));
                     let rest: Vec<(String,)> = sql("SELECT id FROM session WHERE created_at < $1
                          AND (ended_at < $1 OR expires_at < $1 OR last_used_at < $1 - idle)
@@ -459,10 +459,10 @@ impl SessionStore for Store {
                             // it may have been used since
                             removed += sql("DELETE FROM session WHERE id = $1
                                  AND (ended_at < $2 OR expires_at < $2 OR last_used_at < $2 - idle
-                                 OR (end_reason = 'displaced' AND ended_at < $3))")
+                                 OR (end_reason IN ('displaced', 'signed_out') AND ended_at < $3))")
                             .bind(id)
                             .bind(over)
-                            .bind(displaced)
+                            .bind(by_holder)
                             .execute(&mut unit.conn)
                             .await?;
                         }

@@ -15,7 +15,7 @@ async fn what_is_over_is_not_read_in_the_writer() {
         (OF_PRINCIPAL, 1, "session_open (principal=?)"),
         (OPEN_OF_PRINCIPAL, 5, "session_open (principal=?)"),
         (END_OF_PRINCIPAL, 4, "session_open (principal=?)"),
-        (DISPLACED, 2, "session_displaced (ended_at<?)"),
+        (ENDED_BY_HOLDER, 2, "session_ended_by_holder (ended_at<?)"),
     ];
     for (text, arguments, index) in table {
         let read = store.read(move |conn| {
