@@ -17,7 +17,7 @@ use std::{
     hash::{DefaultHasher, Hash, Hasher},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 use tokio::sync::Semaphore;
@@ -62,6 +62,7 @@ pub struct ScriptedAuthenticator {
     answers: Mutex<HashMap<Vec<u8>, Answer>>,
     confirmations: Mutex<HashMap<CredentialId, Result<(), Rejection>>>,
     ends: Mutex<HashMap<CredentialId, Result<Option<Timestamp>, StoreError>>>,
+    silent: AtomicBool,
     asked: AtomicU64,
     gate: Mutex<Option<Arc<Gate>>>,
     cached: bool,
@@ -79,6 +80,7 @@ impl ScriptedAuthenticator {
             answers: Mutex::default(),
             confirmations: Mutex::default(),
             ends: Mutex::default(),
+            silent: AtomicBool::new(false),
             asked: AtomicU64::new(0),
             gate: Mutex::default(),
             cached: true,
@@ -151,6 +153,11 @@ impl ScriptedAuthenticator {
     /// What `ends` says of the credential `value`; what it said of itself where nothing is scripted.
     pub fn ends_with(&self, value: &str, answer: Result<Option<Timestamp>, StoreError>) {
         self.ends.lock().unwrap().insert(CredentialId::new(value), answer);
+    }
+
+    /// `ends` says nothing of anything for ever, as a store that hangs.
+    pub fn never_says_when_it_ends(&self) {
+        self.silent.store(true, Ordering::SeqCst);
     }
 
     /// How often `ends` was asked.
@@ -281,6 +288,9 @@ impl Authenticator for ScriptedAuthenticator {
 
     fn ends<'a>(&'a self, known: &'a Authentication, _now: Timestamp) -> Ending<'a> {
         self.asked.fetch_add(1, Ordering::SeqCst);
+        if self.silent.load(Ordering::SeqCst) {
+            return Box::pin(std::future::pending());
+        }
         let scripted = self.ends.lock().unwrap().get(&known.credential).cloned();
         Box::pin(std::future::ready(scripted.unwrap_or(Ok(known.expires_at))))
     }

@@ -127,6 +127,33 @@ async fn m2_8_an_open_stream_ends_with_its_key_and_outlives_a_token() {
     eventually(PATIENCE, || async { rig.upstream.open() == 0 }).await;
 }
 
+/// RULES 2.5: what is revoked ends, also while the store is asked about another stream and says nothing.
+#[tokio::test]
+async fn m2_8_what_is_revoked_waits_for_no_store() {
+    let rig =
+        Rig::scripted(|_| Act::answer("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n"))
+            .await;
+    let room = rig.fixture.room(MethodName::ApiKey);
+    let other = countersign_testkit::principal("other", "");
+    rig.fixture.directory.set(&other);
+    room.good("other", &other.id, "");
+    let mut clients = Vec::new();
+    for fields in [KEY, "x-api-key: other\r\n"] {
+        let mut client = rig.connect().await;
+        client.write(format!("GET /events HTTP/1.1\r\nHost: a.example\r\n{fields}\r\n")).await;
+        clients.push(client);
+    }
+    eventually(PATIENCE, || async { rig.upstream.open() == 2 }).await;
+    room.never_says_when_it_ends();
+    rig.fixture.feed.change(room.node("other"));
+    eventually(PATIENCE, || async { room.asked() == 1 }).await;
+    rig.fixture.feed.revoke(room.node("good"));
+    clients[0].rest().await;
+    eventually(PATIENCE, || async { rig.upstream.open() == 1 }).await;
+    rig.fixture.feed.revoke(room.node("other"));
+    clients[1].rest().await;
+}
+
 /// RULES 2.5 and M.2 rule 8: an open stream ends with what permitted it, and only then.
 #[tokio::test]
 async fn m2_8_an_open_stream_ends_when_its_key_is_revoked() {
