@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes countersign_VERSION_ARCH.deb from a binary that is built already. Needs dpkg-deb and no network.
 #
-#   cargo build --locked --profile dist -p countersign-cli
+#   packaging/build
 #   packaging/deb/build.sh target/dist/countersign .
 #
 # The binary says its own version and writes its own manual pages and completions, so it must run here; for another

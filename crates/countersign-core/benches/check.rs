@@ -6,7 +6,7 @@
 
 use countersign_core::{
     Authentication, Authenticator, CredentialId, Found, Lineage, MethodName, MethodRule, Node, NodeKind,
-    Place, Presented, Refusal, Rejection, ScopeSet, Timestamp,
+    Noted, Place, Presented, Refusal, Rejection, ScopeSet, Timestamp,
     authenticator::{CacheKey, Confirmation, Fault, Verification},
     challenge::Challenge,
     check::{
@@ -70,6 +70,7 @@ impl Authenticator for Room {
                 limit: None,
                 plan: None,
                 foreign: None,
+                noted: Noted::default(),
             })
         })
     }

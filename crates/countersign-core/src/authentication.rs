@@ -8,7 +8,14 @@ use crate::{
     scope::ScopeSet,
 };
 use ipnet::IpNet;
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
 
 /// What a credential can descend from (RULES 2.5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -167,7 +174,49 @@ pub struct Authentication {
     pub plan: Option<PlanName>,
     /// The principal as its issuer describes it, who is in no store of ours (RULES 1.8); `None`: ours.
     pub foreign: Option<Arc<Standing>>,
+    pub noted: Noted,
 }
+
+/// When a use was last noted: beside what every request reads anyway, so that most are noted nowhere else. No part of what is
+/// established.
+#[derive(Debug)]
+pub struct Noted(AtomicI64);
+
+impl Noted {
+    /// A date that is so old says as much to whoever looks for keys that nobody uses.
+    pub const EVERY: Duration = Duration::from_secs(30);
+
+    /// Is it time to note one? Says so once.
+    pub fn is_due(&self, now: Timestamp) -> bool {
+        let last = Timestamp::from_micros(self.0.load(Ordering::Relaxed));
+        // a clock that was set back begins anew
+        let is_due = now < last || now.since(last) >= Self::EVERY;
+        if is_due {
+            self.0.store(now.as_micros(), Ordering::Relaxed);
+        }
+        is_due
+    }
+}
+
+impl Default for Noted {
+    fn default() -> Self {
+        Self(AtomicI64::new(i64::MIN))
+    }
+}
+
+impl Clone for Noted {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl PartialEq for Noted {
+    fn eq(&self, _other: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Noted {}
 
 impl Authentication {
     /// Somebody else vouches for it.

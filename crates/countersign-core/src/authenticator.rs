@@ -189,8 +189,12 @@ pub trait Authenticator: fmt::Debug + Send + Sync {
         request: &'a CheckRequest<'_>,
         now: Timestamp,
     ) -> Confirmation<'a>;
-    /// When what was begun with this credential is over, a stream that is still open, by what is written now; a time that has
-    /// come: it is. Asked when the end that was known has come, or something that it descends from has changed.
+    /// Is what was begun with this credential over, a stream that is still open, whatever a store would say? Allocates nothing.
+    fn is_over(&self, known: &Authentication, now: Timestamp) -> bool {
+        known.expires_at.is_some_and(|end| end <= now)
+    }
+    /// When it is over, by what is written now; a time that has come: it is. Asked when the end that was known has come, or
+    /// something that it descends from has changed.
     fn ends<'a>(&'a self, known: &'a Authentication, _now: Timestamp) -> Ending<'a> {
         Box::pin(std::future::ready(Ok(known.expires_at)))
     }

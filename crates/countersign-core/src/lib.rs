@@ -22,7 +22,7 @@ pub mod store_error;
 mod word;
 pub mod word_hash;
 
-pub use authentication::{Authentication, Lineage, Node, NodeKind, Place};
+pub use authentication::{Authentication, Lineage, Node, NodeKind, Noted, Place};
 pub use authenticator::{
     Authenticator, BoxFuture, Found, MethodName, MethodRule, Presented, Refusal, Rejection,
 };

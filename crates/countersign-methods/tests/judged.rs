@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what cannot go on must stop the test")]
 
 use countersign_core::{
-    Authenticator, MethodName, Node, NodeKind, ScopeSet, Timestamp,
+    Authenticator, MethodName, Node, NodeKind, Noted, ScopeSet, Timestamp,
     check::{
         DecisionPoint, Parts, Settings,
         decision::{Decision, Permit},
@@ -175,6 +175,27 @@ async fn a_key_opens_what_its_scopes_allow() {
         assert_eq!(house.ask("/orders/1", &key).await, None);
     }
     assert_eq!(house.uses.take(), [(record.id, house.now())]);
+}
+
+/// What every request would write is written now and then: a date, not a count.
+#[tokio::test]
+async fn a_use_is_noted_once_in_a_while() {
+    let house = House::new().await;
+    let (record, key) = house.key("orders:read").await;
+    let used = async || {
+        assert_eq!(house.ask("/orders/1", &key).await, None);
+        house.uses.take()
+    };
+    assert_eq!(used().await, [(record.id, house.now())]);
+    assert_eq!(used().await, []);
+    house.advance(Noted::EVERY - Duration::from_micros(1));
+    assert_eq!(used().await, []);
+    house.advance(Duration::from_micros(1));
+    assert_eq!(used().await, [(record.id, house.now())]);
+    // the clock was set back
+    house.clock.set(record.created_at);
+    house.advance(Duration::from_secs(5));
+    assert_eq!(used().await, [(record.id, house.now())]);
 }
 
 /// RULES 2.5: a cached yes does not outlive the key.

@@ -2,7 +2,7 @@
 
 use countersign_core::{
     Authentication, Authenticator, CredentialId, Found, Lineage, MethodName, MethodRule, Node, NodeKind,
-    Place, Presented, PrincipalId, Refusal, Rejection, ScopeSet, StoreError, Timestamp,
+    Noted, Place, Presented, PrincipalId, Refusal, Rejection, ScopeSet, StoreError, Timestamp,
     authenticator::{CacheKey, Confirmation, Ending, Fault, Verification},
     challenge::Challenge,
     check::{
@@ -130,6 +130,7 @@ impl ScriptedAuthenticator {
             limit: None,
             plan: None,
             foreign: None,
+            noted: Noted::default(),
         }
     }
 
@@ -284,6 +285,12 @@ impl Authenticator for ScriptedAuthenticator {
         Confirmation::Done(
             self.confirmations.lock().unwrap().get(&known.credential).copied().unwrap_or(Ok(())),
         )
+    }
+
+    /// Where something is scripted only the store knows.
+    fn is_over(&self, known: &Authentication, now: Timestamp) -> bool {
+        let is_scripted = self.ends.lock().unwrap().contains_key(&known.credential);
+        !is_scripted && known.expires_at.is_some_and(|end| end <= now)
     }
 
     fn ends<'a>(&'a self, known: &'a Authentication, _now: Timestamp) -> Ending<'a> {

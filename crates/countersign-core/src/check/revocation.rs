@@ -92,9 +92,14 @@ impl DecisionPoint {
     /// From memory alone: what was revoked waits for no store.
     pub fn look(&self, permit: &Permit, watch: &Watch) -> Look {
         let feed = &*self.parts.feed;
-        let mut is_due = watch.end.is_some_and(|end| end <= self.parts.clock.now());
+        let now = self.parts.clock.now();
+        let mut is_due = watch.end.is_some_and(|end| end <= now);
         for known in every(permit) {
             let authentication = &known.authentication;
+            let room = self.room(authentication.method);
+            if room.is_none_or(|room| room.is_over(authentication, now)) {
+                return Look::Over;
+            }
             match descent(&authentication.lineage, watch.read_at, feed) {
                 Descent::Holds => {}
                 Descent::Stale => is_due = true,
@@ -108,6 +113,17 @@ impl DecisionPoint {
             }
         }
         if is_due { Look::Due } else { Look::Holds }
+    }
+
+    /// Who is not remembered: of all that are due first, because the next look finds whoever is disabled.
+    pub async fn recall(&self, permit: &Permit) -> Result<(), StoreError> {
+        for known in every(permit) {
+            let authentication = &known.authentication;
+            if authentication.foreign.is_none() && self.standing_of(authentication).is_none() {
+                self.parts.directory.load(&authentication.principal).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Of what is due: the store. An error is no reason to close, and it is asked again.

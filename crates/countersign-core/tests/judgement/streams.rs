@@ -87,10 +87,22 @@ async fn nobody_is_asked_while_nothing_happens() {
 async fn what_is_revoked_ends_at_once() {
     for node in [Node::principal(&alice()), Node::new(NodeKind::ApiKey, "alice")] {
         let stream = Stream::open().await;
+        stream.ends(Ok(None));
         stream.wait(at(100));
         stream.fixture.feed.revoke(node);
         assert_eq!((stream.look(), stream.asked()), (Look::Over, 0), "also where something is due");
     }
+}
+
+/// As of a key: no store could say anything else.
+#[tokio::test]
+async fn an_end_that_memory_knows_waits_for_no_store() {
+    let stream = Stream::open().await;
+    stream.fixture.room(ApiKey).never_says_when_it_ends();
+    stream.fixture.feed.change(stream.key());
+    assert_eq!(stream.look(), Look::Due);
+    stream.wait(at(100));
+    assert_eq!(stream.look(), Look::Over);
 }
 
 #[tokio::test]
@@ -160,6 +172,11 @@ async fn a_principal_that_was_disabled_ends_it() {
         alice.enabled = false;
         alice
     };
+    // whom the directory was asked about is found at the next look
+    let stream = Stream::open().await;
+    stream.fixture.directory.set_far(&disabled());
+    stream.fixture.point.recall(&stream.permit).await.unwrap();
+    assert!(stream.fixture.directory.loads() > 0);
     // known, and without a word of the feed
     let stream = Stream::open().await;
     stream.fixture.directory.set(&disabled());

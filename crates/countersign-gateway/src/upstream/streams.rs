@@ -46,7 +46,7 @@ impl Streams {
     /// Looks at every open stream; those that are over are cut. Waits for nobody.
     pub(crate) fn review(&self, point: &DecisionPoint) {
         let mut over = Vec::new();
-        for (number, stream) in self.open.borrow_mut().iter_mut() {
+        for (number, stream) in self.open.borrow_mut().iter_mut().filter(|(_, stream)| !stream.cut) {
             match point.look(&stream.permit, &stream.watch) {
                 Look::Holds => stream.is_due = false,
                 Look::Due => stream.is_due = true,
@@ -56,32 +56,36 @@ impl Streams {
         over.into_iter().for_each(|number| self.cut(number));
     }
 
-    /// Asks the store about those of which memory does not know.
+    /// Asks the store about those of which memory does not know: first whose they are, then one after the other for a while.
     pub(crate) async fn ask(&self, point: &DecisionPoint) {
-        let mut due: Vec<u64> = self
-            .open
-            .borrow()
-            .iter()
-            .filter(|(_, stream)| stream.is_due)
-            .map(|(number, _)| *number)
+        let mut due: Vec<(u64, Rc<Permit>)> = (self.open.borrow().iter())
+            .filter(|(_, stream)| stream.is_due && !stream.cut)
+            .map(|(number, stream)| (*number, stream.permit.clone()))
             .collect();
-        due.sort_unstable();
-        let before = due.partition_point(|number| *number <= self.asked.get());
+        due.sort_unstable_by_key(|(number, _)| *number);
+        let before = due.partition_point(|(number, _)| *number <= self.asked.get());
         due.rotate_left(before);
-        let began = Instant::now();
-        for number in due {
-            let found = self.open.borrow().get(&number).map(|stream| (stream.permit.clone(), stream.watch));
-            let Some((permit, mut watch)) = found else { continue };
-            self.asked.set(number);
-            let answer = point.ask(&permit, &mut watch).await;
-            if answer == Ok(Look::Over) {
-                self.cut(number);
-            } else if answer.is_ok()
-                && let Some(stream) = self.open.borrow_mut().get_mut(&number)
-            {
-                stream.watch = watch;
+        for (_, permit) in &due {
+            if point.recall(permit).await.is_err() {
+                break;
             }
-            if answer.is_err() || began.elapsed() >= ROUND {
+        }
+        let began = Instant::now();
+        for (number, permit) in due {
+            let Some(mut watch) = self.open.borrow().get(&number).map(|stream| stream.watch) else {
+                continue;
+            };
+            self.asked.set(number);
+            match point.ask(&permit, &mut watch).await {
+                Ok(Look::Over) => self.cut(number),
+                Ok(_) => {
+                    if let Some(stream) = self.open.borrow_mut().get_mut(&number) {
+                        (stream.watch, stream.is_due) = (watch, false);
+                    }
+                }
+                Err(_) => return,
+            }
+            if began.elapsed() >= ROUND {
                 return;
             }
         }

@@ -154,6 +154,31 @@ async fn m2_8_what_is_revoked_waits_for_no_store() {
     clients[1].rest().await;
 }
 
+/// One about which the store cannot say anything keeps it from being asked about no other.
+#[tokio::test]
+async fn m2_8_each_stream_has_its_turn() {
+    let rig =
+        Rig::scripted(|_| Act::answer("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n"))
+            .await;
+    let room = rig.fixture.room(MethodName::ApiKey);
+    let other = countersign_testkit::principal("other", "");
+    rig.fixture.directory.set(&other);
+    room.good("other", &other.id, "");
+    let mut clients = Vec::new();
+    for fields in [KEY, "x-api-key: other\r\n", KEY] {
+        let mut client = rig.connect().await;
+        client.write(format!("GET /events HTTP/1.1\r\nHost: a.example\r\n{fields}\r\n")).await;
+        clients.push(client);
+        eventually(PATIENCE, || async { rig.upstream.open() == clients.len() }).await;
+    }
+    room.ends_with("good", Err(countersign_core::StoreError::Unavailable("one row".into())));
+    room.ends_with("other", Ok(Some(rig.fixture.clock.now())));
+    rig.fixture.feed.change(room.node("good"));
+    rig.fixture.feed.change(room.node("other"));
+    clients[1].rest().await;
+    eventually(PATIENCE, || async { rig.upstream.open() == 2 }).await;
+}
+
 /// RULES 2.5 and M.2 rule 8: an open stream ends with what permitted it, and only then.
 #[tokio::test]
 async fn m2_8_an_open_stream_ends_when_its_key_is_revoked() {

@@ -147,10 +147,7 @@ impl Authenticator for ApiKeyAuthenticator {
     /// A rotation moves it forward.
     fn ends<'a>(&'a self, known: &'a Authentication, now: Timestamp) -> Ending<'a> {
         Box::pin(async move {
-            let is_over = known.expires_at.is_some_and(|end| end <= now);
-            let Some(key) = KeyId::parse(known.credential.as_str()).filter(|_| !is_over) else {
-                return Ok(Some(now));
-            };
+            let Some(key) = KeyId::parse(known.credential.as_str()) else { return Ok(Some(now)) };
             let record = self.store.find(&key).await?;
             Ok(record.map_or(Some(now), |record| record.expires_at))
         })
@@ -174,7 +171,9 @@ impl Authenticator for ApiKeyAuthenticator {
     }
 
     fn used(&self, known: &Authentication, _route: &Route, now: Timestamp) {
-        if let Some(key) = KeyId::parse(known.credential.as_str()) {
+        if known.noted.is_due(now)
+            && let Some(key) = KeyId::parse(known.credential.as_str())
+        {
             self.uses.note(key, now);
         }
     }

@@ -10,7 +10,7 @@ use super::{
     store::ApiKeyStore,
 };
 use countersign_core::{
-    Authentication, CredentialId, Lineage, MethodName, Node, Place, Refusal, Rejection, StoreError,
+    Authentication, CredentialId, Lineage, MethodName, Node, Noted, Place, Refusal, Rejection, StoreError,
     Timestamp, authenticator::Fault,
 };
 use countersign_crypto::token::digest::{Peppers, TokenParts};
@@ -163,5 +163,6 @@ fn established(record: &ApiKeyRecord, place: Place, now: Timestamp) -> Authentic
         limit: record.limit,
         plan: record.plan.clone(),
         foreign: None,
+        noted: Noted::default(),
     }
 }

@@ -5,7 +5,7 @@ use super::{
     record::PasswordRecord,
 };
 use countersign_core::{
-    Authentication, CredentialId, Lineage, MethodName, Node, Place, Refusal, Rejection, Timestamp,
+    Authentication, CredentialId, Lineage, MethodName, Node, Noted, Place, Refusal, Rejection, Timestamp,
     authenticator::Fault, principal::Principal,
 };
 use countersign_crypto::token::{
@@ -156,5 +156,6 @@ fn established(principal: &Principal, now: Timestamp) -> Authentication {
         limit: None,
         plan: None,
         foreign: None,
+        noted: Noted::default(),
     }
 }

@@ -135,6 +135,18 @@ impl JwtAuthenticator {
         Ok(token.speaks_for(&principal.id))
     }
 
+    /// Of what was begun with a token of an issuer, whose sessions we do not see. `None`: a session of ours says when.
+    fn end_in_memory(&self, known: &Authentication) -> Option<Timestamp> {
+        match &known.issuer {
+            Some(name) => {
+                let end = known.expires_at?;
+                Some(self.parts.foreign.named(name).map_or(end, |trusted| trusted.config.stream_end(end)))
+            }
+            None if self.parts.sessions.is_some() => None,
+            None => known.expires_at,
+        }
+    }
+
     /// Whose was seen where it should not have been, if anybody's: it is still good.
     pub async fn exposed(&self, exposed: &Exposed, now: Timestamp) -> Option<Authentication> {
         self.look_up_and_verify(exposed.place, exposed.credential.expose(), now).await.ok()
@@ -183,16 +195,16 @@ impl Authenticator for JwtAuthenticator {
         Confirmation::Done(Ok(()))
     }
 
-    /// A token of ours stands for a session, which goes on; one of an issuer for what we do not see.
+    /// A token of ours stands for a session, which goes on.
+    fn is_over(&self, known: &Authentication, now: Timestamp) -> bool {
+        self.end_in_memory(known).is_some_and(|end| end <= now)
+    }
+
     fn ends<'a>(&'a self, known: &'a Authentication, now: Timestamp) -> Ending<'a> {
         Box::pin(async move {
-            if let Some(name) = &known.issuer {
-                let trusted = self.parts.foreign.named(name);
-                return Ok(trusted
-                    .and_then(|issuer| issuer.config.stream_end(known.expires_at))
-                    .or(Some(now)));
-            }
-            let Some(sessions) = &self.parts.sessions else { return Ok(known.expires_at) };
+            let Some(sessions) = self.parts.sessions.as_ref().filter(|_| known.issuer.is_none()) else {
+                return Ok(self.end_in_memory(known));
+            };
             Ok(sessions.ends(&known.credential, now).await?.or(Some(now)))
         })
     }
@@ -208,7 +220,7 @@ impl Authenticator for JwtAuthenticator {
 
     /// A session that only shows its cookie rests otherwise.
     fn used(&self, known: &Authentication, _route: &Route, now: Timestamp) {
-        if known.place == Place::Cookie && known.issuer.is_none() {
+        if known.place == Place::Cookie && known.issuer.is_none() && known.noted.is_due(now) {
             self.parts.uses.note(&known.credential, now);
         }
     }

@@ -6,7 +6,8 @@ use super::{
 };
 use crate::session::record::SessionRecord;
 use countersign_core::{
-    Authentication, Lineage, MethodName, Node, Place, Refusal, Rejection, Timestamp, authenticator::Fault,
+    Authentication, Lineage, MethodName, Node, Noted, Place, Refusal, Rejection, Timestamp,
+    authenticator::Fault,
 };
 use countersign_crypto::jose::{JwsError, VerifiedJwt};
 use std::{sync::Arc, time::Duration};
@@ -127,6 +128,7 @@ pub fn of_token(token: AccessToken, kid: &str, place: Place) -> Authentication {
         limit: None,
         plan: None,
         foreign: None,
+        noted: Noted::default(),
     }
 }
 
@@ -149,5 +151,6 @@ pub fn of_session(record: SessionRecord) -> Authentication {
         limit: None,
         plan: None,
         foreign: None,
+        noted: Noted::default(),
     }
 }

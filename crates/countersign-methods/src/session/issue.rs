@@ -6,6 +6,7 @@ use super::{
     record::{EndReason, RefreshFamily, SessionKind, SessionRecord, SessionState, TokenDigest, session_node},
     store::{KeyEnd, Room, Rotated, Rotation, SessionEnded, SessionQuery, SessionStore},
     token::{NewToken, SessionTokens, ShownToken, TokenKind},
+    uses::Uses,
 };
 use crate::principal::caller::Caller;
 use countersign_core::{
@@ -24,6 +25,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 /// How often a refresh looks again because another one was faster.
@@ -268,13 +270,26 @@ impl SessionIssuer {
             return Err(SessionError::Blind);
         }
         let is_called_back = shown.iter().any(|node| self.parts.feed.is_revoked(node));
-        Ok(!is_called_back && self.ends(id, now).await?.is_some())
+        Ok(!is_called_back && self.whole(id, Duration::ZERO, now).await?.is_some())
     }
 
-    /// When it does if nothing more happens, while it is open and everything stands that it hangs on.
+    /// When what was begun with it does if nothing more happens, while it is open and everything stands that it hangs on. Its
+    /// last use may be noted and not yet written: what is cut comes back for nobody.
     pub async fn ends(&self, id: &CredentialId, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
-        let found = self.parts.store.find(id).await?;
-        let Some(mut record) = found.filter(|record| record.is_open(now)) else { return Ok(None) };
+        self.whole(id, Uses::UNWRITTEN, now).await
+    }
+
+    async fn whole(
+        &self,
+        id: &CredentialId,
+        unwritten: Duration,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let Some(mut record) = self.parts.store.find(id).await? else { return Ok(None) };
+        record.idle += unwritten;
+        if !record.is_open(now) {
+            return Ok(None);
+        }
         match self.hangs_on_what_stands(&mut record, now).await {
             Ok(()) => Ok(Some(record.ends_at())),
             Err(SessionError::Store(error)) => Err(error),

@@ -22,6 +22,9 @@ struct Noted {
 pub struct Uses(Shards<Mutex<IdMap<CredentialId, Noted>>>);
 
 impl Uses {
+    /// So long a use may be noted here and written nowhere.
+    pub const UNWRITTEN: Duration = Duration::from_secs(2 * EVERY.as_secs());
+
     pub fn note(&self, session: &CredentialId, now: Timestamp) {
         let mut shard = self.0.of(session).lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(noted) = shard.get_mut(session) {

@@ -216,6 +216,7 @@ async fn the_grace_ends_to_the_microsecond() {
     for _ in 0..3 {
         assert_eq!(house.refresh(&first).await.as_ref(), Ok(&second));
     }
+    assert_eq!(house.sessions.counts().repeated, 3);
     // it was no use: nothing moved, also not when the grace began
     assert_eq!(kept(&house, &id).await, record);
     house.advance(MICRO);

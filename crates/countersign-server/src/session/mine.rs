@@ -54,6 +54,7 @@ pub(crate) struct Shown {
 
 impl Shown {
     fn of(record: &SessionRecord, current: &CredentialId) -> Self {
+        let last_used_at = to_the_hour(record.last_used_at);
         Self {
             id: record.id.to_string(),
             kind: record.kind.as_str(),
@@ -61,8 +62,8 @@ impl Shown {
             agent: record.agent.clone(),
             address: record.address.map(|address| address.to_string()),
             created_at: time::format(record.created_at),
-            last_used_at: time::format(to_the_hour(record.last_used_at)),
-            ends_at: time::format(record.ends_at()),
+            last_used_at: time::format(last_used_at),
+            ends_at: time::format((last_used_at + record.idle).min(record.expires_at)),
             current: record.id == *current,
         }
     }

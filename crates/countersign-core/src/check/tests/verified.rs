@@ -1,7 +1,7 @@
 //! RULES 1.1: the cache is bounded in entries and time, and what is used stays.
 
 use crate::{
-    Authentication, BoxFuture, CredentialId, Lineage, MethodName, Node, NodeKind, Place, PrincipalId,
+    Authentication, BoxFuture, CredentialId, Lineage, MethodName, Node, NodeKind, Noted, Place, PrincipalId,
     ScopeSet, Timestamp,
     authenticator::CacheKey,
     check::{
@@ -58,6 +58,7 @@ fn entry(name: u64) -> Entry {
         limit: None,
         plan: None,
         foreign: None,
+        noted: Noted::default(),
     };
     Entry::new(authentication, Position(1))
 }

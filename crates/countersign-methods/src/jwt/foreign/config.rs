@@ -172,8 +172,8 @@ impl ForeignIssuer {
     }
 
     /// Of what was begun with a token that ends then.
-    pub fn stream_end(&self, token: Option<Timestamp>) -> Option<Timestamp> {
-        token.map(|end| end + self.stream_grace)
+    pub fn stream_end(&self, token: Timestamp) -> Timestamp {
+        token + self.stream_grace
     }
 }
 

@@ -6,8 +6,8 @@ use super::{
     verify::{ForeignToken, text, words},
 };
 use countersign_core::{
-    Authentication, CredentialId, Lineage, MethodName, Node, NodeKind, Place, PrincipalId, Scope, ScopeSet,
-    Timestamp,
+    Authentication, CredentialId, Lineage, MethodName, Node, NodeKind, Noted, Place, PrincipalId, Scope,
+    ScopeSet, Timestamp,
     directory::Standing,
     principal::{Group, PrincipalKind, PrincipalName},
 };
@@ -100,6 +100,7 @@ fn established(token: &ForeignToken, issuer: &ForeignIssuer, place: Place, now: 
         limit: None,
         plan: None,
         foreign: Some(Arc::new(standing)),
+        noted: Noted::default(),
     }
 }
 

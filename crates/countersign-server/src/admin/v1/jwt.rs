@@ -341,13 +341,15 @@ pub(crate) async fn revoke(call: Call) -> Answer {
     let ended = match target {
         Target::Token(token) => {
             let (id, until) = signed(&call, &token).await?;
+            let until = remembered(&call, &id, until);
             let revoked = services.jwt.issuer().revoke_id(&id, until, caller, now).await?;
             one("token", id, revoked == TokenRevoked::Now)
         }
-        // it is over: nothing would be refused that is not
-        Target::Id(jti, until) if until <= now => one("token", jti, false),
+        // it is over, and what was begun with it: nothing would be refused that is not
+        Target::Id(jti, until) if remembered(&call, &jti, until) <= now => one("token", jti, false),
         Target::Id(jti, until) => {
             known_issuer(&call, &jti)?;
+            let until = remembered(&call, &jti, until);
             let revoked = services.jwt.issuer().revoke_id(&jti, until, caller, now).await?;
             one("token", jti, revoked == TokenRevoked::Now)
         }
@@ -377,10 +379,16 @@ pub(crate) async fn revoke(call: Call) -> Answer {
     ok(&ended)
 }
 
+/// Streams that were begun with a token of an issuer may go on after it.
+fn remembered(call: &Call, jti: &str, until: Timestamp) -> Timestamp {
+    let issuer = jti.split_once(':').and_then(|(name, _)| call.services.jwt.issuers().named(name));
+    issuer.map_or(until, |trusted| trusted.config.stream_end(until))
+}
+
 /// A name that is mistyped would call back nothing, and be told that it did.
 fn known_issuer(call: &Call, jti: &str) -> Result<(), Problem> {
     let Some((name, _)) = jti.split_once(':') else { return Ok(()) };
-    if call.services.jwt.issuers().iter().any(|trusted| trusted.config.name.as_str() == name) {
+    if call.services.jwt.issuers().named(name).is_some() {
         return Ok(());
     }
     let detail = format!("{} is the name of no entry of `[[issuers]]`", quoted(name));

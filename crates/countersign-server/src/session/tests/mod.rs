@@ -464,3 +464,21 @@ async fn the_keys_are_published_for_whoever_verifies() {
     let (one, other) = (world.get("", one).await, world.get("", other).await);
     assert_ne!(one.json()["keys"][0]["kid"], other.json()["keys"][0]["kid"]);
 }
+
+/// What one's own list says does not tell a thief when to come: right after the owner did.
+#[tokio::test]
+async fn the_list_says_in_which_hour_a_session_was_used() {
+    let world = World::new().await;
+    person(&world, "ada").await;
+    let mut tokens = sign_in(&world, "ada").await;
+    let mut seen = Vec::new();
+    for seconds in [1, 1799, 1799, 1800] {
+        world.advance(Duration::from_secs(seconds));
+        tokens = refresh(&world, &tokens["refresh_token"]).await.expect(200);
+        let field = ("authorization", &*bearer(&tokens["access_token"]));
+        let list = send(&world, Method::GET, "session/", &[field], "").await.expect(200);
+        seen.push(list["sessions"].clone());
+    }
+    assert!(seen[0][0]["last_used_at"].as_str().unwrap().ends_with(":00:00Z"), "{}", seen[0]);
+    assert!(seen[0] == seen[1] && seen[1] == seen[2] && seen[2] != seen[3], "{seen:?}");
+}

@@ -287,6 +287,15 @@ async fn exactly_one_thing_is_ended_and_it_must_be_there() {
     assert_eq!(world.store.actions(), before, "nothing was written");
     let theirs = json!({"jti": "staff:a-b/c", "expires_at": "2027-01-22T08:00:00Z"});
     assert_eq!(revoke(&world, theirs).await.expect(200)["changed"], true);
+    // what was begun with it goes on for an hour more
+    for (id, expires_at, changed) in [
+        ("staff:over", "2027-01-15T07:00:01Z", true),
+        ("staff:long-over", "2027-01-15T07:00:00Z", false),
+        ("nobody:over", "2027-01-15T07:00:01Z", false),
+    ] {
+        let body = json!({"jti": id, "expires_at": expires_at});
+        assert_eq!(revoke(&world, body).await.expect(200)["changed"], changed, "{id}");
+    }
     let reader = world.key("reader", "countersign:read countersign:signing-keys").await;
     world.post(&reader, REVOKE, json!({"principal": "root"})).await.refused(403, "scope_missing");
     let revoker = world.key("revoker", "countersign:revocations").await;
