@@ -94,7 +94,8 @@ async fn sqlite(path: PathBuf, options: StoreOptions) -> Result<Arc<Store>, Stor
         .acquire_timeout(Duration::from_secs(3))
         .idle_timeout(None)
         .max_lifetime(None);
-    let look_only = common.pragma("query_only", "ON");
+    // what one of them read is in the system's memory, and not needed once more in that of each: KiB
+    let look_only = common.pragma("query_only", "ON").pragma("cache_size", "-500");
     let readers = {
         // a pool starts its housekeeping on the runtime that it is made on
         let _on_control = control.enter();
