@@ -7,8 +7,9 @@ use aws_lc_rs::digest::{SHA256, digest};
 use std::fmt;
 use zeroize::Zeroize;
 
-/// Longer input goes piece by piece.
-const ON_STACK: usize = 256;
+/// What fits a key, and what fits most tokens. Longer input goes piece by piece.
+const OF_KEY: usize = 256;
+const OF_TOKEN: usize = 2048;
 
 pub struct FingerprintKey([u8; 32]);
 
@@ -27,16 +28,18 @@ impl FingerprintKey {
     /// SHA-256 over the key and the parts, each behind its length. A secret prefix suffices here: no fingerprint is
     /// ever shown, and the lengths stop an extension from being another list of parts.
     pub fn of(&self, parts: &[&[u8]]) -> [u8; 32] {
-        let mut buffer = [0u8; ON_STACK];
         // One call instead of two per part: a third of the time at the size of a key. The buffer is not wiped: the
         // credential stands in the request's own buffers all the while.
-        let Some(whole) = self.gather(parts, &mut buffer) else { return self.piecewise(parts) };
-        let mut out = [0u8; 32];
-        out.copy_from_slice(digest(&SHA256, whole).as_ref());
-        out
+        let whole = parts.iter().fold(self.0.len(), |sum, part| sum + 4 + part.len());
+        let at_once = if whole <= OF_KEY {
+            self.at_once(parts, &mut [0; OF_KEY])
+        } else {
+            self.at_once(parts, &mut [0; OF_TOKEN])
+        };
+        at_once.unwrap_or_else(|| self.piecewise(parts))
     }
 
-    fn gather<'b>(&self, parts: &[&[u8]], buffer: &'b mut [u8; ON_STACK]) -> Option<&'b [u8]> {
+    fn at_once(&self, parts: &[&[u8]], buffer: &mut [u8]) -> Option<[u8; 32]> {
         let mut at = 0;
         let mut put = |bytes: &[u8]| -> Option<()> {
             let end = at + bytes.len();
@@ -49,7 +52,7 @@ impl FingerprintKey {
             put(&length(part))?;
             put(part)?;
         }
-        buffer.get(..at)
+        digest(&SHA256, buffer.get(..at)?).as_ref().try_into().ok()
     }
 
     pub(crate) fn piecewise(&self, parts: &[&[u8]]) -> [u8; 32] {
