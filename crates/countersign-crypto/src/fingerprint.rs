@@ -9,7 +9,7 @@ use zeroize::Zeroize;
 
 /// What fits a key, and what fits most tokens. Longer input goes piece by piece.
 const OF_KEY: usize = 256;
-const OF_TOKEN: usize = 2048;
+const OF_TOKEN: usize = 1024;
 
 pub struct FingerprintKey([u8; 32]);
 

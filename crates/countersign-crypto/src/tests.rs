@@ -90,7 +90,7 @@ fn fingerprints_keep_parts_apart() {
 fn fingerprints_are_one_function_of_any_size() {
     let key = FingerprintKey::new(&SystemEntropy);
     let long = vec![b'x'; 3000];
-    for cut in [100, 200, 211, 219, 220, 221, 227, 228, 300, 2011, 2012, 2013, 2048, 3000] {
+    for cut in [100, 200, 211, 219, 220, 221, 227, 228, 300, 987, 988, 989, 1024, 3000] {
         let part = &long[..cut];
         assert_eq!(key.of(&[part]), key.piecewise(&[part]), "{cut}");
     }

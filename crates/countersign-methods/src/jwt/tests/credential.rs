@@ -21,6 +21,21 @@ fn found(fields: &[(&str, &[u8])], cookies: bool) -> Option<(Place, Vec<u8>)> {
     find(&request, cookies).map(|shown| (shown.place, shown.value.to_vec()))
 }
 
+/// Also where there are so many parts that a byte could not count them, and for every byte that could stand there.
+#[test]
+fn three_parts_are_three_however_long() {
+    for dots in [0, 1, 2, 3, 257, 258, 259, 512, 514] {
+        let value = format!("ey{}", ".".repeat(dots));
+        assert_eq!(is_compact(value.as_bytes()), dots == 2, "{dots}");
+        let long = format!("ey{}{}", "a".repeat(600), ".b".repeat(dots));
+        assert_eq!(is_compact(long.as_bytes()), dots == 2, "{dots}");
+    }
+    for byte in 0..=u8::MAX {
+        let fits = byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        assert_eq!(is_compact(&[b'e', b'y', byte, b'.', b'.']), fits, "{byte}");
+    }
+}
+
 /// RULES 1.4: by its form, and nothing of another room's.
 #[test]
 fn a_bearer_value_is_ours_by_its_form() {
