@@ -96,7 +96,7 @@ fn config(section: &Table<'_, '_>, word: &str) -> Option<SessionConfig> {
     })
 }
 
-/// The one duration that may be none at all.
+/// Also none at all, which no duration says.
 fn grace(text: &str) -> Result<Duration, String> {
     let read = if text == "0s" { Some(Duration::ZERO) } else { values::parse_duration(text) };
     read.filter(|grace| *grace <= MINUTE)

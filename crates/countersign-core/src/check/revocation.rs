@@ -106,7 +106,7 @@ impl DecisionPoint {
                 Descent::Revoked(_) => return Look::Over,
             }
             // also what changed before the record was read and was heard of after: the directory forgot it then
-            match authentication.foreign.clone().or_else(|| self.standing_of(authentication)) {
+            match self.standing_of(authentication) {
                 Some(standing) if standing.active => {}
                 Some(_) => return Look::Over,
                 None => is_due = true,
@@ -115,31 +115,32 @@ impl DecisionPoint {
         if is_due { Look::Due } else { Look::Holds }
     }
 
-    /// Who is not remembered: of all that are due first, because the next look finds whoever is disabled.
-    pub async fn recall(&self, permit: &Permit) -> Result<(), StoreError> {
+    /// Who is not remembered: of all that are due first, because the next look finds whoever is disabled. `false`: one of them
+    /// is.
+    pub async fn recall(&self, permit: &Permit) -> Result<bool, StoreError> {
         for known in every(permit) {
             let authentication = &known.authentication;
-            if authentication.foreign.is_none() && self.standing_of(authentication).is_none() {
-                self.parts.directory.load(&authentication.principal).await?;
+            if self.standing_of(authentication).is_some() {
+                continue;
+            }
+            let loaded = self.parts.directory.load(&authentication.principal).await?;
+            if !loaded.is_some_and(|standing| standing.active) {
+                return Ok(false);
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Of what is due: the store. An error is no reason to close, and it is asked again.
     pub async fn ask(&self, permit: &Permit, watch: &mut Watch) -> Result<Look, StoreError> {
         let now = self.parts.clock.now();
         let read_at = self.parts.feed.position();
+        if !self.recall(permit).await? {
+            return Ok(Look::Over);
+        }
         let mut first: Option<Timestamp> = None;
         for known in every(permit) {
             let authentication = &known.authentication;
-            let loads = authentication.foreign.is_none() && self.standing_of(authentication).is_none();
-            if loads {
-                let loaded = self.parts.directory.load(&authentication.principal).await?;
-                if !loaded.is_some_and(|standing| standing.active) {
-                    return Ok(Look::Over);
-                }
-            }
             let Some(room) = self.room(authentication.method) else { return Ok(Look::Over) };
             first = [first, room.ends(authentication, now).await?].into_iter().flatten().min();
         }
@@ -157,8 +158,10 @@ impl DecisionPoint {
         look != Look::Over
     }
 
+    /// As it is remembered; as its issuer said it, who is in no store of ours.
     fn standing_of(&self, authentication: &Authentication) -> Option<Arc<Standing>> {
-        self.parts.directory.standing(&authentication.principal)
+        let foreign = authentication.foreign.clone();
+        foreign.or_else(|| self.parts.directory.standing(&authentication.principal))
     }
 }
 

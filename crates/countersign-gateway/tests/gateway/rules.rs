@@ -1,13 +1,17 @@
 //! M.2 rules 5, 8 (as far as streams go) and 10, seen from outside; the others stand in `hygiene` and `ambiguity`.
 
-use crate::support::{Act, KEY, OK, PATIENCE, Rig, Upstream, code, needs, status};
+use crate::support::{Act, Client, OK, PATIENCE, Rig, Upstream, code, needs, status};
 use countersign_core::{
     Clock, MethodName, Node, ScopeSet,
     check::route::{Alternative, MethodSet, Route, SecurityRequirement},
+    principal::Principal,
 };
 use countersign_testkit::eventually;
 use http::Method;
 use std::time::Duration;
+
+/// An answer that begins and does not end.
+const EVENTS: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n";
 
 /// M.2 rule 5: deny by default; a public route is public for its own path and methods and for nothing near them.
 #[tokio::test]
@@ -96,9 +100,7 @@ async fn m2_8_an_open_stream_ends_with_its_key_and_outlives_a_token() {
         let jwt = Alternative(vec![(MethodName::Jwt, ScopeSet::default())]);
         Route::new("/token", "api", SecurityRequirement::AnyOf(vec![jwt]))
     }];
-    let upstream = Upstream::start(|_| {
-        Act::answer("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n")
-    });
+    let upstream = Upstream::start(|_| Act::answer(EVENTS));
     let rig = Rig::with(upstream.await, all.into(), |_| {}).await;
     let robot = countersign_testkit::principal("robot", "").id;
     for method in [MethodName::ApiKey, MethodName::Jwt] {
@@ -127,23 +129,27 @@ async fn m2_8_an_open_stream_ends_with_its_key_and_outlives_a_token() {
     eventually(PATIENCE, || async { rig.upstream.open() == 0 }).await;
 }
 
+/// A stream of events without an end for each of these keys, begun one after the other. `other` is of a principal of that name.
+async fn streaming(keys: &[&str]) -> (Rig, Principal, Vec<Client>) {
+    let rig = Rig::scripted(|_| Act::answer(EVENTS)).await;
+    let other = countersign_testkit::principal("other", "");
+    rig.fixture.directory.set(&other);
+    rig.fixture.room(MethodName::ApiKey).good("other", &other.id, "");
+    let mut clients = Vec::new();
+    for key in keys {
+        let mut client = rig.connect().await;
+        client.write(format!("GET /events HTTP/1.1\r\nHost: a.example\r\nx-api-key: {key}\r\n\r\n")).await;
+        clients.push(client);
+        eventually(PATIENCE, || async { rig.upstream.open() == clients.len() }).await;
+    }
+    (rig, other, clients)
+}
+
 /// RULES 2.5: what is revoked ends, also while the store is asked about another stream and says nothing.
 #[tokio::test]
 async fn m2_8_what_is_revoked_waits_for_no_store() {
-    let rig =
-        Rig::scripted(|_| Act::answer("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n"))
-            .await;
+    let (rig, _, mut clients) = streaming(&["good", "other"]).await;
     let room = rig.fixture.room(MethodName::ApiKey);
-    let other = countersign_testkit::principal("other", "");
-    rig.fixture.directory.set(&other);
-    room.good("other", &other.id, "");
-    let mut clients = Vec::new();
-    for fields in [KEY, "x-api-key: other\r\n"] {
-        let mut client = rig.connect().await;
-        client.write(format!("GET /events HTTP/1.1\r\nHost: a.example\r\n{fields}\r\n")).await;
-        clients.push(client);
-    }
-    eventually(PATIENCE, || async { rig.upstream.open() == 2 }).await;
     room.never_says_when_it_ends();
     rig.fixture.feed.change(room.node("other"));
     eventually(PATIENCE, || async { room.asked() == 1 }).await;
@@ -157,20 +163,8 @@ async fn m2_8_what_is_revoked_waits_for_no_store() {
 /// One about which the store cannot say anything keeps it from being asked about no other.
 #[tokio::test]
 async fn m2_8_each_stream_has_its_turn() {
-    let rig =
-        Rig::scripted(|_| Act::answer("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n"))
-            .await;
+    let (rig, _, mut clients) = streaming(&["good", "other", "good"]).await;
     let room = rig.fixture.room(MethodName::ApiKey);
-    let other = countersign_testkit::principal("other", "");
-    rig.fixture.directory.set(&other);
-    room.good("other", &other.id, "");
-    let mut clients = Vec::new();
-    for fields in [KEY, "x-api-key: other\r\n", KEY] {
-        let mut client = rig.connect().await;
-        client.write(format!("GET /events HTTP/1.1\r\nHost: a.example\r\n{fields}\r\n")).await;
-        clients.push(client);
-        eventually(PATIENCE, || async { rig.upstream.open() == clients.len() }).await;
-    }
     room.ends_with("good", Err(countersign_core::StoreError::Unavailable("one row".into())));
     room.ends_with("other", Ok(Some(rig.fixture.clock.now())));
     rig.fixture.feed.change(room.node("good"));
@@ -182,19 +176,8 @@ async fn m2_8_each_stream_has_its_turn() {
 /// RULES 2.5 and M.2 rule 8: an open stream ends with what permitted it, and only then.
 #[tokio::test]
 async fn m2_8_an_open_stream_ends_when_its_key_is_revoked() {
-    let rig =
-        Rig::scripted(|_| Act::answer("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n"))
-            .await;
+    let (rig, other, mut streams) = streaming(&["good", "other"]).await;
     let room = rig.fixture.room(MethodName::ApiKey);
-    let other = countersign_testkit::principal("other", "");
-    rig.fixture.directory.set(&other);
-    room.good("other", &other.id, "");
-    let mut streams = Vec::new();
-    for fields in [KEY, "x-api-key: other\r\n"] {
-        let mut client = rig.connect().await;
-        client.write(format!("GET /events HTTP/1.1\r\nHost: a.example\r\n{fields}\r\n")).await;
-        streams.push(client);
-    }
     let mut public = rig.connect().await;
     public.write("GET /open/events HTTP/1.1\r\nHost: a.example\r\n\r\n").await;
     eventually(PATIENCE, || async { rig.upstream.requests().len() == 3 }).await;
@@ -206,7 +189,7 @@ async fn m2_8_an_open_stream_ends_when_its_key_is_revoked() {
     eventually(PATIENCE, || async { rig.upstream.open() == 2 }).await;
 
     // the principal of the second is disabled
-    rig.fixture.directory.set(&countersign_core::principal::Principal { enabled: false, ..other.clone() });
+    rig.fixture.directory.set(&Principal { enabled: false, ..other.clone() });
     rig.fixture.feed.change(Node::principal(&other.id));
     streams[1].rest().await;
     eventually(PATIENCE, || async { rig.upstream.open() == 1 }).await;

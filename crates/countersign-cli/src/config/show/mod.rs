@@ -348,7 +348,7 @@ fn sessions_table(sessions: &SessionConfig) -> Value {
         sessions;
     json!({
         "access_lifetime": time(*access), "idle": time(*idle), "absolute": time(*absolute), "per_credential": per_credential,
-        "grace": if grace.is_zero() { "0s".to_owned() } else { time(*grace) },
+        "grace": or_none(*grace),
         "cookie": if *jwt_cookie { "jwt" } else { "session" },
         "audiences": audiences.iter().map(words).collect::<Value>(),
     })
