@@ -120,11 +120,11 @@ impl DecisionPoint {
     pub async fn recall(&self, permit: &Permit) -> Result<bool, StoreError> {
         for known in every(permit) {
             let authentication = &known.authentication;
-            if self.standing_of(authentication).is_some() {
-                continue;
-            }
-            let loaded = self.parts.directory.load(&authentication.principal).await?;
-            if !loaded.is_some_and(|standing| standing.active) {
+            let standing = match self.standing_of(authentication) {
+                None => self.parts.directory.load(&authentication.principal).await?,
+                known => known,
+            };
+            if !standing.is_some_and(|standing| standing.active) {
                 return Ok(false);
             }
         }

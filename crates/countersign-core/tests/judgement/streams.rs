@@ -181,6 +181,9 @@ async fn a_principal_that_was_disabled_ends_it() {
     let stream = Stream::open().await;
     stream.fixture.directory.set(&disabled());
     assert_eq!((stream.look(), stream.asked()), (Look::Over, 0));
+    // by another stream, after this one was looked at
+    let mut watch = stream.watch;
+    assert_eq!(stream.fixture.point.ask(&stream.permit, &mut watch).await, Ok(Look::Over));
     // forgotten, and found in the store
     let mut stream = Stream::open().await;
     stream.fixture.directory.set_far(&disabled());

@@ -1,5 +1,5 @@
 //! When each session was last used, until somebody writes it down. Noted on the request path, so it only remembers; losing what
-//! was not yet written costs a minute of a session's rest.
+//! was not yet written costs a minute or two of a session's rest.
 
 use crate::id_hash::{IdMap, Shards};
 use countersign_core::{CredentialId, Timestamp};
